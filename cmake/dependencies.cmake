@@ -1,6 +1,7 @@
 # Everything outside the project, found once; the reason for each is in docs/dependencies.md.
 find_package(Threads REQUIRED)
-find_package(Boost 1.81 REQUIRED)
+# 1.74 is Debian 12's default: libphonenumber-dev depends on it, and 1.81 cannot be installed beside it.
+find_package(Boost 1.74 REQUIRED)
 find_package(OpenSSL 3.0 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(spdlog 1.10 REQUIRED)

@@ -1,0 +1,73 @@
+// Child processes: started without a shell, watched by pid, ended by signal. Linux only.
+//
+// A child gets its own process group (Ctrl-C on the terminal reaches calld alone, which then stops its children in
+// order), default signal handling and the parent-death signal. Linux ties that signal to the *thread* that started
+// the child: start children on a thread that lives as long as they should, usually the main thread.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/base/deadline.hpp"
+#include "core/base/result.hpp"
+
+namespace call::local {
+
+/// A user of this system, as getpwnam(3) knows it.
+struct User {
+  std::string name;
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+/// The user that servers run as: nullopt (ourselves) unless we are root; then the first of `names` that exists.
+Result<std::optional<User>> service_user(const std::vector<std::string>& names);
+
+struct ChildOptions {
+  std::vector<std::string> argv;                                 ///< argv[0] is an absolute path
+  std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours
+  std::filesystem::path directory = "/";  ///< working directory, entered as `user`
+  std::filesystem::path
+      output;                ///< stdout and stderr are appended here (made 0600); empty: /dev/null
+  std::optional<User> user;  ///< dropped to before exec; needs root
+  int death_signal = 15;     ///< what the child gets when the starting thread ends
+};
+
+/// One child process. Not thread-safe. The destructor kills (SIGKILL) and reaps a child that still runs.
+class Child {
+ public:
+  /// Errc::not_found: no such program. Errc::permission: the user cannot reach the directory or the program.
+  static Result<Child> start(const ChildOptions& options);
+  Child(Child&& other) noexcept;
+  Child& operator=(Child&& other) noexcept;
+  ~Child();
+
+  pid_t pid() const { return pid_; }
+  bool running();
+  /// Waits for the exit; the exit code, or 128 + signal. Errc::timeout leaves the child running.
+  Result<int> wait(Deadline deadline);
+  /// Sends `signal`, waits, and kills when the deadline passes; true if SIGKILL was not needed.
+  bool stop(int signal, Deadline deadline);
+
+ private:
+  explicit Child(pid_t pid) : pid_(pid) {}
+  void reap(int options);
+
+  pid_t pid_ = -1;
+  std::optional<int> exit_code_;
+};
+
+/// Runs a program to its end. An exit code other than 0 is Errc::io with the last lines of its output.
+Status run(ChildOptions options, Deadline deadline);
+
+/// The program's absolute path from PATH or from `extra` directories (newest version first for PostgreSQL's);
+/// Errc::not_found "initdb not found: apt-get install postgresql" with the package named.
+Result<std::filesystem::path> find_program(std::string_view name, std::string_view package);
+
+}  // namespace call::local

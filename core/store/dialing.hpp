@@ -1,0 +1,96 @@
+// The driver's side of the attempt protocol. One driver per list: it holds a lease with an epoch that only grows.
+//
+// Actions (claim, mark_sending) need the lease to be the live one: Errc::conflict means that another driver took
+// over, or the list is no longer running, and the caller must stop. Facts (settle_*) are accepted from the driver that
+// made the attempt even after it lost the lease: what the carrier answered is evidence, whoever holds the list now.
+// A taken-over list has its dead driver's `sending` attempts made unknown and its `intent` attempts undone, in the
+// transaction that takes it over. System-wide: these functions see every tenant.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/result.hpp"
+#include "core/store/connection.hpp"
+#include "core/store/lists.hpp"
+
+namespace call::store {
+
+struct DriverLease {
+  std::int64_t list_id = 0;
+  std::string holder;
+  std::int64_t epoch = 0;
+};
+
+/// Errc::conflict: another holder's lease is live (the text names it). The same holder again: a new epoch.
+Result<DriverLease> acquire_lease(Connection& connection, std::int64_t list_id,
+                                  std::string_view holder, std::chrono::milliseconds ttl);
+/// Errc::conflict: lost.
+Status renew_lease(Connection& connection, const DriverLease& lease, std::chrono::milliseconds ttl);
+/// Gives the list up; its intents are undone. Harmless when already lost.
+Status release_lease(Connection& connection, const DriverLease& lease);
+
+/// The list with its settings, whatever its tenant; Errc::not_found.
+Result<List> load_list(Connection& connection, std::int64_t list_id);
+/// Running lists without a live driver: each needs a dial_list job.
+Result<std::vector<std::int64_t>> lists_without_driver(Connection& connection);
+
+struct Claim {
+  std::string attempt_id;  ///< UUID
+  std::string token;       ///< 32 hex digits, in the webhook addresses
+  std::int64_t entry_id = 0;
+  int n = 0;
+  std::string to_number;
+  std::string from_number;
+  std::string name;
+  std::string variables_json;
+};
+
+enum class NoClaim {
+  list_not_running,
+  no_slot,      ///< as many open attempts as the list allows
+  not_due,      ///< entries wait for their retry time, or their number is in a call
+  all_claimed,  ///< no entry waits; calls are still open
+  all_done,     ///< nothing waits, nothing is open: complete_if_done()
+};
+
+struct ClaimResult {
+  std::optional<Claim> claim;
+  NoClaim why = NoClaim::not_due;         ///< when there is no claim
+  std::chrono::milliseconds next_due{0};  ///< not_due: when the first may be; 0 if not known
+};
+
+/// Takes the next entry and writes its attempt `intent`, in one transaction. Entries past their not_after become
+/// done/expired on the way.
+Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease);
+/// intent -> sending, durably committed before this returns: only then may the first byte go out.
+Status mark_sending(Connection& connection, const DriverLease& lease, std::string_view attempt_id);
+/// Undoes an intent; its entry waits for `delay` again. Errc::conflict unless it is an intent of this driver.
+Status drop_intent(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
+                   std::chrono::milliseconds delay);
+
+/// 201: binds the SID, applies events that came before under that SID. Never lowers a status that a webhook set.
+Status settle_placed(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
+                     std::string_view call_sid);
+/// 4xx: no call was made. The entry is done/failed, reason "carrier_CODE"; never retried by itself.
+Status settle_rejected(Connection& connection, const DriverLease& lease,
+                       std::string_view attempt_id, std::string_view code,
+                       std::string_view message);
+/// 429, or the connection failed before a byte was sent: proven not made, sending -> intent.
+Status settle_not_sent(Connection& connection, const DriverLease& lease,
+                       std::string_view attempt_id);
+/// Anything else: the call may exist. No effect if a webhook has proved it already.
+Status settle_unknown(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
+                      std::string_view why);
+
+/// running -> completed when every entry is done and no attempt is open; true if it is completed now.
+Result<bool> complete_if_done(Connection& connection, const DriverLease& lease);
+/// running -> failed with a reason: the driver cannot go on (bad credentials ...). Waiting entries stay as they are.
+Status fail_list(Connection& connection, const DriverLease& lease, std::string_view reason);
+
+}  // namespace call::store

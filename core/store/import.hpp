@@ -1,0 +1,60 @@
+// Creating a list with its entries: one transaction, so nothing is ever half imported.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/base/clock.hpp"
+#include "core/base/result.hpp"
+#include "core/store/connection.hpp"
+#include "core/store/lists.hpp"
+
+namespace call::store {
+
+struct NewList {
+  std::string name;  ///< 1 to 200 bytes, not digits only; unique per tenant
+  std::optional<std::string> idempotency_key;  ///< the same key again returns the list made first
+  ListSettings settings;
+};
+
+struct NewEntry {
+  std::int64_t seq = 0;              ///< place in the list (the line in a file); unique in the list
+  std::optional<std::string> phone;  ///< E.164; none only for a refused row
+  std::string phone_raw;             ///< as given
+  std::string name;
+  std::string variables_json = "{}";  ///< an object of strings
+  std::string
+      refused;  ///< a reason (invalid_number, duplicate ...): the entry is done/refused at once
+  std::optional<WallTime> not_after;
+};
+
+/// An import under way. Destroyed without commit(), nothing of it remains. The connection is busy until then.
+class Import {
+ public:
+  /// Errc::conflict: the name is taken; Errc::invalid_argument: a setting is out of its limits.
+  static Result<Import> begin(Connection& connection, std::int64_t tenant_id, const NewList& list);
+  Import(Import&& other) noexcept;
+  Import& operator=(Import&&) = delete;
+  ~Import();
+
+  /// The idempotency key was used before: list() is that list; add nothing, commit() does nothing.
+  bool existed() const;
+  const List& list() const;
+  /// Best a thousand at a time. After an error the import is lost: destroy it.
+  Status add(std::span<const NewEntry> entries);
+  Status commit();
+
+ private:
+  struct Impl;
+  explicit Import(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// All at once, for small lists.
+Result<List> create_list(Connection& connection, std::int64_t tenant_id, const NewList& list,
+                         std::span<const NewEntry> entries);
+
+}  // namespace call::store

@@ -1,0 +1,93 @@
+// Lists: what operators create, start and watch. Every function here is fenced to one tenant by row-level security:
+// the transaction runs as role calld_api with app.tenant set, so a list of another tenant is simply not found.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/result.hpp"
+#include "core/store/connection.hpp"
+#include "core/store/outbox.hpp"
+#include "core/store/types.hpp"
+
+namespace call::store {
+
+struct ListSettings {
+  std::string agent = "survey";
+  std::string from_number;                ///< E.164
+  int concurrency = 5;                    ///< open attempts at once, 1 to 1000
+  double calls_per_second = 1.0;          ///< above 0, to 100
+  std::chrono::seconds ring_timeout{30};  ///< 15 (shorter hangs up on people) to 600
+  std::chrono::seconds time_limit{600};   ///< of one call, 10 to 14400
+  int max_attempts = 1;                   ///< per entry, 1 to 20
+  std::chrono::seconds retry_after{300};  ///< before the next attempt, 0 to 604800
+  Amd amd = Amd::off;
+};
+
+struct List {
+  std::int64_t id = 0;
+  std::int64_t tenant_id = 0;
+  std::string tenant;
+  std::string name;
+  ListState state = ListState::draft;
+  std::string reason;  ///< why it failed
+  ListSettings settings;
+  WallTime created_at;
+  std::optional<WallTime> started_at;
+  std::optional<WallTime> finished_at;
+};
+
+/// Counted from the rows when asked, never stored.
+struct ListCounts {
+  std::int64_t total = 0;
+  std::array<std::int64_t, 5> by_state{};    ///< index: EntryState
+  std::array<std::int64_t, 8> by_outcome{};  ///< index: Outcome
+  std::int64_t open_attempts = 0;
+  std::int64_t unknown_attempts = 0;
+  std::int64_t attempts = 0;
+
+  std::int64_t of(EntryState state) const { return by_state.at(static_cast<std::size_t>(state)); }
+  std::int64_t of(Outcome outcome) const {
+    return by_outcome.at(static_cast<std::size_t>(outcome));
+  }
+};
+
+struct ListSummary {
+  List list;
+  ListCounts counts;
+};
+
+/// Errc::invalid_argument names the setting and its limits.
+Status check_settings(const ListSettings& settings);
+
+/// By id ("42") or name; Errc::not_found names both the list and the tenant. A name of digits only is refused at
+/// creation, so the two never clash.
+Result<List> find_list(Connection& connection, std::int64_t tenant_id, std::string_view id_or_name);
+Result<ListSummary> list_summary(Connection& connection, std::int64_t tenant_id,
+                                 std::int64_t list_id);
+/// Newest first.
+Result<std::vector<ListSummary>> list_summaries(Connection& connection, std::int64_t tenant_id,
+                                                int limit = 100);
+
+/// What a state change did; `jobs` are committed in the outbox and should be pushed now.
+struct ListChange {
+  List list;
+  bool changed = false;  ///< false: it was in that state already (not an error)
+  std::vector<OutboxJob> jobs;
+};
+
+/// draft or paused -> running, with a dial_list job. Errc::conflict from a final state.
+Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
+/// running -> paused. Calls in progress go on; nothing new is claimed or sent.
+Result<ListChange> pause_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
+/// -> cancelled; entries not yet dialed become done/cancelled; calls in progress finish.
+Result<ListChange> cancel_list(Connection& connection, std::int64_t tenant_id,
+                               std::int64_t list_id);
+
+}  // namespace call::store

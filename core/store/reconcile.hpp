@@ -1,0 +1,52 @@
+// Attempts whose fate needs evidence, and what to do when there is none. The dialer asks the carrier; the store only
+// remembers. System-wide, except where a tenant is named.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/result.hpp"
+#include "core/store/connection.hpp"
+#include "core/store/types.hpp"
+
+namespace call::store {
+
+struct StaleAttempt {
+  std::string id;
+  std::string token;
+  std::int64_t list_id = 0;
+  AttemptState state = AttemptState::unknown;  ///< unknown, or placed with its end overdue
+  std::string to_number;
+  std::string from_number;
+  std::string call_sid;  ///< placed ones
+  WallTime sent_at;
+  std::chrono::milliseconds age{0};  ///< since sent, by PostgreSQL's clock
+};
+
+/// Unknown for at least `unknown_grace`, or placed and silent for `overdue_grace` beyond ring timeout + time limit.
+Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection,
+                                                 std::chrono::milliseconds unknown_grace,
+                                                 std::chrono::milliseconds overdue_grace,
+                                                 int limit = 100);
+/// Evidence found: unknown -> placed with this SID (then apply a `fetched` event with the status).
+Status confirm_placed(Connection& connection, std::string_view attempt_id,
+                      std::string_view call_sid);
+/// No evidence by the deadline: unknown -> abandoned; the entry is done/failed, reason "unknown". False if it is
+/// no longer unknown.
+Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::string_view why);
+
+/// An operator's word on an unknown or abandoned attempt.
+enum class Resolution {
+  give_up,  ///< abandoned, entry done/failed
+  redial,   ///< abandoned, entry waits again: the operator vouches that no call is up
+};
+/// Errc::conflict: the attempt is neither unknown nor abandoned, or its entry went on.
+Status resolve_attempt(Connection& connection, std::int64_t tenant_id, std::string_view attempt_id,
+                       Resolution resolution);
+
+}  // namespace call::store

@@ -7,18 +7,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "core/base/clock.hpp"
+#include "core/net/form.hpp"
 
 namespace call::carrier {
 
-/// Form parameters in order of appearance, decoded. A name may repeat (StatusCallbackEvent).
-using Params = std::vector<std::pair<std::string, std::string>>;
-
-/// The value of the first parameter of that name, or nullptr. Names are case sensitive.
-const std::string* find_param(const Params& params, std::string_view name);
+using net::Params;
 
 /// `initiated` appears in webhooks only, the others in REST answers as well.
 enum class CallStatus {

@@ -1,0 +1,43 @@
+#include "core/redis/subscription.hpp"
+
+#include <utility>
+
+namespace call::redis {
+
+Subscription::Subscription(Endpoint endpoint, std::vector<std::string> channels,
+                           std::string client_name)
+    : connection_(std::move(endpoint), std::move(client_name)), channels_(std::move(channels)) {}
+
+Status Subscription::open(Deadline deadline) {
+  if (connection_.connected()) return {};
+  CALL_CHECK(connection_.ensure_connected(deadline));
+  Command words = {"SUBSCRIBE"};
+  words.insert(words.end(), channels_.begin(), channels_.end());
+  auto sent = connection_.send(words, deadline);
+  for (std::size_t i = 0; sent && i < channels_.size(); ++i) {
+    auto confirmation = connection_.receive(deadline);
+    if (!confirmation) {
+      sent = std::move(confirmation).error();
+    } else if (!*confirmation || (*confirmation)->is_error()) {
+      sent = Error{Errc::timeout, "Redis did not confirm the subscription"};
+    }
+  }
+  if (!sent) connection_.close();
+  return sent;
+}
+
+Result<std::optional<Message>> Subscription::next(Deadline deadline) {
+  while (true) {
+    CALL_TRY(auto reply, connection_.receive(deadline));
+    if (!reply) return std::optional<Message>{};
+    auto& items = reply->items;
+    if (items.size() == 3 && items[0].text == "message")
+      return std::optional<Message>{{std::move(items[1].text), std::move(items[2].text)}};
+  }
+}
+
+void Subscription::close() {
+  connection_.close();
+}
+
+}  // namespace call::redis

@@ -38,7 +38,7 @@ class Endpointer {
   void reset() noexcept;
   /// Ends an open utterance now (call teardown, DTMF); nullopt when none is open.
   std::optional<SpeechEdge> force_end() noexcept;
-  /// For the rest of this utterance; e.g. shorter after a yes/no question.
+  /// From now on; e.g. shorter after a yes/no question.
   void set_end_after(std::chrono::milliseconds span) noexcept { options_.end_after = span; }
 
   bool in_speech() const noexcept { return in_speech_; }

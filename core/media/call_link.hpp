@@ -1,0 +1,71 @@
+// The bounded bridge between a call's session (on its loop) and its handler (on a thread that may block). The loop
+// side never blocks: audio gives way when the handler is slow (oldest first, counted), events of control never do,
+// and a handler that lets too many of them pile up loses its call.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "core/base/deadline.hpp"
+#include "core/base/result.hpp"
+#include "core/media/event.hpp"
+#include "core/media/protocol.hpp"
+
+namespace call::media {
+
+class CallLink {
+ public:
+  /// Takes a command to the session; called from the handler's thread, must not block. The session may be gone.
+  using Post = std::function<void(Command)>;
+
+  CallLink(StartInfo start, Post post, MonoClock::time_point sample_clock_zero);
+
+  // ---- the handler's side
+
+  /// Waits for the next event: Errc::timeout, or Errc::closed once CallEnded has been taken. Blocks.
+  Result<Event> next(Deadline deadline);
+  /// Thread-safe, never blocks; nothing happens when the call has ended.
+  void send(Command command);
+  /// The call has ended or the callee has interrupted: stop computing what nobody will hear. Thread-safe.
+  bool ended() const;
+  /// The utterance was begun and nothing has cut it off. Thread-safe.
+  bool is_current(Generation generation) const;
+  /// The call's sample clock, now. Thread-safe.
+  std::int64_t clock_ms() const;
+  const StartInfo& start() const { return start_; }
+
+  // ---- the loop's side
+
+  enum class Push {
+    ok,
+    dropped_audio,  ///< taken, and the oldest audio given up
+    stuck,          ///< not taken: the handler does not read; end the call
+  };
+  Push push(Event event);
+  void set_sample_clock_zero(MonoClock::time_point zero);
+
+  static constexpr std::size_t kMaxAudioEvents = 256;  ///< 40 s of speech
+  static constexpr std::size_t kMaxEvents = 1024;
+
+ private:
+  void drop_oldest_audio();
+
+  const StartInfo start_;
+  const Post post_;
+  mutable std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Event> events_;
+  std::size_t audio_events_ = 0;
+  bool ended_ = false;    ///< CallEnded was pushed
+  bool drained_ = false;  ///< CallEnded was taken
+  Generation newest_ = 0;
+  Generation cut_off_ = 0;
+  MonoClock::time_point clock_zero_;
+};
+
+}  // namespace call::media

@@ -1,0 +1,117 @@
+// One call's state machine: no socket, no thread, no clock. Messages, ticks and commands go in with the time; what is
+// to be done comes out. It lives on its call's loop; everything here is bounded and quick.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/deadline.hpp"
+#include "core/media/event.hpp"
+#include "core/media/playout.hpp"
+#include "core/media/protocol.hpp"
+#include "core/media/recording.hpp"
+#include "core/media/turn.hpp"
+#include "core/record/call_record.hpp"
+#include "core/speech/vad.hpp"
+
+namespace call::media {
+
+struct SessionOptions {
+  std::chrono::milliseconds start_warning{2500};  ///< real start messages come as late as 1.8 s
+  std::chrono::milliseconds start_timeout{5000};
+  std::chrono::milliseconds peer_timeout{
+      10000};  ///< the carrier sends audio all the time; silence means it is gone
+  std::chrono::milliseconds max_duration{600000};
+  std::size_t max_refused_messages = 100;  ///< a peer that talks nonsense is sent away
+  PlayoutOptions playout;
+  TurnOptions turn;
+};
+
+class Session {
+ public:
+  using Time = MonoClock::time_point;
+
+  /// What is to be done after a call into the session. The caller empties it.
+  struct Output {
+    std::vector<std::string> messages;  ///< to the carrier, in order
+    std::vector<Event> events;          ///< to the handler, in order
+    std::vector<RecordedBlock> recorded;
+    std::optional<StartInfo> started;    ///< answer with accept() or end()
+    std::optional<std::string> refused;  ///< why the last message broke the protocol, for the log
+    bool start_is_late = false;          ///< told once
+    bool ended = false;  ///< told once; the socket is to be closed, see end_reason()
+  };
+
+  enum class Mode {
+    conversation,  ///< events to a handler, its commands back
+    echo,          ///< every frame goes back to where it came from
+  };
+
+  /// `now`: the socket was opened.
+  Session(const SessionOptions& options, Time now);
+
+  void on_message(std::string_view text, Time now, Output& out);
+  /// To be called every 20 to 100 ms.
+  void on_tick(Time now, Output& out);
+  void on_command(Command command, Time now, Output& out);
+  /// After Output::started. `vad` may be null for echo.
+  void accept(Mode mode, std::unique_ptr<speech::Vad> vad, Time now);
+  /// Ends the call; the first reason stays. Harmless when it has ended.
+  void end(std::string_view reason, Time now, Output& out);
+
+  bool ended() const { return state_ == State::ended; }
+  /// A start message came and was accepted.
+  bool accepted() const { return accepted_; }
+  const std::string& end_reason() const { return end_reason_; }
+  const StartInfo& start() const { return start_; }
+  record::Counters& counters() { return counters_; }
+  /// The call's sample clock, continued between frames by the clock.
+  std::int64_t sample_clock_ms(Time now) const;
+  /// The time at which the sample clock stood at 0.
+  Time sample_clock_zero() const { return clock_zero_; }
+  std::int64_t received_ms() const { return recording_.callee_end() / 8; }
+
+ private:
+  enum class State { waiting_for_start, deciding, active, ended };
+
+  void on_start(StartInfo&& start, Time now, Output& out);
+  void on_media(const MediaFrame& frame, Time now, Output& out);
+  void on_mark(const MarkEcho& mark, Time now, Output& out);
+  void refuse(std::string reason, Time now, Output& out);
+  std::size_t gap_before(const MediaFrame& frame, Time now);
+  void echo(audio::MulawView mulaw, Output& out);
+  void listen(audio::MulawView mulaw, Time now, Output& out);
+  void top_up(Time now, Output& out);
+  void cut_off(bool by_callee, Time now, Output& out);
+  void heard(std::vector<Playout::Confirmed>& confirmed, Time now, Output& out);
+  void flush_recording(Output& out);
+  void send(std::string message, Output& out);
+  void count_drop(const char* reason, std::uint64_t count = 1) { counters_.drops[reason] += count; }
+
+  SessionOptions options_;
+  State state_ = State::waiting_for_start;
+  Mode mode_ = Mode::conversation;
+  bool accepted_ = false;
+  bool late_told_ = false;
+  Time opened_;
+  Time last_message_;
+  Time clock_zero_{};
+  bool clock_set_ = false;
+  std::size_t refused_ = 0;
+  StartInfo start_;
+  std::string end_reason_;
+  std::unique_ptr<speech::Vad> vad_;
+  Playout playout_;
+  TurnTracker turn_;
+  Recording recording_;
+  record::Counters counters_;
+  audio::Pcm pcm_;                      ///< scratch
+  std::vector<Playout::Piece> pieces_;  ///< scratch
+};
+
+}  // namespace call::media

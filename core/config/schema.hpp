@@ -21,13 +21,13 @@ struct Key {
   std::string_view name;
   Type type;
   Slot (*slot)(Config&);
-  std::string_view fallback;  ///< the default, written as in the environment
-  double min = 0;             ///< integer, number and size; seconds for durations
-  double max = 0;             ///< 0: no limits
-  std::string_view choices;   ///< "a|b|c"; for url the schemes allowed
-  std::string_view help;      ///< one or two sentences of mdoc-free text
-  bool secret = false;        ///< the value may hold a password: masked when shown
-  bool reloadable = false;    ///< SIGHUP applies a change
+  std::string_view fallback;      ///< the default, written as in the environment
+  double min = 0;                 ///< integer, number and size; seconds for durations
+  double max = 0;                 ///< 0: no limits
+  std::string_view choices = {};  ///< "a|b|c"; for url the schemes allowed
+  std::string_view help = {};     ///< one or two sentences of mdoc-free text
+  bool secret = false;            ///< the value may hold a password: masked when shown
+  bool reloadable = false;        ///< SIGHUP applies a change
   std::string_view env_alias = {};
 
   std::string full_name() const;             ///< "media.max_calls"

@@ -1,0 +1,187 @@
+// Merges the sources of the configuration: defaults, then the file, then the environment, then flags. Every fault of
+// every source is collected, so that an operator mends a file in one go.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "core/base/files.hpp"
+#include "core/base/strings.hpp"
+#include "core/config/config.hpp"
+#include "core/config/document.hpp"
+#include "core/config/schema.hpp"
+#include "core/config/value.hpp"
+
+namespace call::config {
+namespace {
+
+constexpr std::string_view kDefaultFile = "/etc/calld/calld.toml";
+
+std::optional<std::string> process_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return std::string(value);
+}
+
+// Edits (insert, delete, replace) between two short names.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replace = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replace});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string nearest_key(std::string_view name) {
+  constexpr std::size_t kNear = 5;
+  std::string best;
+  std::size_t best_distance = kNear;
+  for (const Key& key : schema()) {
+    const auto candidate = key.full_name();
+    const auto here = distance(name, candidate);
+    if (here < best_distance) {
+      best = candidate;
+      best_distance = here;
+    }
+  }
+  return best;
+}
+
+class Merge {
+ public:
+  Merge() {
+    for (const Key& key : schema()) {
+      CALL_ASSERT(key.fallback.empty() ||
+                  assign(key, {{}, std::string(key.fallback), {}}, config_));
+    }
+  }
+
+  void take(const Key& key, const RawValue& value, std::string_view where) {
+    if (assign(key, value, config_)) return;
+    const std::string_view shown = truncate_utf8(value.text, 80);
+    faults_.push_back(
+        fmt::format("{}: {} = {} is not allowed: it must be {}", where, key.full_name(),
+                    key.secret ? "(hidden)" : fmt::format("\"{}\"", shown), describe_allowed(key)));
+  }
+  void fault(std::string text) { faults_.push_back(std::move(text)); }
+
+  Result<Config> finish() && {
+    if (faults_.empty()) check_together();
+    if (!faults_.empty()) return Error{Errc::invalid_argument, join(faults_, "\n")};
+    return std::move(config_);
+  }
+
+ private:
+  void check_together() {
+    const auto pair = [this](const Path& cert, const Path& key, std::string_view section) {
+      if (cert.empty() == key.empty()) return;
+      fault(fmt::format("{0}.tls_cert and {0}.tls_key belong together: set both or none", section));
+    };
+    pair(config_.api.tls_cert, config_.api.tls_key, "api");
+    pair(config_.media.tls_cert, config_.media.tls_key, "media");
+    if (config_.media.auth == "none" && !config_.media.listen.is_loopback()) {
+      fault(
+          fmt::format("media.auth = \"none\" is allowed only on a loopback address, and "
+                      "media.listen is {}",
+                      config_.media.listen.to_string()));
+    }
+    if (config_.dialer.unknown_deadline < config_.dialer.unknown_grace) {
+      fault("dialer.unknown_deadline must not be shorter than dialer.unknown_grace");
+    }
+  }
+
+  Config config_;
+  std::vector<std::string> faults_;
+};
+
+Status take_file(const Path& file, Merge& merge) {
+  CALL_TRY(const auto text, read_file(file, 1U << 20));
+  const std::string name = file.string();
+  CALL_TRY(const auto entries, read_document(text, name));
+  for (const Entry& entry : entries) {
+    const std::string where = fmt::format("{}:{}", name, entry.line);
+    if (const Key* key = find_key(entry.key)) {
+      merge.take(*key, entry.value, where);
+      continue;
+    }
+    const auto near = nearest_key(entry.key);
+    merge.fault(fmt::format("{}: there is no key {}{}", where, entry.key,
+                            near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+  }
+  return {};
+}
+
+// $CREDENTIALS_DIRECTORY/carrier.auth_token stands in for carrier.auth_token_file (systemd.exec(5), LoadCredential=).
+void take_credentials(const Environment& environment, Merge& merge) {
+  const auto directory = environment("CREDENTIALS_DIRECTORY");
+  if (!directory || directory->empty()) return;
+  for (const Key& key : schema()) {
+    const std::string name = key.full_name();
+    if (!name.ends_with("_file")) continue;
+    const Path file = Path(*directory) / name.substr(0, name.size() - 5);
+    std::error_code ignored;
+    if (std::filesystem::exists(file, ignored)) {
+      merge.take(key, {{}, file.string(), {}}, "CREDENTIALS_DIRECTORY");
+    }
+  }
+}
+
+void take_environment(const Environment& environment, Merge& merge) {
+  for (const Key& key : schema()) {
+    const std::string alias(key.env_alias);
+    for (const std::string& name : {alias, key.environment_variable()}) {
+      if (name.empty()) continue;
+      if (auto text = environment(name)) merge.take(key, {{}, *std::move(text), {}}, name);
+    }
+  }
+}
+
+}  // namespace
+
+Result<Loaded> load(const Sources& sources) {
+  const Environment environment = sources.environment ? sources.environment : process_environment;
+  Merge merge;
+  Path file = sources.file.value_or(Path(environment("CALLD_CONFIG").value_or("")));
+  std::error_code ignored;
+  if (file.empty() && std::filesystem::exists(kDefaultFile, ignored)) file = kDefaultFile;
+  take_credentials(environment, merge);
+  if (!file.empty()) CALL_CHECK(take_file(file, merge));
+  take_environment(environment, merge);
+  for (const Flag& flag : sources.flags) {
+    const Key* key = find_key(flag.key);
+    CALL_ASSERT(key != nullptr);
+    merge.take(*key, {{}, flag.value, {}}, flag.name);
+  }
+  CALL_TRY(auto config, std::move(merge).finish());
+  return Loaded{std::move(config), std::move(file)};
+}
+
+std::vector<std::string> changed_keys_that_need_restart(const Config& before, const Config& after) {
+  Config old_copy = before;
+  Config new_copy = after;
+  std::vector<std::string> changed;
+  for (const Key& key : schema()) {
+    if (!key.reloadable && format_toml(key, old_copy, false) != format_toml(key, new_copy, false)) {
+      changed.push_back(key.full_name());
+    }
+  }
+  return changed;
+}
+
+log::Options log_options(const Log& section) {
+  log::Options options;
+  options.levels = section.level;
+  options.show_numbers = section.show_numbers;
+  if (section.format == "text") options.format = log::Format::text;
+  if (section.format == "json") options.format = log::Format::json;
+  return options;
+}
+
+}  // namespace call::config

@@ -1,0 +1,243 @@
+#include "core/config/value.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/assert.hpp"
+#include "core/base/strings.hpp"
+
+namespace call::config {
+namespace {
+
+using Kind = RawValue::Kind;
+
+bool within(const Key& key, double value) {
+  return key.max == 0 || (value >= key.min && value <= key.max);
+}
+
+bool is_choice(std::string_view choices, std::string_view text) {
+  const auto all = split(choices, '|');
+  return std::find(all.begin(), all.end(), text) != all.end();
+}
+
+bool has_scheme(std::string_view schemes, std::string_view text) {
+  const auto colon = text.find("://");
+  return colon != std::string_view::npos && is_choice(schemes, text.substr(0, colon)) &&
+         text.size() > colon + 3 && text.find_first_of(" \t\r\n") == std::string_view::npos;
+}
+
+std::optional<bool> parse_bool(std::string_view text) {
+  if (text == "true") return true;
+  if (text == "false") return false;
+  return std::nullopt;
+}
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> items;
+  for (const std::string_view part : split(text, ',')) {
+    if (!trim(part).empty()) items.emplace_back(trim(part));
+  }
+  return items;
+}
+
+// A TOML value must be written as its kind: port = "80" is a mistake that should not pass by luck.
+bool kind_fits(Type type, Kind kind) {
+  if (kind == Kind::plain) return true;
+  switch (type) {
+    case Type::integer:
+      return kind == Kind::integer;
+    case Type::number:
+      return kind == Kind::integer || kind == Kind::floating;
+    case Type::boolean:
+      return kind == Kind::boolean;
+    case Type::size:
+      return kind == Kind::integer || kind == Kind::string;
+    case Type::list:
+      return kind == Kind::list;
+    case Type::text:
+    case Type::duration:
+    case Type::path:
+    case Type::url:
+    case Type::listen:
+    case Type::choice:
+      break;
+  }
+  return kind == Kind::string;
+}
+
+bool text_fits(const Key& key, std::string_view text) {
+  if (key.type == Type::choice) return is_choice(key.choices, text);
+  if (key.type == Type::url) return has_scheme(key.choices, text);
+  return text.find('\0') == std::string_view::npos;
+}
+
+// Stores what was parsed, if it was, within the key's limits.
+template <class T>
+bool store(std::optional<T> parsed, T* slot, bool fits) {
+  if (!parsed || !fits) return false;
+  *slot = *std::move(parsed);
+  return true;
+}
+
+struct Assign {
+  const Key& key;
+  const RawValue& value;
+
+  bool operator()(std::string* slot) const {
+    return store<std::string>(value.text, slot, text_fits(key, value.text));
+  }
+  bool operator()(std::int64_t* slot) const {
+    const auto parsed =
+        key.type == Type::size ? parse_size(value.text) : parse_number<std::int64_t>(value.text);
+    return store(parsed, slot, parsed && within(key, static_cast<double>(*parsed)));
+  }
+  bool operator()(double* slot) const {
+    const auto parsed = parse_number<double>(value.text);
+    return store(parsed, slot, parsed && std::isfinite(*parsed) && within(key, *parsed));
+  }
+  bool operator()(bool* slot) const { return store(parse_bool(value.text), slot, true); }
+  bool operator()(Millis* slot) const {
+    const auto parsed = parse_duration(value.text);
+    const auto seconds = std::chrono::duration<double>(parsed.value_or(Millis(0))).count();
+    return store(parsed, slot, within(key, seconds));
+  }
+  bool operator()(std::vector<std::string>* slot) const {
+    auto items = value.kind == Kind::list ? value.items : split_list(value.text);
+    const bool fits = within(key, static_cast<double>(items.size()));
+    return store<std::vector<std::string>>(std::move(items), slot, fits);
+  }
+  bool operator()(Path* slot) const {
+    return store<Path>(Path(value.text), slot, text_fits(key, value.text));
+  }
+  bool operator()(Listen* slot) const { return store(parse_listen(value.text), slot, true); }
+  bool operator()(SecretFile* slot) const {
+    return store<SecretFile>(SecretFile{value.text, key.full_name()}, slot,
+                             text_fits(key, value.text));
+  }
+};
+
+std::string toml_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04X}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string duration_text(Millis value) {
+  const auto ms = value.count();
+  if (ms % 1000 != 0 || ms == 0) return fmt::format("{}ms", ms);
+  const auto s = ms / 1000;
+  if (s % 3600 == 0) return fmt::format("{}h", s / 3600);
+  if (s % 60 == 0) return fmt::format("{}m", s / 60);
+  return fmt::format("{}s", s);
+}
+
+struct Format {
+  bool masked;
+
+  std::string operator()(const std::string* slot) const {
+    return toml_string(masked ? mask_password(*slot) : *slot);
+  }
+  std::string operator()(const std::int64_t* slot) const { return fmt::to_string(*slot); }
+  std::string operator()(const double* slot) const { return fmt::format("{}", *slot); }
+  std::string operator()(const bool* slot) const { return *slot ? "true" : "false"; }
+  std::string operator()(const Millis* slot) const { return toml_string(duration_text(*slot)); }
+  std::string operator()(const std::vector<std::string>* slot) const {
+    std::vector<std::string> items;
+    for (const auto& item : *slot) items.push_back(toml_string(item));
+    return "[" + join(items, ", ") + "]";
+  }
+  std::string operator()(const Path* slot) const { return toml_string(slot->string()); }
+  std::string operator()(const Listen* slot) const { return toml_string(slot->to_string()); }
+  std::string operator()(const SecretFile* slot) const { return toml_string(slot->path.string()); }
+};
+
+}  // namespace
+
+bool assign(const Key& key, const RawValue& value, Config& config) {
+  return kind_fits(key.type, value.kind) && std::visit(Assign{key, value}, key.slot(config));
+}
+
+std::string format_toml(const Key& key, Config& config, bool masked) {
+  return std::visit(Format{masked && key.secret}, key.slot(config));
+}
+
+std::optional<Millis> parse_duration(std::string_view text) {
+  struct Unit {
+    std::string_view suffix;
+    std::int64_t ms;
+  };
+  constexpr Unit kUnits[] = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}};
+  constexpr std::int64_t kCountMax = 100'000'000;  // keeps the product in range
+  for (const auto& [suffix, ms] : kUnits) {
+    if (!text.ends_with(suffix)) continue;
+    const auto count = parse_number<std::int64_t>(text.substr(0, text.size() - suffix.size()));
+    if (count && *count >= 0 && *count <= kCountMax) return Millis(*count * ms);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> parse_size(std::string_view text) {
+  int shift = 0;
+  if (text.ends_with('K')) shift = 10;
+  if (text.ends_with('M')) shift = 20;
+  if (text.ends_with('G')) shift = 30;
+  if (shift > 0) text.remove_suffix(1);
+  const auto count = parse_number<std::int64_t>(text);
+  if (!count || *count < 0 || *count > (std::int64_t{1} << 62) >> shift) return std::nullopt;
+  return *count << shift;
+}
+
+std::optional<Listen> parse_listen(std::string_view text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
+  const bool bracketed = host.starts_with('[') && host.ends_with(']');
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const bool bare_colon = !bracketed && host.find(':') != std::string_view::npos;
+  if (!port || host.empty() || bare_colon || host.find(' ') != std::string_view::npos) {
+    return std::nullopt;
+  }
+  return Listen{std::string(host), *port};
+}
+
+std::string Listen::to_string() const {
+  const bool v6 = host.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+bool Listen::is_loopback() const {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+std::string mask_password(std::string_view url) {
+  std::string out(url);
+  if (const auto scheme = out.find("://"); scheme != std::string::npos) {
+    const auto authority_end = std::min(out.find('/', scheme + 3), out.size());
+    const auto at = out.rfind('@', authority_end);
+    const auto colon = out.find(':', scheme + 3);
+    if (at != std::string::npos && at > scheme && colon < at) {
+      out.replace(colon + 1, at - colon - 1, "***");
+    }
+  }
+  if (const auto word = out.find("password="); word != std::string::npos) {
+    const auto from = word + std::string_view("password=").size();
+    const auto to = std::min(out.find_first_of(" &", from), out.size());
+    out.replace(from, to - from, "***");
+  }
+  return out;
+}
+
+}  // namespace call::config

@@ -66,8 +66,11 @@ class Child {
 /// Runs a program to its end. An exit code other than 0 is Errc::io with the last lines of its output.
 Status run(ChildOptions options, Deadline deadline);
 
-/// The program's absolute path from PATH or from `extra` directories (newest version first for PostgreSQL's);
-/// Errc::not_found "initdb not found: apt-get install postgresql" with the package named.
+/// For a process that is not our child: waits until `patience` ends, then `signal`, then SIGKILL; true when it is gone.
+bool end_process(pid_t pid, int signal, Deadline patience);
+
+/// The program's absolute path from $PATH and the usual directories; Errc::not_found names the package:
+/// "redis-server not found: apt-get install redis-server".
 Result<std::filesystem::path> find_program(std::string_view name, std::string_view package);
 
 }  // namespace call::local

@@ -1,0 +1,126 @@
+#include "core/dialer/call_plan.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/carrier/media_token.hpp"
+#include "core/carrier/twiml.hpp"
+#include "core/json/json.hpp"
+
+namespace call::dialer {
+namespace {
+
+namespace twiml = carrier::twiml;
+
+constexpr std::string_view kMediaPath = "/ws/twilio-media";
+constexpr std::string_view kOverrides = "#rc=5&rp=5xx,ct,rt";
+
+void add_variables(std::vector<std::pair<std::string, std::string>>& parameters,
+                   const std::string& variables_json) {
+  const auto variables = json::parse(variables_json, {}, "the entry's variables");
+  if (!variables || !variables->is_object()) return;
+  for (const auto& [name, value] : variables->items()) {
+    if (parameters.size() >= twiml::kMaxParameters) return;
+    auto key = "var." + name;
+    auto text = value.is_string() ? value.get<std::string>() : json::dump(value);
+    if (key.size() + text.size() > twiml::kMaxParameter) continue;
+    parameters.emplace_back(std::move(key), std::move(text));
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Hook hook) {
+  switch (hook) {
+    case Hook::answer:
+      return "answer";
+    case Hook::status:
+      return "status";
+    case Hook::amd:
+      return "amd";
+    case Hook::stream:
+      return "stream";
+    case Hook::stream_ended:
+      return "stream-ended";
+  }
+  return "";
+}
+
+std::string hook_url(const PublicUrls& urls, Hook hook, std::string_view token) {
+  return fmt::format("{}/twilio/{}/{}", urls.api, to_string(hook), token);
+}
+
+std::string hook_url_with_retries(const PublicUrls& urls, Hook hook, std::string_view token) {
+  return hook_url(urls, hook, token).append(kOverrides);
+}
+
+CallPlan plan_of(const store::List& list, const store::Claim& claim) {
+  return {.attempt_id = claim.attempt_id,
+          .token = claim.token,
+          .tenant = list.tenant,
+          .agent = list.settings.agent,
+          .list_id = list.id,
+          .entry_id = claim.entry_id,
+          .name = claim.name,
+          .variables_json = claim.variables_json};
+}
+
+CallPlan plan_of(const store::CallContext& context) {
+  return {.attempt_id = context.attempt_id,
+          .token = context.token,
+          .tenant = context.tenant,
+          .agent = context.agent,
+          .list_id = context.list_id,
+          .entry_id = context.entry_id,
+          .name = context.name,
+          .variables_json = context.variables_json};
+}
+
+std::string twiml_of(const CallPlan& plan, const PublicUrls& urls, const Secret& media_key,
+                     WallTime expiry) {
+  twiml::Connect connect;
+  connect.action = hook_url(urls, Hook::stream_ended, plan.token);
+  auto& stream = connect.stream;
+  stream.url = urls.media + std::string(kMediaPath);
+  stream.status_callback = hook_url(urls, Hook::stream, plan.token);
+  stream.parameters = {
+      {"agent", plan.agent},
+      {"attempt", plan.attempt_id},
+      {"tenant", plan.tenant},
+      {"list", std::to_string(plan.list_id)},
+      {"entry", std::to_string(plan.entry_id)},
+      {"token", carrier::make_media_token(media_key, plan.attempt_id, expiry)},
+  };
+  if (!plan.name.empty()) stream.parameters.emplace_back("name", plan.name);
+  add_variables(stream.parameters, plan.variables_json);
+  return twiml::write({{std::move(connect)}});
+}
+
+std::string hangup_twiml() {
+  return carrier::twiml::write({{twiml::Hangup{}}});
+}
+
+carrier::CreateCall request_of(const store::List& list, const store::Claim& claim,
+                               const PublicUrls& urls, std::string twiml) {
+  carrier::CreateCall request;
+  request.to = claim.to_number;
+  request.from = claim.from_number;
+  if (twiml.size() <= carrier::kMaxInlineTwiml) {
+    request.twiml = std::move(twiml);
+  } else {
+    request.url = hook_url_with_retries(urls, Hook::answer, claim.token);
+  }
+  request.status_callback = hook_url_with_retries(urls, Hook::status, claim.token);
+  request.ring_timeout = list.settings.ring_timeout;
+  request.time_limit = list.settings.time_limit;
+  if (list.settings.amd == store::Amd::async) {
+    carrier::MachineDetection detection;
+    detection.async_callback_url = hook_url_with_retries(urls, Hook::amd, claim.token);
+    request.machine_detection = std::move(detection);
+  }
+  return request;
+}
+
+}  // namespace call::dialer

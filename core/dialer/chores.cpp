@@ -1,0 +1,70 @@
+#include "core/dialer/chores.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "core/dialer/relay.hpp"
+#include "core/rq/reads.hpp"
+#include "core/store/dialing.hpp"
+#include "core/store/outbox.hpp"
+
+namespace call::dialer {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kRound{5000};
+constexpr milliseconds kReviveEvery{5000};
+constexpr int kWritersChanceMs = 1000;
+constexpr std::int64_t kMostWaiting = 10000;
+constexpr std::string_view kQueue = "dial";
+
+}  // namespace
+
+Chores::Chores(const Deps& deps)
+    : deps_(deps), queue_(deps.redis), revive_at_(MonoClock::now() + kReviveEvery) {}
+
+void Chores::tick() {
+  const auto done = round(Deadline::after(kRound));
+  if (done) return;
+  if (const auto hidden = failures_.admit())
+    log_.warn("{} ({} more not shown)", done.error().to_string(), *hidden);
+}
+
+Status Chores::round(Deadline deadline) {
+  {
+    CALL_TRY(auto connection, deps_.store->take(deadline));
+    CALL_CHECK(relay_outbox(*connection, queue_, kWritersChanceMs, deadline)
+                   .with_context("relaying the outbox"));
+  }
+  if (MonoClock::now() < revive_at_) return {};
+  revive_at_ = MonoClock::now() + kReviveEvery;
+  CALL_CHECK(revive_lists(deadline).with_context("looking for lists without a driver"));
+  return {};
+}
+
+Result<std::size_t> Chores::revive_lists(Deadline deadline) {
+  CALL_TRY(auto connection, deps_.store->take(deadline));
+  CALL_TRY(const auto idle, store::lists_without_driver(*connection));
+  if (idle.empty()) return std::size_t{0};
+  CALL_TRY(auto* redis, queue_.connection(deadline));
+  CALL_TRY(const auto waiting,
+           rq::job_ids(*redis, kQueue, rq::JobSet::queued, 0, kMostWaiting, deadline));
+  std::size_t revived = 0;
+  for (const auto list_id : idle) {
+    const auto prefix = fmt::format("dial_list-{}-", list_id);
+    const auto is_its = [&](const std::string& id) { return id.starts_with(prefix); };
+    if (std::any_of(waiting.begin(), waiting.end(), is_its)) continue;
+    CALL_TRY(const auto job, store::add_job(*connection, std::nullopt, kQueue, store::kDialListJob,
+                                            fmt::format("[{}]", list_id)));
+    try_relay(*connection, queue_, {job}, deadline);
+    log_.with("list", list_id).info("running without a driver: a new one is on its way");
+    ++revived;
+  }
+  return revived;
+}
+
+}  // namespace call::dialer

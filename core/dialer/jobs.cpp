@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/base/ids.hpp"
+#include "core/dialer/dialer.hpp"
+#include "core/dialer/instruments.hpp"
+#include "core/dialer/relay.hpp"
+#include "core/json/json.hpp"
+#include "core/log/log.hpp"
+#include "core/store/cleanup.hpp"
+#include "core/store/events.hpp"
+
+namespace call::dialer {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kStorePatience{5000};
+constexpr std::string_view kCleanupJob = "calld.cleanup";
+
+Result<Json> dial_list_job(const Deps& deps, const Options& options, rq::JobContext& job) {
+  CALL_TRY(const auto list_id,
+           json::get_int(job.args, "0").with_context("calld.dial_list(list_id)"));
+  Run run;
+  run.holder = fmt::format("{}/{}/{}", job.worker, job.job_id, random_hex(4));
+  run.deadline = job.deadline;
+  run.stop = job.stop;
+  run.draining = &job.draining;
+  CALL_TRY(const auto report, dial_list(deps, options, list_id, run));
+  return Json{{"end", to_string(report.end)}, {"list", report.list_id},
+              {"epoch", report.epoch},        {"placed", report.placed},
+              {"rejected", report.rejected},  {"throttled", report.throttled},
+              {"not_sent", report.not_sent},  {"unknown", report.unknown}};
+}
+
+Result<Json> end_call_job(const Deps& deps, rq::JobContext& job) {
+  CALL_TRY(const auto attempt,
+           json::get_string(job.args, "0").with_context("calld.end_call(attempt_id[, call_sid])"));
+  CALL_TRY(const auto sid, json::get_string_or(job.args, "1", ""));
+  CALL_CHECK(end_call(deps, attempt, sid, job.deadline));
+  return Json{{"attempt", attempt}};
+}
+
+}  // namespace
+
+Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view call_sid,
+                Deadline deadline) {
+  const auto log = log::Logger("dialer").with("attempt", attempt_id);
+  std::string sid(call_sid);
+  if (sid.empty()) {
+    CALL_TRY(auto connection, deps.store->take(Deadline::after(kStorePatience)));
+    CALL_TRY(const auto context, store::call_by_attempt(*connection, attempt_id));
+    sid = context.call_sid;
+  }
+  if (sid.empty()) {
+    log.debug("no call to end");
+    return {};
+  }
+  CALL_TRY(const auto outcome,
+           deps.carrier->update_call(sid, {carrier::UpdateCall::Action::complete, {}}, deadline));
+  log.debug("{} {}", sid,
+            outcome == carrier::UpdateOutcome::updated ? "was hung up" : "was over already");
+  return {};
+}
+
+Result<Json> cleanup(const Deps& deps, const Options& options, std::string_view source,
+                     Deadline deadline) {
+  const log::Logger log("cleanup");
+  store::CleanupOptions store_options;
+  store_options.source = source;
+  store_options.unknown_deadline =
+      std::chrono::ceil<std::chrono::seconds>(options.unknown_deadline);
+  Json result;
+  {
+    // Evidence first: what the carrier can still prove must not be abandoned by the clock.
+    auto reconciled = reconcile(deps, options, 0, deadline);
+    if (!reconciled) log.warn("the carrier was not asked: {}", reconciled.error().to_string());
+    result["reconciled"] = std::move(reconciled).value_or(0);
+  }
+  CALL_TRY(auto connection, deps.store->take(Deadline::after(kStorePatience)));
+  CALL_TRY(const auto pass, store::cleanup_run(*connection, store_options));
+  result["pass"] = pass.id;
+  result["found"] = pass.found.size();
+  result["done"] = pass.done.size();
+  rq::Client queue(deps.redis);
+  auto relayed = relay_outbox(*connection, queue, 0, deadline);
+  if (!relayed) log.warn("the outbox waits: {}", relayed.error().to_string());
+  result["relayed"] = std::move(relayed).value_or(0);
+  log.info("pass {}: found {}, did {}", pass.id, pass.found.size(), pass.done.size());
+  return result;
+}
+
+void register_jobs(rq::Registry& registry, Deps deps, Options options) {
+  registry.add(std::string(store::kDialListJob),
+               [deps, options](rq::JobContext& job) { return dial_list_job(deps, options, job); });
+  registry.add(std::string(store::kEndCallJob),
+               [deps](rq::JobContext& job) { return end_call_job(deps, job); });
+  registry.add(std::string(kCleanupJob), [deps, options](rq::JobContext& job) {
+    return cleanup(deps, options, job.worker, job.deadline);
+  });
+}
+
+}  // namespace call::dialer

@@ -1,0 +1,174 @@
+// Evidence for attempts without news. An unknown attempt keeps its (To, From) pair to itself, so a
+// call of that pair that the carrier created after we sent, and that no other attempt owns, is ours.
+// Two such calls prove a duplicate that we cannot have made: neither is bound, an operator decides.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "core/dialer/dialer.hpp"
+#include "core/dialer/instruments.hpp"
+#include "core/json/json.hpp"
+#include "core/log/log.hpp"
+#include "core/store/events.hpp"
+#include "core/store/reconcile.hpp"
+
+namespace call::dialer {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+
+constexpr milliseconds kStorePatience{5000};
+constexpr int kBatch = 1000;
+// The carrier's clock may differ from PostgreSQL's, and date_created has whole seconds.
+constexpr minutes kClockSkew{1};
+constexpr minutes kLongestPost{5};
+
+class Reconciler {
+ public:
+  Reconciler(const Deps& deps, const Options& options, Deadline deadline)
+      : deps_(deps), options_(options), deadline_(deadline) {}
+
+  Result<std::int64_t> run(std::int64_t list_id);
+
+ private:
+  Result<bool> unknown(const store::StaleAttempt& attempt);
+  Result<bool> overdue(const store::StaleAttempt& attempt);
+  Result<std::vector<carrier::Call>> candidates(const store::StaleAttempt& attempt);
+  Result<bool> bind(const store::StaleAttempt& attempt, const carrier::Call& call);
+  Status report(const store::StaleAttempt& attempt, const carrier::Call& call);
+  template <class F>
+  auto with_store(F&& use) -> decltype(use(std::declval<store::Connection&>())) {
+    auto connection = deps_.store->take(Deadline::after(kStorePatience));
+    if (!connection) return std::move(connection).error();
+    return use(**connection);
+  }
+
+  const Deps& deps_;
+  const Options& options_;
+  Deadline deadline_;
+  const log::Logger log_{"dialer"};
+};
+
+Result<std::int64_t> Reconciler::run(std::int64_t list_id) {
+  CALL_TRY(const auto stale, with_store([&](auto& store) {
+             return store::stale_attempts(store, options_.unknown_grace, options_.overdue_grace,
+                                          kBatch);
+           }));
+  std::int64_t changed = 0;
+  for (const auto& attempt : stale) {
+    if (list_id != 0 && attempt.list_id != list_id) continue;
+    if (deadline_.passed()) break;
+    CALL_TRY(const bool settled,
+             attempt.state == store::AttemptState::unknown ? unknown(attempt) : overdue(attempt));
+    if (settled) ++changed;
+  }
+  return changed;
+}
+
+/// Calls of the pair that began after the attempt was sent. A call that was not dialed yet has no
+/// start time and is found by its status only.
+Result<std::vector<carrier::Call>> Reconciler::candidates(const store::StaleAttempt& attempt) {
+  carrier::ListCalls filter;
+  filter.to = attempt.to_number;
+  filter.from = attempt.from_number;
+  std::vector<carrier::ListCalls> questions;
+  filter.status = carrier::CallStatus::queued;
+  questions.push_back(filter);
+  filter.status.reset();
+  for (const auto day : {attempt.sent_at, attempt.sent_at + std::chrono::hours(24)}) {
+    filter.start_date = to_rfc3339(day).substr(0, 10);
+    questions.push_back(filter);
+  }
+  std::vector<carrier::Call> found;
+  for (const auto& question : questions) {
+    CALL_TRY(auto calls, deps_.carrier->list_calls(question, deadline_));
+    for (auto& call : calls) {
+      const bool exact = call.to == attempt.to_number && call.from == attempt.from_number;
+      const bool in_time = call.date_created &&
+                           *call.date_created >= attempt.sent_at - kClockSkew &&
+                           *call.date_created <= attempt.sent_at + kLongestPost;
+      const bool known = std::any_of(found.begin(), found.end(),
+                                     [&](const auto& other) { return other.sid == call.sid; });
+      if (exact && in_time && !known) found.push_back(std::move(call));
+    }
+  }
+  return found;
+}
+
+Status Reconciler::report(const store::StaleAttempt& attempt, const carrier::Call& call) {
+  store::Event event;
+  event.kind = store::EventKind::fetched;
+  event.token = attempt.token;
+  event.call_sid = call.sid;
+  event.status = store::parse_call_status(to_string(call.status));
+  if (call.answered_by) event.answered_by = to_string(*call.answered_by);
+  if (call.duration) event.duration_s = call.duration->count();
+  event.occurred_at = call.end_time;
+  event.params_json = json::dump({{"sid", call.sid}, {"status", to_string(call.status)}});
+  CALL_CHECK(with_store([&](auto& store) { return store::apply_event(store, event); }));
+  return {};
+}
+
+Result<bool> Reconciler::bind(const store::StaleAttempt& attempt, const carrier::Call& call) {
+  const auto confirmed =
+      with_store([&](auto& store) { return store::confirm_placed(store, attempt.id, call.sid); });
+  if (!confirmed) {
+    if (confirmed.error().code != Errc::conflict) return confirmed.error();
+    return false;  // the call is another attempt's, or a webhook was faster
+  }
+  CALL_CHECK(report(attempt, call));
+  deps_.instruments->resolved.add();
+  log_.with("attempt", attempt.id)
+      .info("unknown no more: the carrier lists {} ({})", call.sid, to_string(call.status));
+  return true;
+}
+
+Result<bool> Reconciler::unknown(const store::StaleAttempt& attempt) {
+  CALL_TRY(const auto calls, candidates(attempt));
+  if (calls.size() == 1) return bind(attempt, calls.front());
+  if (calls.size() > 1) {
+    log_.with("attempt", attempt.id)
+        .error("the carrier lists {} calls that could be this one; see `callctl attempt ls`",
+               calls.size());
+    return false;
+  }
+  if (attempt.age < options_.unknown_deadline) {
+    log_.with("attempt", attempt.id).debug("still unknown: the carrier lists no such call");
+    return false;
+  }
+  CALL_TRY(const bool given_up, with_store([&](auto& store) {
+             return store::abandon(store, attempt.id, "the carrier lists no such call");
+           }));
+  if (given_up) {
+    deps_.instruments->abandoned.add();
+    log_.with("attempt", attempt.id).warn("abandoned: no evidence of a call within the deadline");
+  }
+  return given_up;
+}
+
+Result<bool> Reconciler::overdue(const store::StaleAttempt& attempt) {
+  const auto call = deps_.carrier->fetch_call(attempt.call_sid, deadline_);
+  if (!call) {
+    if (call.error().code != Errc::not_found) return call.error();
+    log_.with("attempt", attempt.id).error("the carrier does not know {}", attempt.call_sid);
+    return false;
+  }
+  if (!carrier::is_final(call->status)) return false;
+  CALL_CHECK(report(attempt, *call));
+  deps_.instruments->resolved.add();
+  log_.with("attempt", attempt.id)
+      .info("its end was never reported; the carrier says {}", to_string(call->status));
+  return true;
+}
+
+}  // namespace
+
+Result<std::int64_t> reconcile(const Deps& deps, const Options& options, std::int64_t list_id,
+                               Deadline deadline) {
+  return Reconciler(deps, options, deadline).run(list_id);
+}
+
+}  // namespace call::dialer

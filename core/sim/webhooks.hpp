@@ -1,0 +1,61 @@
+// Signed requests to the application: status callbacks, TwiML fetches, verdicts, stream events. A bounded pool of
+// threads does the blocking; answers come back on the loop.
+//
+// Everything that the simulated carrier says over HTTP leaves through Webhooks::send(): a plan of faults (lost, late,
+// doubled, reordered webhooks) belongs there.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "core/base/deadline.hpp"
+#include "core/base/secret.hpp"
+#include "core/net/form.hpp"
+#include "core/runtime/thread_pool.hpp"
+#include "core/sim/model.hpp"
+
+namespace call::runtime {
+class Loop;
+}
+
+namespace call::sim {
+
+struct HookAnswer {
+  int status = 0;  ///< HTTP; 0: no answer
+  std::string body;
+  std::string error;  ///< one sentence when there is no 2xx answer
+  bool ok() const { return status >= 200 && status < 300; }
+  /// Twilio's warning: 11205 connection failure, 11200 retrieval failure.
+  int warning_code() const { return status == 0 ? 11205 : 11200; }
+};
+
+class Webhooks {
+ public:
+  struct Options {
+    Secret auth_token;
+    std::size_t threads = 8;
+    std::chrono::milliseconds timeout{15000};
+  };
+  using Done = std::function<void(HookAnswer)>;
+
+  Webhooks(Options options, runtime::Loop& loop);
+
+  /// Sends once, and once more with the same I-Twilio-Idempotency-Token when no connection came about. `done` runs on
+  /// the loop, always (unless the loop has stopped), never inline. Thread-safe.
+  void send(const Hook& hook, net::Params params, Done done);
+  std::size_t pending() const { return pending_; }
+  void stop();  ///< waits for what is under way; blocks at most the time-out
+
+ private:
+  HookAnswer deliver(const Hook& hook, const net::Params& params) const;
+
+  Options options_;
+  runtime::Loop& loop_;
+  std::atomic<std::size_t> pending_{0};
+  runtime::ThreadPool pool_;
+};
+
+}  // namespace call::sim

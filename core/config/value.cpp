@@ -219,7 +219,8 @@ std::string Listen::to_string() const {
 }
 
 bool Listen::is_loopback() const {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+  const bool numeric = host.find_first_not_of("0123456789.") == std::string::npos;
+  return host == "localhost" || host == "::1" || (numeric && host.starts_with("127."));
 }
 
 std::string mask_password(std::string_view url) {

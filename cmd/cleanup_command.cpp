@@ -1,0 +1,133 @@
+// callctl cleanup: putting right what a dead process left behind, and the journal of it.
+#include <nlohmann/json.hpp>
+
+#include "cmd/command.hpp"
+#include "cmd/commands.hpp"
+#include "cmd/list_json.hpp"
+#include "core/dialer/relay.hpp"
+#include "core/store/cleanup.hpp"
+
+namespace call::cmd {
+namespace {
+
+using nlohmann::json;
+
+struct NoOptions {};
+
+struct PassOptions {
+  std::int64_t id = 0;
+};
+
+json to_json(const std::vector<store::CleanupAction>& actions) {
+  json rows = json::array();
+  for (const auto& action : actions) {
+    rows.push_back({{"kind", action.kind},
+                    {"list", action.list_id ? json(*action.list_id) : json()},
+                    {"subject", action.subject},
+                    {"detail", action.detail}});
+  }
+  return rows;
+}
+
+const std::vector<Column>& action_columns() {
+  static const std::vector<Column> columns = {{"kind", "ACTION"},
+                                              {"list", "LIST", Align::right},
+                                              {"subject", "SUBJECT"},
+                                              {"detail", "DETAIL", Align::left, true}};
+  return columns;
+}
+
+Result<store::CleanupOptions> cleanup_options(Session& session) {
+  CALL_TRY(const auto* config, session.configuration());
+  store::CleanupOptions options;
+  options.unknown_deadline =
+      std::chrono::duration_cast<std::chrono::seconds>(config->dialer.unknown_deadline);
+  return options;
+}
+
+Result<Exit> plan(Session& session, const NoOptions&) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto options, cleanup_options(session));
+  CALL_TRY(const auto pass, store::cleanup_plan(*connection, options));
+  session.say("{} thing(s) to put right; nothing was changed", pass.found.size());
+  CALL_CHECK(session.show(action_columns(), to_json(pass.found)));
+  return kDone;
+}
+
+Result<Exit> run(Session& session, const NoOptions&) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(auto* queue, session.queue());
+  CALL_TRY(const auto options, cleanup_options(session));
+  CALL_TRY(const auto pass, store::cleanup_run(*connection, options));
+  CALL_TRY(const auto relayed, dialer::relay_outbox(*connection, *queue, 0, service_deadline()));
+  session.say("pass {}: found {}, put right {}; {} waiting job(s) enqueued", pass.id,
+              pass.found.size(), pass.done.size(), relayed);
+  CALL_CHECK(session.show(action_columns(), to_json(pass.done)));
+  return kDone;
+}
+
+Result<Exit> list_passes(Session& session, const NoOptions&) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto passes, store::cleanup_passes(*connection));
+  json rows = json::array();
+  for (const auto& pass : passes) {
+    rows.push_back({{"id", pass.id},
+                    {"source", pass.source},
+                    {"started_at", to_rfc3339(pass.started_at)},
+                    {"finished_at", time_or_null(pass.finished_at)},
+                    {"found", pass.found.size()},
+                    {"done", pass.done.size()}});
+  }
+  CALL_CHECK(session.show({{"id", "PASS", Align::right},
+                           {"source", "BY"},
+                           {"started_at", "STARTED"},
+                           {"finished_at", "FINISHED"},
+                           {"found", "FOUND", Align::right},
+                           {"done", "DONE", Align::right}},
+                          rows));
+  return kDone;
+}
+
+Result<Exit> show_pass(Session& session, const PassOptions& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto pass, store::cleanup_pass(*connection, options.id));
+  if (session.format() == Format::table) {
+    CALL_CHECK(
+        print(fmt::format("pass {} by {}, {}\nbefore  {}\nafter   {}\n", pass.id, pass.source,
+                          to_rfc3339(pass.started_at), pass.before_json, pass.after_json)));
+    CALL_CHECK(session.show(action_columns(), to_json(pass.found)));
+    return kDone;
+  }
+  CALL_CHECK(session.show_one({{"id", "id"}, {"source", "source"}, {"started_at", "started_at"}},
+                              {{"id", pass.id},
+                               {"source", pass.source},
+                               {"started_at", to_rfc3339(pass.started_at)},
+                               {"finished_at", time_or_null(pass.finished_at)},
+                               {"before", json::parse(pass.before_json, nullptr, false)},
+                               {"after", json::parse(pass.after_json, nullptr, false)},
+                               {"found", to_json(pass.found)},
+                               {"done", to_json(pass.done)}}));
+  return kDone;
+}
+
+}  // namespace
+
+void add_cleanup_commands(CLI::App& app, Session& session) {
+  const auto nothing = [](CLI::App&, NoOptions&) {};
+  auto* cleanup = add_group(app, "cleanup", "Put right what a dead process left behind");
+  add_command<NoOptions>(*cleanup, session, "plan", "Show what a pass would do; change nothing",
+                         nothing, plan);
+  add_command<NoOptions>(*cleanup, session, "run",
+                         "Run one pass; it is journaled and harmless to live drivers", nothing,
+                         run);
+  add_command<NoOptions>(*cleanup, session, "ls", "The journal, newest first", nothing,
+                         list_passes);
+  add_command<PassOptions>(
+      *cleanup, session, "show", "One pass of the journal",
+      [](CLI::App& command, PassOptions& options) {
+        command.add_option("pass", options.id, "Number")->required()->type_name("PASS");
+      },
+      show_pass);
+}
+
+}  // namespace call::cmd

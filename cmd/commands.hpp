@@ -1,0 +1,25 @@
+// The command groups of callctl, one file each. Each adds its subcommands to the parser; the chosen one sets
+// session.action.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace call::cmd {
+
+class Session;
+
+void add_list_commands(CLI::App& app, Session& session);
+void add_entry_commands(CLI::App& list, Session& session);  ///< below `list`: entries, export
+void add_watch_commands(CLI::App& list, Session& session);  ///< below `list`: watch, wait
+void add_queue_commands(CLI::App& app, Session& session);   ///< queue, job, worker
+void add_call_commands(CLI::App& app, Session& session);
+void add_attempt_commands(CLI::App& app, Session& session);
+void add_cleanup_commands(CLI::App& app, Session& session);
+void add_db_commands(CLI::App& app, Session& session);
+void add_tenant_commands(CLI::App& app, Session& session);  ///< tenant, token
+void add_log_level_command(CLI::App& app, Session& session);
+void add_doctor_command(CLI::App& app, Session& session);
+
+}  // namespace call::cmd

@@ -1,0 +1,135 @@
+#include "cmd/list_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "cmd/session.hpp"
+
+namespace call::cmd {
+
+using nlohmann::json;
+
+json time_or_null(const std::optional<WallTime>& time) {
+  return time ? json(to_rfc3339(*time)) : json();
+}
+
+json to_json(const store::ListSummary& summary) {
+  const auto& list = summary.list;
+  const auto& counts = summary.counts;
+  using store::EntryState;
+  using store::Outcome;
+  json outcomes = json::object();
+  for (int i = 0; i < static_cast<int>(counts.by_outcome.size()); ++i) {
+    const auto outcome = static_cast<Outcome>(i);
+    outcomes[std::string(store::to_string(outcome))] = counts.of(outcome);
+  }
+  return {
+      {"id", list.id},
+      {"name", list.name},
+      {"tenant", list.tenant},
+      {"state", store::to_string(list.state)},
+      {"reason", list.reason},
+      {"agent", list.settings.agent},
+      {"from", list.settings.from_number},
+      {"concurrency", list.settings.concurrency},
+      {"calls_per_second", list.settings.calls_per_second},
+      {"ring_timeout_s", list.settings.ring_timeout.count()},
+      {"time_limit_s", list.settings.time_limit.count()},
+      {"max_attempts", list.settings.max_attempts},
+      {"retry_after_s", list.settings.retry_after.count()},
+      {"amd", store::to_string(list.settings.amd)},
+      {"entries", counts.total},
+      {"pending", counts.of(EntryState::pending) + counts.of(EntryState::retry_wait)},
+      {"active", counts.of(EntryState::dialing) + counts.of(EntryState::in_call)},
+      {"done", counts.of(EntryState::done)},
+      {"outcomes", outcomes},
+      {"attempts", counts.attempts},
+      {"open_attempts", counts.open_attempts},
+      {"unknown_attempts", counts.unknown_attempts},
+      {"created_at", to_rfc3339(list.created_at)},
+      {"started_at", time_or_null(list.started_at)},
+      {"finished_at", time_or_null(list.finished_at)},
+  };
+}
+
+const std::vector<Column>& list_columns() {
+  static const std::vector<Column> columns = {
+      {"id", "ID", Align::right},
+      {"name", "NAME", Align::left, true},
+      {"state", "STATE"},
+      {"entries", "ENTRIES", Align::right},
+      {"pending", "PENDING", Align::right},
+      {"active", "ACTIVE", Align::right},
+      {"done", "DONE", Align::right},
+      {"unknown_attempts", "UNKNOWN", Align::right},
+      {"agent", "AGENT", Align::left, true},
+      {"created_at", "CREATED"},
+      {"started_at", ""},
+      {"finished_at", ""},
+      {"reason", ""},
+  };
+  return columns;
+}
+
+json to_json(const store::Entry& entry, const Session& session, bool full_numbers) {
+  const auto phone = entry.phone.empty() ? entry.phone_raw : entry.phone;
+  json row = {
+      {"seq", entry.seq},
+      {"id", entry.id},
+      {"phone", full_numbers ? phone : session.number(phone)},
+      {"name", entry.name},
+      {"state", store::to_string(entry.state)},
+      {"outcome", entry.outcome ? json(store::to_string(*entry.outcome)) : json()},
+      {"reason", entry.reason.empty() ? json() : json(entry.reason)},
+      {"attempts", entry.attempts},
+      {"next_attempt_at", time_or_null(entry.next_attempt_at)},
+      {"call_sid", nullptr},
+      {"answered_by", nullptr},
+      {"duration_s", nullptr},
+      {"ended_at", nullptr},
+      {"record", entry.record_path.empty() ? json() : json(entry.record_path)},
+  };
+  if (entry.last_attempt) {
+    const auto& attempt = *entry.last_attempt;
+    if (!attempt.call_sid.empty()) row["call_sid"] = attempt.call_sid;
+    if (!attempt.answered_by.empty()) row["answered_by"] = attempt.answered_by;
+    if (attempt.duration_s) row["duration_s"] = *attempt.duration_s;
+    row["ended_at"] = time_or_null(attempt.ended_at);
+    if (!attempt.error_code.empty()) row["carrier_error"] = attempt.error_code;
+  }
+  row["variables"] = json::parse(entry.variables_json, nullptr, false);
+  return row;
+}
+
+const std::vector<Column>& entry_columns() {
+  static const std::vector<Column> columns = {
+      {"seq", "LINE", Align::right},
+      {"phone", "PHONE"},
+      {"name", "NAME", Align::left, true},
+      {"state", "STATE"},
+      {"outcome", "OUTCOME"},
+      {"reason", "REASON", Align::left, true},
+      {"attempts", "TRIES", Align::right},
+      {"duration_s", "SECONDS", Align::right},
+      {"answered_by", "ANSWERED BY"},
+      {"call_sid", ""},
+      {"ended_at", ""},
+      {"record", ""},
+  };
+  return columns;
+}
+
+Result<std::vector<store::Entry>> all_entries(store::Connection& connection, std::int64_t tenant_id,
+                                              std::int64_t list_id, store::EntryFilter filter) {
+  std::vector<store::Entry> all;
+  filter.limit = 10000;
+  for (;;) {
+    CALL_TRY(auto page, store::entries(connection, tenant_id, list_id, filter));
+    const bool last = page.size() < static_cast<std::size_t>(filter.limit);
+    if (!page.empty()) filter.after_seq = page.back().seq;
+    all.insert(all.end(), std::make_move_iterator(page.begin()),
+               std::make_move_iterator(page.end()));
+    if (last) return all;
+  }
+}
+
+}  // namespace call::cmd

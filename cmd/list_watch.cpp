@@ -1,0 +1,191 @@
+// callctl list watch | wait: progress for people, a verdict for scripts.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "cmd/commands.hpp"
+#include "cmd/list_json.hpp"
+#include "cmd/session.hpp"
+#include "cmd/text_width.hpp"
+
+namespace call::cmd {
+namespace {
+
+using nlohmann::json;
+
+constexpr auto kPoll = std::chrono::milliseconds(500);
+
+struct WatchOptions {
+  std::string list;
+  int timeout_s = 0;  ///< 0: none
+  std::string expect_column;
+};
+
+bool is_final(store::ListState state) {
+  return state == store::ListState::completed || state == store::ListState::cancelled ||
+         state == store::ListState::failed;
+}
+
+/// Waiting between two looks: interruptible by signals as any wait is, no busy loop.
+void pause_between_looks() {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  never.wait_for(lock, kPoll, [] { return false; });
+}
+
+std::string progress_line(const store::ListSummary& summary) {
+  constexpr int kBar = 24;
+  const auto& counts = summary.counts;
+  const auto done = counts.of(store::EntryState::done);
+  const auto active = counts.of(store::EntryState::dialing) + counts.of(store::EntryState::in_call);
+  const auto share = [&](std::int64_t n) {
+    return counts.total == 0 ? kBar : static_cast<int>(n * kBar / counts.total);
+  };
+  std::string bar;
+  for (int i = 0; i < kBar; ++i)
+    bar += i < share(done) ? "█" : i < share(done + active) ? "▒" : "·";
+  std::string line = fmt::format(
+      "{} {} {}/{} done, {} dialing, {} in call", bar, store::to_string(summary.list.state), done,
+      counts.total, counts.of(store::EntryState::dialing), counts.of(store::EntryState::in_call));
+  for (int i = 0; i < static_cast<int>(counts.by_outcome.size()); ++i) {
+    const auto outcome = static_cast<store::Outcome>(i);
+    if (counts.of(outcome) > 0) {
+      line += fmt::format(" · {} {}", counts.of(outcome), store::to_string(outcome));
+    }
+  }
+  if (counts.unknown_attempts > 0) line += fmt::format(" · {} UNKNOWN", counts.unknown_attempts);
+  return line;
+}
+
+/// Looks until the list is final; `each` sees every look whose counts differ from the one before.
+template <class F>
+Result<store::ListSummary> follow(Session& session, const WatchOptions& options, F each) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
+  const auto deadline = options.timeout_s > 0
+                            ? Deadline::after(std::chrono::seconds(options.timeout_s))
+                            : Deadline::never();
+  std::string before;
+  bool was_away = false;
+  for (;;) {
+    auto summary = store::list_summary(*connection, tenant.id, list.id);
+    if (!summary) {
+      const auto code = summary.error().code;
+      if (code != Errc::unavailable && code != Errc::closed) return std::move(summary).error();
+      if (!was_away) session.warn("{}; still waiting", summary.error().context);
+      was_away = true;
+    } else {
+      was_away = false;
+      const auto line = progress_line(*summary);
+      if (line != before) each(*summary, line);
+      before = line;
+      if (is_final(summary->list.state)) return summary;
+    }
+    if (deadline.passed()) {
+      return Error{Errc::conflict, fmt::format("list '{}' is not finished after {} s", list.name,
+                                               options.timeout_s)};
+    }
+    pause_between_looks();
+  }
+}
+
+Result<Exit> watch(Session& session, const WatchOptions& options) {
+  const auto screen = session.screen();
+  const bool live = screen.terminal && session.format() == Format::table;
+  Status printed;
+  auto summary =
+      follow(session, options, [&](const store::ListSummary& now, const std::string& line) {
+        if (!printed) return;
+        if (live) {
+          printed = print("\r\x1b[K" + fit(line, screen.columns - 1));
+        } else if (session.format() == Format::table) {
+          printed = print(line + "\n");
+        } else {
+          printed = print(to_json(now).dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+        }
+      });
+  if (live) CALL_CHECK(print("\n"));
+  CALL_CHECK(printed);
+  if (!summary) return std::move(summary).error();
+  return kDone;
+}
+
+/// How many entries did not end as their column `expect` says, each said on standard error.
+Result<int> compare(Session& session, std::int64_t list_id, const std::string& column) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto entries, all_entries(*connection, tenant.id, list_id, {}));
+  int wrong = 0;
+  for (const auto& entry : entries) {
+    const auto variables = json::parse(entry.variables_json, nullptr, false);
+    const auto expected =
+        variables.is_object() ? variables.value(column, std::string()) : std::string();
+    const std::string outcome(entry.outcome ? store::to_string(*entry.outcome) : "none");
+    if (expected == outcome) continue;
+    ++wrong;
+    session.warn("line {}: {} ended as {}{}, expected {}", entry.seq,
+                 session.number(entry.phone_raw), outcome,
+                 entry.reason.empty() ? "" : " (" + entry.reason + ")",
+                 expected.empty() ? "nothing: the column is empty" : expected);
+  }
+  return wrong;
+}
+
+Result<Exit> wait(Session& session, const WatchOptions& options) {
+  const bool live = ::isatty(STDERR_FILENO) != 0 && !session.options.quiet;
+  auto summary = follow(session, options, [&](const store::ListSummary&, const std::string& line) {
+    if (live) std::fprintf(stderr, "\r\x1b[K%s", fit(line, session.screen().columns - 1).c_str());
+  });
+  if (live) std::fputs("\n", stderr);
+  if (!summary) return std::move(summary).error();
+
+  auto verdict = to_json(*summary);
+  Exit exit = summary->list.state == store::ListState::completed ? kDone : kFailed;
+  if (!options.expect_column.empty()) {
+    CALL_TRY(const int wrong, compare(session, summary->list.id, options.expect_column));
+    verdict["unexpected"] = wrong;
+    if (wrong > 0) exit = kFailed;
+  }
+  if (summary->counts.unknown_attempts > 0) exit = kUnknownAttempts;
+  if (session.format() != Format::table) {
+    CALL_CHECK(print(verdict.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
+  } else {
+    session.say("{}", progress_line(*summary));
+  }
+  return exit;
+}
+
+}  // namespace
+
+void add_watch_commands(CLI::App& list, Session& session) {
+  const auto add = [&](const char* name, const char* help,
+                       Result<Exit> (*run)(Session&, const WatchOptions&)) {
+    auto* command = list.add_subcommand(name, help);
+    auto options = std::make_shared<WatchOptions>();
+    command->add_option("list", options->list, "Name or id")->required()->type_name("LIST");
+    command->add_option("--timeout", options->timeout_s, "Give up after so long (exit 1)")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(1, 30 * 86400));
+    command->callback([&session, options, run] {
+      session.action = [&session, options, run] { return run(session, *options); };
+    });
+    return std::pair(command, options);
+  };
+  add("watch", "Show progress until the list is finished", watch);
+  const auto [command, options] =
+      add("wait", "Wait until the list is finished: 0 completed, 1 not, 10 with unknowns", wait);
+  command
+      ->add_option(
+          "--expect", options->expect_column,
+          "Compare each outcome with this column of the imported file; exit 1 if one differs")
+      ->type_name("COLUMN");
+}
+
+}  // namespace call::cmd

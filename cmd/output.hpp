@@ -1,0 +1,47 @@
+// What callctl prints. One description of the columns serves the table for people and json, ndjson and csv for
+// scripts. Results go to standard output, messages to standard error.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+
+namespace call::cmd {
+
+enum class Format { table, json, ndjson, csv };
+std::optional<Format> parse_format(std::string_view name);
+
+enum class Align { left, right };
+
+struct Column {
+  std::string key;    ///< field of the JSON row, and the CSV header
+  std::string title;  ///< table header; empty: not in the table, only for scripts
+  Align align = Align::left;
+  bool flexible = false;  ///< may be cut when the terminal is narrow
+};
+
+struct Screen {
+  bool terminal = false;      ///< standard output is a terminal
+  bool colour = false;        ///< and colours are wanted (NO_COLOR, TERM=dumb, --no-color)
+  std::size_t columns = 120;  ///< width of the terminal; a table off a terminal is never cut
+};
+/// Looks at standard output and the environment.
+Screen detect_screen(bool no_colour);
+
+/// A list of JSON objects as a table, one JSON document {"version":1,"items":[...]}, a line each, or RFC 4180 CSV.
+std::string render(const std::vector<Column>& columns, const nlohmann::json& rows, Format format,
+                   const Screen& screen);
+
+/// One object: "key  value" lines for people; a JSON document, one line, or a CSV of one row for scripts.
+std::string render_one(const std::vector<Column>& columns, const nlohmann::json& object,
+                       Format format, const Screen& screen);
+
+/// Writes to standard output; Errc::io when it cannot (full disk, closed pipe).
+Status print(std::string_view text);
+
+}  // namespace call::cmd

@@ -1,0 +1,146 @@
+#include "cmd/session.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cmd/text_width.hpp"
+#include "core/base/strings.hpp"
+#include "core/dialer/relay.hpp"
+#include "core/log/log.hpp"
+#include "core/redis/endpoint.hpp"
+#include "core/store/migrate.hpp"
+
+namespace call::cmd {
+
+Deadline service_deadline() {
+  return Deadline::after(std::chrono::seconds(5));
+}
+
+Exit exit_code(Errc code) {
+  switch (code) {
+    case Errc::invalid_argument:
+      return kUsage;
+    case Errc::not_found:
+      return kNotFound;
+    case Errc::permission:
+      return kNotPermitted;
+    case Errc::unavailable:
+    case Errc::timeout:
+    case Errc::closed:
+      return kUnavailable;
+    case Errc::conflict:
+    case Errc::cancelled:
+    case Errc::protocol:
+    case Errc::limit:
+    case Errc::io:
+    case Errc::internal:
+      return kFailed;
+  }
+  return kFailed;
+}
+
+Result<const config::Config*> Session::configuration() {
+  if (!config_) {
+    config::Sources sources;
+    if (!options.config_file.empty()) sources.file = options.config_file;
+    CALL_TRY(auto loaded, config::load(sources));
+    config_ = std::move(loaded.config);
+  }
+  return &*config_;
+}
+
+Result<store::Connection*> Session::database_any_schema() {
+  if (!database_) {
+    CALL_TRY(const auto* config, configuration());
+    store::Options store_options;
+    store_options.url = Secret(config->database.url);
+    store_options.application = "callctl";
+    CALL_TRY(auto connection, store::Connection::open(store_options));
+    database_.emplace(std::move(connection));
+  }
+  return &*database_;
+}
+
+Result<store::Connection*> Session::database() {
+  CALL_TRY(auto* connection, database_any_schema());
+  if (!schema_checked_) CALL_CHECK(store::require_schema(*connection));
+  schema_checked_ = true;
+  return connection;
+}
+
+Result<store::Tenant> Session::tenant() {
+  CALL_TRY(auto* connection, database());
+  return store::find_tenant(*connection, options.tenant);
+}
+
+Result<rq::Client*> Session::queue() {
+  if (!queue_) {
+    CALL_TRY(const auto* config, configuration());
+    CALL_TRY(auto endpoint, redis::parse_url(config->redis.url));
+    queue_ = std::make_unique<rq::Client>(std::move(endpoint));
+  }
+  return queue_.get();
+}
+
+Result<redis::Connection*> Session::redis() {
+  CALL_TRY(auto* client, queue());
+  return client->connection(service_deadline());
+}
+
+void Session::push_jobs(const std::vector<store::OutboxJob>& jobs) {
+  if (jobs.empty()) return;
+  auto client = queue();
+  auto connection = database();
+  if (client && connection &&
+      dialer::try_relay(**connection, **client, jobs, service_deadline()) == jobs.size()) {
+    return;
+  }
+  warn("Redis is not reachable. The change is saved; the worker takes it up once Redis answers");
+}
+
+Format Session::format() const {
+  return parse_format(options.format).value_or(Format::table);
+}
+
+Status Session::show(const std::vector<Column>& columns, const nlohmann::json& rows) const {
+  return print(render(columns, rows, format(), screen()));
+}
+
+Status Session::show_one(const std::vector<Column>& columns, const nlohmann::json& object) const {
+  return print(render_one(columns, object, format(), screen()));
+}
+
+std::string Session::number(std::string_view phone) const {
+  return options.show_numbers ? std::string(phone) : log::mask_phone(phone);
+}
+
+void Session::message(std::string_view text) const {
+  std::string line = "callctl: ";
+  for (const auto part : split(text, '\n')) line += printable(part) + "\n";
+  std::fputs(line.c_str(), stderr);
+}
+
+Status confirm(std::string_view what, std::string_view name, std::string_view confirmed) {
+  if (confirmed == name) return {};
+  if (!confirmed.empty()) {
+    return Error{Errc::invalid_argument, fmt::format("--confirm names '{}', but this would {} '{}'",
+                                                     confirmed, what, name)};
+  }
+  if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) {
+    return Error{Errc::invalid_argument,
+                 fmt::format("this would {} '{}': add --confirm={}", what, name, name)};
+  }
+  std::fprintf(stderr,
+               "This will %.*s '%s'. Type its name to go on: ", static_cast<int>(what.size()),
+               what.data(), printable(name).c_str());
+  char typed[256] = {};
+  if (std::fgets(typed, sizeof typed, stdin) == nullptr || trim(typed) != name) {
+    return Error{Errc::cancelled, "not confirmed, nothing was done"};
+  }
+  return {};
+}
+
+}  // namespace call::cmd

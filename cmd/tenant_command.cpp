@@ -1,0 +1,108 @@
+// callctl tenant | token: who may use the API.
+#include <nlohmann/json.hpp>
+
+#include "cmd/command.hpp"
+#include "cmd/commands.hpp"
+#include "cmd/list_json.hpp"
+#include "core/store/tenants.hpp"
+
+namespace call::cmd {
+namespace {
+
+using nlohmann::json;
+
+struct NoOptions {};
+
+struct NameOptions {
+  std::string name;
+};
+
+struct TokenId {
+  std::int64_t id = 0;
+};
+
+Result<Exit> create_tenant(Session& session, const NameOptions& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, store::create_tenant(*connection, options.name));
+  session.say("tenant '{}' created", tenant.name);
+  return kDone;
+}
+
+Result<Exit> list_tenants(Session& session, const NoOptions&) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenants, store::tenants(*connection));
+  json rows = json::array();
+  for (const auto& tenant : tenants) {
+    rows.push_back(
+        {{"id", tenant.id}, {"name", tenant.name}, {"created_at", to_rfc3339(tenant.created_at)}});
+  }
+  CALL_CHECK(session.show({{"id", "ID", Align::right}, {"name", "NAME"}, {"created_at", "CREATED"}},
+                          rows));
+  return kDone;
+}
+
+Result<Exit> create_token(Session& session, const NameOptions& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto token, store::create_token(*connection, tenant.id, options.name));
+  session.say("token '{}' of tenant '{}': shown this once, only its hash is stored", options.name,
+              tenant.name);
+  CALL_CHECK(print(token.reveal() + "\n"));
+  return kDone;
+}
+
+Result<Exit> list_tokens(Session& session, const NoOptions&) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto tokens, store::tokens(*connection, tenant.id));
+  json rows = json::array();
+  for (const auto& token : tokens) {
+    rows.push_back({{"id", token.id},
+                    {"name", token.name},
+                    {"created_at", to_rfc3339(token.created_at)},
+                    {"revoked_at", time_or_null(token.revoked_at)}});
+  }
+  CALL_CHECK(session.show({{"id", "ID", Align::right},
+                           {"name", "NAME"},
+                           {"created_at", "CREATED"},
+                           {"revoked_at", "REVOKED"}},
+                          rows));
+  return kDone;
+}
+
+Result<Exit> revoke_token(Session& session, const TokenId& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_CHECK(store::revoke_token(*connection, tenant.id, options.id));
+  session.say("token {} revoked", options.id);
+  return kDone;
+}
+
+void declare_name(CLI::App& command, NameOptions& options) {
+  command.add_option("name", options.name, "Name")->required()->type_name("NAME");
+}
+
+}  // namespace
+
+void add_tenant_commands(CLI::App& app, Session& session) {
+  auto* tenant = add_group(app, "tenant", "Tenants: whose lists they are");
+  add_command<NameOptions>(*tenant, session, "create", "Make a tenant", declare_name,
+                           create_tenant);
+  add_command<NoOptions>(
+      *tenant, session, "ls", "All tenants", [](CLI::App&, NoOptions&) {}, list_tenants);
+
+  auto* token = add_group(app, "token", "API tokens of a tenant");
+  add_command<NameOptions>(*token, session, "create", "Make a token and print it, once",
+                           declare_name, create_token);
+  add_command<NoOptions>(
+      *token, session, "ls", "Tokens, without their secrets", [](CLI::App&, NoOptions&) {},
+      list_tokens);
+  add_command<TokenId>(
+      *token, session, "revoke", "End a token",
+      [](CLI::App& command, TokenId& options) {
+        command.add_option("id", options.id, "Token id")->required()->type_name("ID");
+      },
+      revoke_token);
+}
+
+}  // namespace call::cmd

@@ -1,0 +1,128 @@
+#include "cmd/waterfall.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "cmd/text_width.hpp"
+#include "core/base/strings.hpp"
+
+namespace call::cmd {
+namespace {
+
+using record::Waterfall;
+
+struct Stage {
+  const char* mark;
+  const char* name;
+  std::optional<std::int64_t> Waterfall::*end;
+};
+
+/// From the end of the speech on; each stage runs from the end of the one before.
+constexpr std::array<Stage, 5> kStages = {{
+    {"·", "silence until the turn counts as over", &Waterfall::endpoint_ms},
+    {"▒", "final transcript", &Waterfall::final_transcript_ms},
+    {"▓", "reply decided", &Waterfall::reply_ready_ms},
+    {"█", "first audio sent", &Waterfall::first_audio_sent_ms},
+    {"─", "on the way until heard", &Waterfall::first_heard_ms},
+}};
+
+constexpr std::size_t kTextColumns = 22;
+constexpr std::size_t kNumberColumns = 9;
+
+std::int64_t longest(const record::CallRecord& record) {
+  std::int64_t most = 0;
+  for (const auto& waterfall : record.waterfalls) {
+    if (!waterfall.speech_end_ms) continue;
+    for (const auto& stage : kStages) {
+      if (const auto end = waterfall.*stage.end)
+        most = std::max(most, *end - *waterfall.speech_end_ms);
+    }
+  }
+  return most;
+}
+
+std::string bar_of(const Waterfall& waterfall, std::int64_t scale_ms, std::size_t columns) {
+  std::string bar;
+  std::size_t drawn = 0;
+  for (const auto& stage : kStages) {
+    const auto end = waterfall.*stage.end;
+    if (!end) continue;
+    const auto span = std::clamp<std::int64_t>(*end - *waterfall.speech_end_ms, 0, scale_ms);
+    const auto until =
+        static_cast<std::size_t>(span) * columns / static_cast<std::size_t>(scale_ms);
+    for (; drawn < until; ++drawn) bar += stage.mark;
+  }
+  return bar;
+}
+
+std::string said_in(const record::CallRecord& record, std::uint32_t turn) {
+  if (turn >= record.turns.size()) return {};
+  return "\"" + printable(record.turns[turn].text) + "\"";
+}
+
+std::string clock(std::int64_t ms) {
+  return fmt::format("{:02}:{:02}.{}", ms / 60000, ms / 1000 % 60, ms / 100 % 10);
+}
+
+/// Words of `text` in lines of `columns`; later lines begin with `indent` spaces.
+std::string wrap(std::string_view text, std::size_t columns, std::size_t indent) {
+  std::string out;
+  std::size_t used = 0;
+  for (const auto word : split(text, ' ')) {
+    const auto width = display_width(word);
+    if (used > 0 && used + 1 + width > columns) {
+      out += "\n" + std::string(indent, ' ');
+      used = 0;
+    } else if (used > 0) {
+      out += ' ';
+      ++used;
+    }
+    out += word;
+    used += width;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string draw_waterfall(const record::CallRecord& record, const Screen& screen) {
+  const auto scale = longest(record);
+  if (scale == 0) return {};
+  const auto room = std::min<std::size_t>(screen.columns, 120) - kTextColumns - kNumberColumns - 6;
+  std::string text = "Turn gaps: from the caller's last word to the first word heard\n";
+  for (const auto& waterfall : record.waterfalls) {
+    if (!waterfall.speech_end_ms) continue;
+    const auto said = fit(said_in(record, waterfall.turn), kTextColumns);
+    const auto padding = kTextColumns - display_width(said);
+    const auto gap = record::turn_gap_ms(waterfall);
+    text += fmt::format("  {}{}  {:>6} ms  {}\n", said, std::string(padding, ' '),
+                        gap ? fmt::to_string(*gap) : "-", bar_of(waterfall, scale, room));
+  }
+  text += "  ";
+  for (const auto& stage : kStages) text += fmt::format("{} {}   ", stage.mark, stage.name);
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text + "\n";
+}
+
+std::string draw_transcript(const record::CallRecord& record, const Screen& screen) {
+  constexpr std::size_t kIndent = 17;
+  const auto columns = std::min<std::size_t>(screen.columns, 120) - kIndent;
+  std::string text;
+  for (const auto& turn : record.turns) {
+    std::string said = printable(turn.text);
+    if (turn.digits) said = "[keyed " + said + "]";
+    if (turn.interrupted) {
+      said +=
+          fmt::format(" [interrupted after {:.1f} s]", static_cast<double>(turn.heard_ms) / 1000);
+    }
+    if (!turn.intent.empty()) said += " → " + printable(turn.intent);
+    text += fmt::format("{:>7}  {:<6}  {}\n", clock(turn.start_ms), record::to_string(turn.who),
+                        wrap(said, columns, kIndent));
+  }
+  return text;
+}
+
+}  // namespace call::cmd

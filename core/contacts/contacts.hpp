@@ -1,0 +1,64 @@
+// Contacts out of a CSV file: a header line with a column `phone`, optionally `name`, `not_after`; every other column
+// becomes a variable of the conversation. A faulty row is refused with its reason and the rest goes on; a faulty file is
+// an error that names the line.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/result.hpp"
+#include "core/contacts/csv.hpp"
+
+namespace call::contacts {
+
+/// Why a row is not called. The texts are stable: scripts read them.
+inline constexpr std::string_view kInvalidNumber = "invalid_number";
+inline constexpr std::string_view kMissingNumber = "missing_number";
+inline constexpr std::string_view kDuplicate = "duplicate";
+inline constexpr std::string_view kWrongFieldCount = "wrong_field_count";
+inline constexpr std::string_view kInvalidNotAfter = "invalid_not_after";
+
+struct Contact {
+  std::size_t line = 0;
+  std::string phone_raw;
+  std::string phone;  ///< E.164; empty when refused for its number
+  std::string name;
+  std::map<std::string, std::string> variables;  ///< every other column, empty ones too
+  std::optional<WallTime> not_after;
+  std::string_view refused;  ///< one of the reasons above; empty: accepted
+  std::string detail;        ///< for people: "the same number as line 4"
+};
+
+/// Reads contacts piece by piece. One thread; the callback runs inside feed() and finish().
+class Reader {
+ public:
+  using OnContact = std::function<Status(Contact&&)>;
+  /// `region`: for numbers without a country code, may be empty.
+  Reader(std::string region, OnContact on_contact);
+
+  /// Errc::invalid_argument and Errc::limit name the line and say what to do.
+  Status feed(std::string_view bytes) { return parser_.feed(bytes); }
+  /// Errc::invalid_argument when the file has no header line.
+  Status finish();
+
+ private:
+  Status on_record(CsvRecord&& record);
+  Status on_header(const CsvRecord& record);
+  Contact contact_of(CsvRecord&& record);
+  void judge(Contact& contact);
+
+  std::string region_;
+  OnContact on_contact_;
+  CsvParser parser_;
+  std::vector<std::string> columns_;
+  std::unordered_map<std::string, std::size_t> line_of_number_;
+};
+
+}  // namespace call::contacts

@@ -1,0 +1,35 @@
+#include "core/contacts/phone.hpp"
+
+#include <phonenumbers/phonenumberutil.h>
+
+#include <set>
+
+namespace call::contacts {
+
+using i18n::phonenumbers::PhoneNumber;
+using i18n::phonenumbers::PhoneNumberUtil;
+
+std::optional<std::string> to_e164(std::string_view number, std::string_view region) {
+  constexpr std::size_t kLongest =
+      64;  // libphonenumber itself reads up to 250; no number needs that
+  if (number.empty() || number.size() > kLongest) return std::nullopt;
+  const auto* util = PhoneNumberUtil::GetInstance();
+  PhoneNumber parsed;
+  const auto default_region = region.empty() ? std::string("ZZ") : std::string(region);
+  if (util->Parse(std::string(number), default_region, &parsed) !=
+          PhoneNumberUtil::NO_PARSING_ERROR ||
+      parsed.has_extension() || !util->IsValidNumber(parsed)) {
+    return std::nullopt;
+  }
+  std::string text;
+  util->Format(parsed, PhoneNumberUtil::E164, &text);
+  return text;
+}
+
+bool is_known_region(std::string_view region) {
+  std::set<std::string> regions;
+  PhoneNumberUtil::GetInstance()->GetSupportedRegions(&regions);
+  return regions.contains(std::string(region));
+}
+
+}  // namespace call::contacts

@@ -1,0 +1,71 @@
+#include "core/contacts/contacts.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "core/contacts/phone.hpp"
+
+using namespace call;
+using contacts::Contact;
+
+namespace {
+
+struct Read {
+  std::vector<Contact> contacts;
+  std::string error;
+};
+
+Read read(std::string_view text, std::string region = "") {
+  Read result;
+  contacts::Reader reader(std::move(region), [&](Contact&& contact) -> Status {
+    result.contacts.push_back(std::move(contact));
+    return {};
+  });
+  auto status = reader.feed(text);
+  if (status) status = reader.finish();
+  if (!status) result.error = status.error().context;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("contacts: numbers become E.164, other columns become variables") {
+  const auto result = read("Phone,name,City\n+1 (415) 555-0123,דנה כהן 🙂,Haifa\n");
+  REQUIRE(result.contacts.size() == 1);
+  const auto& contact = result.contacts[0];
+  CHECK(contact.phone == "+14155550123");
+  CHECK(contact.name == "דנה כהן 🙂");
+  CHECK(contact.variables.at("city") == "Haifa");
+  CHECK(contact.refused.empty());
+  CHECK(contact.line == 2);
+}
+
+TEST_CASE("contacts: invalid and duplicate numbers are refused by line with the reason") {
+  const auto result = read("phone\n+14155550123\n+1999\n(415) 555-0123\n\"\"\n", "US");
+  REQUIRE(result.contacts.size() == 4);
+  CHECK(result.contacts[0].refused.empty());
+  CHECK(result.contacts[1].refused == contacts::kInvalidNumber);
+  CHECK(result.contacts[2].refused == contacts::kDuplicate);
+  CHECK(result.contacts[2].detail == "the same number as line 2");
+  CHECK(result.contacts[3].refused == contacts::kMissingNumber);
+}
+
+TEST_CASE("contacts: a missing phone column is an error that lists the columns there are") {
+  CHECK(read("number,name\n1,2\n").error == "line 1: no column is called 'phone'; the columns are: number, name");
+  CHECK(read("phone,phone\n").error == "line 1: two columns are called 'phone'");
+  CHECK(read("").error == "the file is empty: the first line must name the columns, e.g. phone,name");
+}
+
+TEST_CASE("contacts: a row with too few or too many fields is refused, the rest goes on") {
+  const auto result = read("phone,name\n+14155550123\n+14155550124,B,C\n+14155550125,D\n");
+  REQUIRE(result.contacts.size() == 3);
+  CHECK(result.contacts[0].refused == contacts::kWrongFieldCount);
+  CHECK(result.contacts[1].refused == contacts::kWrongFieldCount);
+  CHECK(result.contacts[2].refused.empty());
+}
+
+TEST_CASE("contacts: a number without a country code needs a region") {
+  CHECK_FALSE(contacts::to_e164("050-123-4567", ""));
+  CHECK(contacts::to_e164("050-123-4567", "IL") == "+972501234567");
+  CHECK(contacts::is_known_region("IL"));
+  CHECK_FALSE(contacts::is_known_region("XX"));
+}

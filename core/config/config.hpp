@@ -60,6 +60,7 @@ struct Carrier {
   std::string base_url;
   std::string account_sid;
   SecretFile auth_token_file;
+  SecretFile secondary_auth_token_file;
   Millis timeout{};
   double calls_per_second = 0;
 };
@@ -69,8 +70,7 @@ struct Api {
   std::string public_url;
   std::int64_t threads = 0;
   std::int64_t body_bytes_max = 0;
-  Path tls_cert;
-  Path tls_key;
+  std::string default_region;
 };
 
 struct Media {
@@ -81,9 +81,8 @@ struct Media {
   std::int64_t max_calls = 0;
   Millis max_call_duration{};
   Path spool_dir;
+  Millis drain_timeout{};
   Path agents_dir;  ///< empty: only the built-in agents
-  Path tls_cert;
-  Path tls_key;
 };
 
 struct Worker {
@@ -96,10 +95,12 @@ struct Worker {
 };
 
 struct Dialer {
+  double caller_id_calls_per_second = 0;  ///< 0: no pace of its own
   Millis slice{};
   Millis lease_ttl{};
   Millis unknown_grace{};
   Millis unknown_deadline{};
+  Millis overdue_grace{};
 };
 
 struct Sim {
@@ -107,6 +108,7 @@ struct Sim {
   Path script;  ///< empty: every number answers
   double calls_per_second = 0;
   Path truth_dir;  ///< empty: nothing is written
+  std::int64_t seed = 0;
 };
 
 struct Speech {

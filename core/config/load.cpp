@@ -80,12 +80,6 @@ class Merge {
 
  private:
   void check_together() {
-    const auto pair = [this](const Path& cert, const Path& key, std::string_view section) {
-      if (cert.empty() == key.empty()) return;
-      fault(fmt::format("{0}.tls_cert and {0}.tls_key belong together: set both or none", section));
-    };
-    pair(config_.api.tls_cert, config_.api.tls_key, "api");
-    pair(config_.media.tls_cert, config_.media.tls_key, "media");
     if (config_.media.auth == "none" && !config_.media.listen.is_loopback()) {
       fault(
           fmt::format("media.auth = \"none\" is allowed only on a loopback address, and "

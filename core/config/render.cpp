@@ -153,7 +153,7 @@ std::string render_help() {
   return out;
 }
 
-std::string render_toml(const Config& config) {
+std::string render_toml(const Config& config, bool masked) {
   Config copy = config;
   std::string out;
   std::string_view section;
@@ -162,7 +162,7 @@ std::string render_toml(const Config& config) {
       section = key.section;
       fmt::format_to(std::back_inserter(out), "{}[{}]\n", out.empty() ? "" : "\n", section);
     }
-    fmt::format_to(std::back_inserter(out), "{} = {}\n", key.name, format_toml(key, copy, true));
+    fmt::format_to(std::back_inserter(out), "{} = {}\n", key.name, format_toml(key, copy, masked));
   }
   return out;
 }

@@ -45,7 +45,7 @@ std::string_view section_help(std::string_view section);
 std::string render_mdoc();
 /// All keys with type, default and description, for a terminal.
 std::string render_help();
-/// The configuration in force as TOML that can be loaded again. Passwords in URLs are masked.
-std::string render_toml(const Config& config);
+/// The configuration in force as TOML that can be loaded again; `masked` hides passwords in URLs.
+std::string render_toml(const Config& config, bool masked);
 
 }  // namespace call::config

@@ -170,7 +170,6 @@ TEST_CASE("config: a media server without authentication must listen on loopback
   CHECK(f.load_text("[media]\nauth = \"none\"\n").ok());
   CHECK(f.fault_of("[media]\nauth = \"none\"\nlisten = \"0.0.0.0:8081\"\n").find("loopback") !=
         std::string::npos);
-  CHECK(f.fault_of("[api]\ntls_cert = \"/x\"\n").find("api.tls_cert and api.tls_key") == 0);
 }
 
 TEST_CASE("config.secret: the file's text without its newline") {

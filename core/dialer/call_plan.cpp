@@ -52,8 +52,8 @@ std::string hook_url(const PublicUrls& urls, Hook hook, std::string_view token) 
   return fmt::format("{}/twilio/{}/{}", urls.api, to_string(hook), token);
 }
 
-std::string hook_url_with_retries(const PublicUrls& urls, Hook hook, std::string_view token) {
-  return hook_url(urls, hook, token).append(kOverrides);
+std::string with_retries(std::string url) {
+  return url.append(kOverrides);
 }
 
 CallPlan plan_of(const store::List& list, const store::Claim& claim) {
@@ -110,14 +110,14 @@ carrier::CreateCall request_of(const store::List& list, const store::Claim& clai
   if (twiml.size() <= carrier::kMaxInlineTwiml) {
     request.twiml = std::move(twiml);
   } else {
-    request.url = hook_url_with_retries(urls, Hook::answer, claim.token);
+    request.url = with_retries(hook_url(urls, Hook::answer, claim.token));
   }
-  request.status_callback = hook_url_with_retries(urls, Hook::status, claim.token);
+  request.status_callback = with_retries(hook_url(urls, Hook::status, claim.token));
   request.ring_timeout = list.settings.ring_timeout;
   request.time_limit = list.settings.time_limit;
   if (list.settings.amd == store::Amd::async) {
     carrier::MachineDetection detection;
-    detection.async_callback_url = hook_url_with_retries(urls, Hook::amd, claim.token);
+    detection.async_callback_url = with_retries(hook_url(urls, Hook::amd, claim.token));
     request.machine_detection = std::move(detection);
   }
   return request;

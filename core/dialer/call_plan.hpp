@@ -27,10 +27,10 @@ std::string_view to_string(Hook hook);  ///< the word in the address: "stream-en
 
 /// {api}/twilio/{hook}/{token}: what the carrier signs.
 std::string hook_url(const PublicUrls& urls, Hook hook, std::string_view token);
-/// The same with Twilio's connection overrides as a fragment: five more tries after a failed
+/// The address with Twilio's connection overrides as a fragment: five more tries after a failed
 /// connection, a time-out or a 5xx answer (the default is one, after a failed connection only), so
 /// that a restart of the API loses no report. Twilio and the simulator cut the fragment off.
-std::string hook_url_with_retries(const PublicUrls& urls, Hook hook, std::string_view token);
+std::string with_retries(std::string url);
 
 /// An attempt, from whichever side it is looked at.
 struct CallPlan {

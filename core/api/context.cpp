@@ -1,0 +1,76 @@
+#include "core/api/context.hpp"
+
+#include <utility>
+
+#include "core/dialer/relay.hpp"
+
+namespace call::api {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kStorePatience{3000};
+// The caller waits: a Redis that is away must not be felt. The worker's relay is a second behind.
+constexpr milliseconds kPushPatience{500};
+
+constexpr int kFailuresAMinute = 30;
+constexpr std::size_t kMaxAddresses = 10000;
+
+}  // namespace
+
+Context::Context(Options options, Deps deps)
+    : options_(std::move(options)), deps_(std::move(deps)) {}
+
+Result<store::PooledConnection> Context::store() {
+  auto connection = deps_.store->take(Deadline::after(kStorePatience));
+  if (!connection && connection.error().code == Errc::limit)
+    return Error{Errc::unavailable, "all database connections are busy"};
+  return connection;
+}
+
+std::unique_ptr<rq::Client> Context::take_client() {
+  auto idle = idle_clients_.with([](Clients& clients) -> std::unique_ptr<rq::Client> {
+    if (clients.empty()) return nullptr;
+    auto client = std::move(clients.back());
+    clients.pop_back();
+    return client;
+  });
+  return idle ? std::move(idle) : std::make_unique<rq::Client>(deps_.redis, *deps_.metrics);
+}
+
+void Context::give_back(std::unique_ptr<rq::Client> client) {
+  idle_clients_.with([&](Clients& clients) { clients.push_back(std::move(client)); });
+}
+
+void Context::push(store::Connection& connection, const std::vector<store::OutboxJob>& jobs) {
+  if (jobs.empty()) return;
+  auto client = take_client();
+  dialer::try_relay(connection, *client, jobs, Deadline::after(kPushPatience));
+  give_back(std::move(client));
+}
+
+bool Context::failed_sign_in(const std::string& address) {
+  return failed_.with([&](FailedSignIns& failed) {
+    const auto now = MonoClock::now();
+    if (now >= failed.until || failed.by_address.size() >= kMaxAddresses) {
+      failed.by_address.clear();
+      failed.until = now + std::chrono::minutes(1);
+    }
+    return ++failed.by_address[address] > kFailuresAMinute;
+  });
+}
+
+Status Context::ping_redis() {
+  auto client = take_client();
+  const auto deadline = Deadline::after(kPushPatience);
+  Status answer;
+  if (auto connection = client->connection(deadline); !connection) {
+    answer = std::move(connection).error();
+  } else if (auto pong = (*connection)->command(redis::cmd("PING"), deadline); !pong) {
+    answer = std::move(pong).error();
+  }
+  give_back(std::move(client));
+  return answer;
+}
+
+}  // namespace call::api

@@ -1,0 +1,74 @@
+// What every handler of the API may use. Built once by the server; thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/api/router.hpp"
+#include "core/api/server.hpp"
+#include "core/base/deadline.hpp"
+#include "core/base/guarded.hpp"
+#include "core/base/result.hpp"
+#include "core/log/log.hpp"
+#include "core/metrics/metrics.hpp"
+#include "core/rq/client.hpp"
+#include "core/store/outbox.hpp"
+#include "core/store/tenants.hpp"
+
+namespace call::api {
+
+/// By address in the current minute. Bounded: forgotten as a whole each minute, or earlier when too
+/// many addresses fail.
+struct FailedSignIns {
+  MonoClock::time_point until{};
+  std::map<std::string, int> by_address;
+};
+
+class Context {
+ public:
+  Context(Options options, Deps deps);
+
+  const Options& options() const { return options_; }
+  const log::Logger& log() const { return log_; }
+  metrics::Registry& metrics() const { return *deps_.metrics; }
+
+  /// A connection for the time of one request. Errc::unavailable also when all are busy for long.
+  Result<store::PooledConnection> store();
+  /// Jobs of a committed change, pushed now if Redis answers at once, else left to the worker.
+  void push(store::Connection& connection, const std::vector<store::OutboxJob>& jobs);
+  /// Counts a refused token; true when its address fails too often.
+  bool failed_sign_in(const std::string& address);
+  /// Whether Redis answers.
+  Status ping_redis();
+
+ private:
+  using Clients = std::vector<std::unique_ptr<rq::Client>>;
+  std::unique_ptr<rq::Client> take_client();
+  void give_back(std::unique_ptr<rq::Client> client);
+
+  const Options options_;
+  const Deps deps_;
+  const log::Logger log_{"api"};
+  Guarded<Clients> idle_clients_;
+  Guarded<FailedSignIns> failed_;
+};
+
+/// A handler for one tenant, chosen by the bearer token. Its error becomes a problem document.
+using TenantHandler =
+    std::function<Result<net::HttpResponse>(Context&, const Request&, const store::Tenant&)>;
+/// 401 without a valid token; 429 for an address that keeps failing (a valid token always passes,
+/// since an address may be a proxy's).
+Handler authenticated(Context& context, TenantHandler handler);
+
+void add_list_routes(Router& router, Context& context);
+void add_entry_routes(Router& router, Context& context);
+void add_call_routes(Router& router, Context& context);
+void add_webhook_routes(Router& router, Context& context);
+void add_health_routes(Router& router, Context& context);
+
+}  // namespace call::api

@@ -1,0 +1,242 @@
+#include "core/api/list_body.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+#include <utility>
+
+#include "core/base/strings.hpp"
+#include "core/contacts/contacts.hpp"
+#include "core/contacts/phone.hpp"
+#include "core/json/json.hpp"
+
+namespace call::api {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::size_t kMaxDepth = 8;
+constexpr std::size_t kMaxIdempotencyKey = 200;
+constexpr std::array<std::string_view, 12> kSettings{
+    "name",         "agent",         "from",           "region",
+    "concurrency",  "amd",           "ring_timeout_s", "time_limit_s",
+    "max_attempts", "retry_after_s", "strict",         "calls_per_second"};
+
+bool is_csv(const net::HttpRequest& request) {
+  return to_lower_ascii(request.headers.get("Content-Type")).starts_with("text/csv");
+}
+
+/// The query of a CSV request as the object that JSON would have been.
+Json query_as_json(const net::Params& query) {
+  Json object = Json::object();
+  for (const auto& [name, value] : query) {
+    const auto number = parse_number<double>(value);
+    const auto whole = parse_number<std::int64_t>(value);
+    const bool is_text = name == "name" || name == "from" || name == "agent";
+    if (!is_text && whole) {
+      object[name] = *whole;
+    } else if (!is_text && number) {
+      object[name] = *number;
+    } else if (value == "true" || value == "false") {
+      object[name] = value == "true";
+    } else {
+      object[name] = value;
+    }
+  }
+  return object;
+}
+
+Status check_keys(const Json& object, bool with_settings) {
+  for (const auto& item : object.items()) {
+    const bool setting =
+        std::find(kSettings.begin(), kSettings.end(), item.key()) != kSettings.end();
+    const bool always = item.key() == "entries" || item.key() == "region" || item.key() == "strict";
+    if (always || (with_settings && setting)) continue;
+    return Error{Errc::invalid_argument, fmt::format("\"{}\" is not known here", item.key())};
+  }
+  return {};
+}
+
+Result<std::string> region_of(const Json& object, const std::string& default_region) {
+  CALL_TRY(auto region, json::get_string_or(object, "region", default_region));
+  if (!region.empty() && !contacts::is_known_region(region))
+    return Error{Errc::invalid_argument,
+                 fmt::format("region \"{}\" is none; two letters are wanted, e.g. US", region)};
+  return region;
+}
+
+Result<int> get_small(const Json& object, std::string_view key, std::int64_t fallback) {
+  CALL_TRY(const auto value, json::get_int_or(object, key, fallback));
+  if (value < 0 || value > 1'000'000)
+    return Error{Errc::invalid_argument, fmt::format("{} is out of its limits", key)};
+  return static_cast<int>(value);
+}
+
+Result<store::NewList> list_of(const Json& object, const net::HttpRequest& request,
+                               const std::string& region) {
+  store::NewList list;
+  CALL_TRY(list.name, json::get_string(object, "name"));
+  const auto key = request.headers.get("Idempotency-Key");
+  if (key.size() > kMaxIdempotencyKey || !is_valid_utf8(key))
+    return Error{Errc::invalid_argument, "Idempotency-Key: at most 200 bytes of UTF-8"};
+  if (!key.empty()) list.idempotency_key = std::string(key);
+  auto& settings = list.settings;
+  CALL_TRY(settings.agent, json::get_string_or(object, "agent", settings.agent));
+  CALL_TRY(const auto from, json::get_string(object, "from"));
+  settings.from_number = contacts::to_e164(from, region).value_or(from);
+  CALL_TRY(settings.concurrency, get_small(object, "concurrency", settings.concurrency));
+  CALL_TRY(settings.calls_per_second,
+           json::get_number_or(object, "calls_per_second", settings.calls_per_second));
+  CALL_TRY(const int ring, get_small(object, "ring_timeout_s", settings.ring_timeout.count()));
+  CALL_TRY(const int limit, get_small(object, "time_limit_s", settings.time_limit.count()));
+  CALL_TRY(const int retry, get_small(object, "retry_after_s", settings.retry_after.count()));
+  CALL_TRY(settings.max_attempts, get_small(object, "max_attempts", settings.max_attempts));
+  settings.ring_timeout = seconds(ring);
+  settings.time_limit = seconds(limit);
+  settings.retry_after = seconds(retry);
+  CALL_TRY(const auto amd_text, json::get_string_or(object, "amd", "off"));
+  const auto amd = store::parse_amd(amd_text);
+  if (!amd) return Error{Errc::invalid_argument, "amd must be \"off\" or \"async\""};
+  settings.amd = *amd;
+  CALL_CHECK(store::check_settings(settings));
+  return list;
+}
+
+void take(Entries& entries, store::NewEntry entry, std::string detail) {
+  if (!entry.refused.empty())
+    entries.refused.push_back({entry.seq, entry.phone_raw, entry.refused, std::move(detail)});
+  entries.rows.push_back(std::move(entry));
+}
+
+Result<Entries> from_csv(std::string_view body, const std::string& region) {
+  Entries entries;
+  contacts::Reader reader(region, [&](contacts::Contact&& contact) -> Status {
+    store::NewEntry entry;
+    entry.seq = static_cast<std::int64_t>(contact.line);
+    if (!contact.phone.empty()) entry.phone = contact.phone;
+    entry.phone_raw = std::move(contact.phone_raw);
+    entry.name = std::move(contact.name);
+    entry.variables_json = json::dump(Json(contact.variables));
+    entry.refused = contact.refused;
+    entry.not_after = contact.not_after;
+    take(entries, std::move(entry), std::move(contact.detail));
+    return {};
+  });
+  CALL_CHECK(reader.feed(body));
+  CALL_CHECK(reader.finish());
+  return entries;
+}
+
+Result<std::string> variables_of(const Json& row) {
+  CALL_TRY(const auto array_or_object, [&]() -> Result<Json> {
+    if (json::find(row, "variables") == nullptr) return Json::object();
+    return json::get_object(row, "variables");
+  }());
+  for (const auto& item : array_or_object.items()) {
+    if (!item.value().is_string())
+      return Error{Errc::invalid_argument,
+                   fmt::format("variables.{} must be a string", item.key())};
+  }
+  return json::dump(array_or_object);
+}
+
+/// One object of the "entries" array: {"phone", "name"?, "variables"?, "not_after"?}.
+Result<store::NewEntry> entry_of(const Json& row, std::int64_t seq, const std::string& region) {
+  if (!row.is_object()) return Error{Errc::invalid_argument, "an object is wanted"};
+  for (const auto& item : row.items()) {
+    const auto& key = item.key();
+    if (key != "phone" && key != "name" && key != "variables" && key != "not_after")
+      return Error{Errc::invalid_argument, fmt::format("\"{}\" is not known here", key)};
+  }
+  store::NewEntry entry;
+  entry.seq = seq;
+  CALL_TRY(entry.phone_raw, json::get_string_or(row, "phone", ""));
+  CALL_TRY(entry.name, json::get_string_or(row, "name", ""));
+  CALL_TRY(entry.variables_json, variables_of(row));
+  entry.phone = contacts::to_e164(entry.phone_raw, region);
+  if (entry.phone_raw.empty()) {
+    entry.refused = contacts::kMissingNumber;
+  } else if (!entry.phone) {
+    entry.refused = contacts::kInvalidNumber;
+  }
+  CALL_TRY(const auto not_after, json::get_string_or(row, "not_after", ""));
+  if (!not_after.empty()) {
+    entry.not_after = parse_rfc3339(not_after);
+    if (!entry.not_after) entry.refused = contacts::kInvalidNotAfter;
+  }
+  return entry;
+}
+
+Result<Entries> from_json(const Json& document, const std::string& region) {
+  Entries entries;
+  if (json::find(document, "entries") == nullptr) return entries;
+  CALL_TRY(const auto rows, json::get_array(document, "entries"));
+  std::unordered_map<std::string, std::int64_t> place_of_number;
+  std::int64_t seq = 0;
+  for (const auto& row : rows) {
+    ++seq;
+    CALL_TRY(auto entry, entry_of(row, seq, region).with_context(fmt::format("entry {}", seq)));
+    std::string detail;
+    if (entry.phone && entry.refused.empty()) {
+      const auto [first, is_new] = place_of_number.emplace(*entry.phone, seq);
+      if (!is_new) {
+        entry.refused = contacts::kDuplicate;
+        detail = fmt::format("the same number as entry {}", first->second);
+      }
+    }
+    take(entries, std::move(entry), std::move(detail));
+  }
+  return entries;
+}
+
+struct Document {
+  Json object;  ///< the settings, and for JSON the entries
+  bool csv = false;
+};
+
+Result<Document> document_of(const Request& request) {
+  if (is_csv(request.http)) return Document{query_as_json(request.query), true};
+  const json::Limits limits{request.http.body.size() + 1, kMaxDepth};
+  CALL_TRY(auto object, json::parse(request.http.body, limits, "the body"));
+  if (!object.is_object())
+    return Error{Errc::invalid_argument, "the body must be a JSON object (or text/csv)"};
+  return Document{std::move(object), false};
+}
+
+Result<Entries> entries_of(const Request& request, const Document& document,
+                           const std::string& region) {
+  CALL_TRY(auto entries,
+           document.csv ? from_csv(request.http.body, region) : from_json(document.object, region));
+  CALL_TRY(const bool strict, json::get_bool_or(document.object, "strict", false));
+  if (strict && !entries.refused.empty()) {
+    const auto& first = entries.refused.front();
+    return Error{Errc::invalid_argument,
+                 fmt::format("strict: {} row(s) refused, the first is {} ({}); nothing was written",
+                             entries.refused.size(), first.seq, first.reason)};
+  }
+  return entries;
+}
+
+}  // namespace
+
+Result<ListBody> parse_list_body(const Request& request, const std::string& default_region) {
+  CALL_TRY(const auto document, document_of(request));
+  CALL_CHECK(check_keys(document.object, true));
+  CALL_TRY(const auto region, region_of(document.object, default_region));
+  ListBody body;
+  CALL_TRY(body.list, list_of(document.object, request.http, region));
+  CALL_TRY(body.entries, entries_of(request, document, region));
+  return body;
+}
+
+Result<Entries> parse_entries_body(const Request& request, const std::string& default_region) {
+  CALL_TRY(const auto document, document_of(request));
+  CALL_CHECK(check_keys(document.object, false));
+  CALL_TRY(const auto region, region_of(document.object, default_region));
+  return entries_of(request, document, region);
+}
+
+}  // namespace call::api

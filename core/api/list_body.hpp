@@ -1,0 +1,37 @@
+// The body of a request that brings a list or entries: JSON, or CSV with the settings in the query.
+// Pure. A faulty row is refused with its reason and stays in the list as such; a faulty document is
+// an error that names the key or the line.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "core/api/router.hpp"
+#include "core/base/result.hpp"
+#include "core/store/import.hpp"
+
+namespace call::api {
+
+struct Refusal {
+  std::int64_t seq = 0;  ///< place in the array, or line in the CSV, from 1
+  std::string phone_raw;
+  std::string reason;
+  std::string detail;
+};
+
+struct Entries {
+  std::vector<store::NewEntry> rows;  ///< accepted and refused
+  std::vector<Refusal> refused;
+};
+
+struct ListBody {
+  store::NewList list;
+  Entries entries;
+};
+
+/// Errc::invalid_argument, Errc::limit. With "strict" a refused row is an error.
+Result<ListBody> parse_list_body(const Request& request, const std::string& default_region);
+Result<Entries> parse_entries_body(const Request& request, const std::string& default_region);
+
+}  // namespace call::api

@@ -1,6 +1,6 @@
-// The configuration as the program sees it: plain structs by section, read once, never changed afterwards. What keys
-// exist, their limits and what each is for is declared in schema.cpp and nowhere else; calld.toml(5) and
-// `calld config keys` print it.
+// The configuration as the program sees it: plain structs by section, read once, never changed
+// afterwards. What keys exist, their limits and what each is for is declared in schema.cpp and
+// nowhere else; calld.toml(5) and `calld config keys` print it.
 #pragma once
 
 #include <chrono>
@@ -130,7 +130,8 @@ struct Config {
   Speech speech;
 };
 
-/// A value from the command line. Wins over the environment, which wins over the file, which wins over the default.
+/// A value from the command line. Wins over the environment, which wins over the file, which wins
+/// over the default.
 struct Flag {
   std::string key;    ///< "media.listen"
   std::string value;  ///< the text as typed
@@ -151,23 +152,24 @@ struct Loaded {
   Path file;  ///< empty: no file was read
 };
 
-/// Reads, checks and merges all sources. Reports every fault at once, one a line, each with file:line or variable or
-/// flag, the key, the value and what is allowed. Errc::invalid_argument, or Errc::not_found for a named file that is
-/// not there. Blocks (reads the file).
+/// Reads, checks and merges all sources. Reports every fault at once, one a line, each with
+/// file:line or variable or flag, the key, the value and what is allowed. Errc::invalid_argument,
+/// or Errc::not_found for a named file that is not there. Blocks (reads the file).
 Result<Loaded> load(const Sources& sources);
 
-/// The secret without its trailing newline. Errc::not_found when the key is not set. A file that others may read is
-/// logged as a warning. Blocks.
+/// The secret without its trailing newline. Errc::not_found when the key is not set. A file that
+/// others may read is logged as a warning. Blocks.
 Result<Secret> read_secret(const SecretFile& file);
 
 /// log::Options of [log].
 log::Options log_options(const Log& section);
 
-/// Keys of `after` that differ from `before` and need a restart (the rest, [log], can change while running).
+/// Keys of `after` that differ from `before` and need a restart (the rest, [log], can change while
+/// running).
 std::vector<std::string> changed_keys_that_need_restart(const Config& before, const Config& after);
 
-/// A TOML document as JSON, for agent and simulator files: tables are objects, dates are strings. `name` is the file
-/// for error texts, "name:line: why". At most 1 MiB.
+/// A TOML document as JSON, for agent and simulator files: tables are objects, dates are strings.
+/// `name` is the file for error texts, "name:line: why". At most 1 MiB.
 Result<nlohmann::json> parse_toml_to_json(std::string_view text, std::string_view name);
 
 }  // namespace call::config

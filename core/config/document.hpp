@@ -1,5 +1,5 @@
-// Inside core/config: a configuration file as a flat list of keys with their lines. The only user of toml++ is the
-// .cpp beside it.
+// Inside core/config: a configuration file as a flat list of keys with their lines. The only user
+// of toml++ is the .cpp beside it.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// Merges the sources of the configuration: defaults, then the file, then the environment, then flags. Every fault of
-// every source is collected, so that an operator mends a file in one go.
+// Merges the sources of the configuration: defaults, then the file, then the environment, then
+// flags. Every fault of every source is collected, so that an operator mends a file in one go.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -112,7 +112,8 @@ Status take_file(const Path& file, Merge& merge) {
   return {};
 }
 
-// $CREDENTIALS_DIRECTORY/carrier.auth_token stands in for carrier.auth_token_file (systemd.exec(5), LoadCredential=).
+// $CREDENTIALS_DIRECTORY/carrier.auth_token stands in for carrier.auth_token_file (systemd.exec(5),
+// LoadCredential=).
 void take_credentials(const Environment& environment, Merge& merge) {
   const auto directory = environment("CREDENTIALS_DIRECTORY");
   if (!directory || directory->empty()) return;

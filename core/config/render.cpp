@@ -1,4 +1,5 @@
-// The schema for people: error texts, the terminal, the manual page, and a configuration written back as TOML.
+// The schema for people: error texts, the terminal, the manual page, and a configuration written
+// back as TOML.
 #include <fmt/format.h>
 
 #include "core/base/strings.hpp"
@@ -50,7 +51,8 @@ std::string shown_default(const Key& key) {
   return key.fallback.empty() ? std::string("none") : std::string(key.fallback);
 }
 
-// A line of mdoc that begins with a dot or an apostrophe would be a request; a backslash begins an escape.
+// A line of mdoc that begins with a dot or an apostrophe would be a request; a backslash begins an
+// escape.
 std::string mdoc_text(std::string_view text) {
   std::string out = replace_all(std::string(text), "\\", "\\e");
   if (out.starts_with('.') || out.starts_with('\'')) out.insert(0, "\\&");

@@ -11,7 +11,8 @@
 namespace call::config {
 namespace {
 
-// Each row takes the address of the value that it fills, so a key, its type and its place in Config are one line.
+// Each row takes the address of the value that it fills, so a key, its type and its place in Config
+// are one line.
 #define CALL_SLOT(member) [](Config& c) -> Slot { return &c.member; }
 
 constexpr double kMiB = 1024.0 * 1024.0;

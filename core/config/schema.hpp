@@ -1,4 +1,5 @@
-// The one table of configuration keys. Parsing, checking, `calld config keys|show` and calld.toml(5) all come from it.
+// The one table of configuration keys. Parsing, checking, `calld config keys|show` and
+// calld.toml(5) all come from it.
 #pragma once
 
 #include <span>
@@ -12,7 +13,8 @@ namespace call::config {
 
 enum class Type { text, integer, number, boolean, duration, size, list, path, url, listen, choice };
 
-/// Where a key's value lives. Which alternative belongs to which Type is checked when a value is set.
+/// Where a key's value lives. Which alternative belongs to which Type is checked when a value is
+/// set.
 using Slot = std::variant<std::string*, std::int64_t*, double*, bool*, Millis*,
                           std::vector<std::string>*, Path*, Listen*, SecretFile*>;
 

@@ -10,7 +10,8 @@
 
 namespace call::config {
 
-/// A value as a source gave it. The file knows what kind it wrote; variables and flags are plain text.
+/// A value as a source gave it. The file knows what kind it wrote; variables and flags are plain
+/// text.
 struct RawValue {
   enum class Kind { plain, string, integer, floating, boolean, list, other };
   Kind kind = Kind::plain;

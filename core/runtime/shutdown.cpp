@@ -63,6 +63,8 @@ std::optional<Shutdown::Event> Shutdown::wait(Deadline deadline) {
     const bool signalled = read(signal_fd_, &info, sizeof info) == sizeof info;
     if (signalled && info.ssi_signo == SIGHUP && !requested) return Event::reload;
     if (requested || signalled) {
+      for (const int signal : {SIGTERM, SIGINT})
+        CALL_ASSERT(std::signal(signal, SIG_DFL) != SIG_ERR);
       set_mask(SIG_UNBLOCK, set_of({SIGTERM, SIGINT}));
       return Event::drain;
     }

@@ -155,12 +155,10 @@ Status Connection::Impl::send_all(std::string_view bytes, Deadline deadline) {
     const ssize_t sent = ::send(context->fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if errno
-      == EAGAIN {
-        if (!wait_for(context->fd, POLLOUT, deadline))
-          return lost(Errc::timeout, "it took no more data in the time given");
-      }
-    else if (errno != EINTR) {
+    } else if (errno == EAGAIN) {
+      if (!wait_for(context->fd, POLLOUT, deadline))
+        return lost(Errc::timeout, "it took no more data in the time given");
+    } else if (errno != EINTR) {
       return lost(Errc::closed, errno_text(errno));
     }
   }
@@ -186,11 +184,9 @@ Result<std::optional<Reply>> Connection::Impl::receive(Deadline deadline) {
       redisReaderFeed(context->reader, buffer.data(), static_cast<std::size_t>(got));
     } else if (got == 0) {
       return lost(Errc::closed, "the server closed the connection");
-    } else if errno
-      == EAGAIN {
-        if (!wait_for(context->fd, POLLIN, deadline)) return std::optional<Reply>{};
-      }
-    else if (errno != EINTR) {
+    } else if (errno == EAGAIN) {
+      if (!wait_for(context->fd, POLLIN, deadline)) return std::optional<Reply>{};
+    } else if (errno != EINTR) {
       return lost(Errc::closed, errno_text(errno));
     }
   }

@@ -45,7 +45,7 @@ struct Enqueued {
 class Client {
  public:
   explicit Client(redis::Endpoint endpoint);
-  /// Counts rq_jobs_enqueued_total{queue}. The registry outlives the client.
+  /// Counts calld_rq_jobs_enqueued_total. The registry outlives the client.
   Client(redis::Endpoint endpoint, metrics::Registry& metrics);
 
   /// Puts one job into the queue. `args` is an array of plain values, `kwargs` an object.

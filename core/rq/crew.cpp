@@ -1,0 +1,148 @@
+#include "core/rq/crew.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/strings.hpp"
+#include "core/rq/host.hpp"
+
+namespace call::rq {
+namespace {
+
+template <class Predicate>
+void wait_on(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
+             Deadline deadline, Predicate predicate) {
+  changed.wait_for(lock, deadline.left(), predicate);
+}
+
+}  // namespace
+
+void Alarm::ring() {
+  {
+    std::lock_guard lock(mutex_);
+    rung_ = true;
+  }
+  changed_.notify_all();
+}
+
+void Alarm::wait(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  wait_on(changed_, lock, deadline, [this] { return rung_; });
+  rung_ = false;
+}
+
+void Doorbell::wait(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  const auto wakes = wakes_;
+  ++waiting_;
+  wait_on(changed_, lock, deadline, [&] { return rings_ > 0 || wakes_ != wakes; });
+  --waiting_;
+  if (rings_ > 0) --rings_;
+}
+
+void Doorbell::pause(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  const auto wakes = wakes_;
+  wait_on(changed_, lock, deadline, [&] { return wakes_ != wakes; });
+}
+
+void Doorbell::ring() {
+  {
+    std::lock_guard lock(mutex_);
+    if (rings_ >= waiting_) return;
+    ++rings_;
+  }
+  changed_.notify_all();
+}
+
+void Doorbell::wake_all() {
+  {
+    std::lock_guard lock(mutex_);
+    ++wakes_;
+  }
+  changed_.notify_all();
+}
+
+int Doorbell::waiting() const {
+  std::lock_guard lock(mutex_);
+  return waiting_ - rings_;
+}
+
+Meters::Meters(metrics::Registry* registry) : registry_(registry) {}
+
+void Meters::claimed(const std::string& queue) const {
+  if (registry_ == nullptr) return;
+  registry_->counter("calld_rq_jobs_claimed_total", "Jobs taken from queues", {{"queue", queue}})
+      .add();
+}
+
+void Meters::ended(const std::string& queue, const std::string& end, double seconds) const {
+  if (registry_ == nullptr) return;
+  registry_
+      ->counter("calld_rq_jobs_ended_total", "Jobs that this worker has settled, by how",
+                {{"queue", queue}, {"end", end}})
+      .add();
+  registry_
+      ->histogram("calld_rq_job_seconds", "Time from taking a job to its end",
+                  metrics::latency_seconds(), {{"queue", queue}})
+      .observe(seconds);
+}
+
+Crew::Crew(WorkerOptions worker_options, Registry functions)
+    : options(std::move(worker_options)),
+      registry(std::move(functions)),
+      meters(options.metrics),
+      queue_list(join(options.queues, ",")) {
+  const std::string name =
+      options.name.empty() ? fmt::format("{}.{}", host_name(), ::getpid()) : options.name;
+  for (int i = 1; i <= options.concurrency; ++i) {
+    auto slot = std::make_unique<SlotState>();
+    slot->number = i;
+    slot->name = options.concurrency == 1 ? name : fmt::format("{}.{}", name, i);
+    slots.push_back(std::move(slot));
+  }
+  composite = options.wip_entry != WipEntry::bare;
+}
+
+redis::Connection Crew::connect(std::string_view role) const {
+  return redis::Connection(options.redis, fmt::format("calld-{}", role));
+}
+
+void Crew::note_redis(const Status& status) {
+  const bool up = status.ok();
+  if (reachable.exchange(up) == up) return;
+  if (up) {
+    log.info("connected to {}", redis::describe(options.redis));
+  } else {
+    log.warn("lost Redis, trying again until it is back: {}", status.error().to_string());
+  }
+}
+
+void Crew::wake_everyone() {
+  doorbell.wake_all();
+  main_alarm.ring();
+  beat_alarm.ring();
+  keep_alarm.ring();
+}
+
+void ask_to_stop(SlotState& slot, StopReason reason) {
+  auto source = slot.running.with([&](auto& running) -> std::optional<std::stop_source> {
+    if (!running || running->reason != StopReason::none) return std::nullopt;
+    running->reason = reason;
+    running->asked = MonoClock::now();
+    return running->stop;
+  });
+  if (source) source->request_stop();  // outside the lock: it runs the function's own callbacks
+}
+
+std::chrono::milliseconds Backoff::next() {
+  constexpr std::chrono::milliseconds kFirst{100};
+  constexpr std::chrono::milliseconds kMost{5000};
+  span_ = std::clamp(span_ * 2, kFirst, kMost);
+  return span_;
+}
+
+}  // namespace call::rq

@@ -1,0 +1,160 @@
+// Inside core/rq: what the threads of one worker share.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.hpp"
+#include "core/base/deadline.hpp"
+#include "core/base/guarded.hpp"
+#include "core/log/log.hpp"
+#include "core/metrics/metrics.hpp"
+#include "core/redis/connection.hpp"
+#include "core/rq/worker.hpp"
+
+namespace call::rq {
+
+/// Every exchange with Redis in the worker; longer means that Redis is as good as away.
+inline constexpr std::chrono::seconds kRedisPatience{5};
+
+/// Wakes one thread that waits; a ring before the wait is not lost.
+class Alarm {
+ public:
+  void ring();
+  void wait(Deadline deadline);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool rung_ = false;
+};
+
+/// Where idle slots wait for jobs.
+class Doorbell {
+ public:
+  /// Until one ring, wake_all() or the deadline.
+  void wait(Deadline deadline);
+  /// The same, but not to be woken by a job: for back-off and suspension.
+  void pause(Deadline deadline);
+  void ring();      ///< a job has come: wakes one waiting slot
+  void wake_all();  ///< something else has changed
+  int waiting() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  int waiting_ = 0;
+  int rings_ = 0;
+  std::uint64_t wakes_ = 0;
+};
+
+enum class StopReason { none, timeout, stopped, killed, draining };
+
+/// A job that a slot works on.
+struct Running {
+  std::string job_id;
+  std::string queue;
+  std::string execution;
+  std::string member;  ///< of the started registry
+  WallTime since;
+  MonoClock::time_point started;
+  Deadline deadline = Deadline::never();
+  std::stop_source stop;
+  StopReason reason = StopReason::none;
+  MonoClock::time_point asked;  ///< when the stop was requested
+  bool settled = false;         ///< ended in Redis although the function has not returned
+  bool lease_lost = false;
+};
+
+struct SlotState {
+  int number = 0;
+  std::string name;
+  std::atomic<bool> retire{false};  ///< take no more jobs
+  std::atomic<bool> ended{false};
+  Guarded<std::optional<Running>> running;
+};
+
+/// Counters; null when the worker has no metrics.
+struct Meters {
+  explicit Meters(metrics::Registry* registry);
+  void claimed(const std::string& queue) const;
+  void ended(const std::string& queue, const std::string& end, double seconds) const;
+
+ private:
+  metrics::Registry* registry_;
+};
+
+struct Crew {
+  Crew(WorkerOptions worker_options, Registry functions);
+
+  WorkerOptions options;
+  Registry registry;
+  log::Logger log{"rq"};
+  Meters meters;
+  std::string queue_list;  ///< comma list
+  std::vector<std::unique_ptr<SlotState>> slots;
+
+  Doorbell doorbell;
+  Alarm main_alarm;
+  Alarm beat_alarm;
+  Alarm keep_alarm;
+  std::atomic<int> stop_requests{0};
+  std::atomic<bool> ending{false};   ///< the helper threads end
+  std::atomic<bool> give_up{false};  ///< do not wait for Redis any longer
+  std::atomic<bool> composite{true};
+  std::atomic<bool> reachable{false};
+  Guarded<std::optional<Error>> burst_error;
+
+  redis::Connection connect(std::string_view role) const;
+  /// Logs when Redis goes away and when it is back, not each failure in between.
+  void note_redis(const Status& status);
+  void wake_everyone();
+};
+
+/// Asks the slot's function to stop, once; the first reason stays.
+void ask_to_stop(SlotState& slot, StopReason reason);
+
+/// Grows from 100 ms to 5 s.
+class Backoff {
+ public:
+  std::chrono::milliseconds next();
+  void reset() { span_ = std::chrono::milliseconds(0); }
+
+ private:
+  std::chrono::milliseconds span_{0};
+};
+
+/// How a job ended, for the finish script.
+struct Outcome {
+  std::string_view kind;  ///< finished, failed, stopped, requeued
+  std::string value;      ///< encoded return value or failure text
+  std::string reason;     ///< for the log
+};
+
+/// Writes the outcome; what became of the job ("retried", ...).
+Result<std::string> settle(redis::Connection& connection, const Crew& crew, const SlotState& slot,
+                           const Running& job, const Outcome& outcome);
+/// The outcome of a function that was asked to stop and did not, or said that it did.
+Outcome outcome_of_stop(StopReason reason, Deadline deadline, MonoClock::time_point started);
+Outcome failure(std::string_view function, std::string_view type, std::string_view message);
+
+/// Birth and death of a slot as an RQ worker.
+Status refuse_taken_name(redis::Connection& connection, const SlotState& slot);
+Status register_worker(redis::Connection& connection, const Crew& crew, const SlotState& slot);
+Status sign_off(redis::Connection& connection, const Crew& crew, const SlotState& slot);
+
+/// The threads' bodies.
+void run_slot(Crew& crew, SlotState& slot);
+void run_beat(Crew& crew);
+void run_listener(Crew& crew);
+void run_keeper(Crew& crew);
+/// One round of due jobs and maintenance.
+Status keep_once(redis::Connection& connection, Crew& crew);
+
+}  // namespace call::rq

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -96,6 +97,9 @@ struct CallState {
   std::optional<carrier::AnsweredBy> answered_by;
   Summary summary;
 };
+
+/// A moment's view of all calls, oldest first. Calls that are over are shared, those that live are copies.
+using Calls = std::vector<std::shared_ptr<const CallState>>;
 
 /// Whole seconds between answer and end, rounded up; nullopt when never answered or still going on.
 std::optional<std::int64_t> duration_s(const CallState& call);

@@ -158,7 +158,7 @@ std::string call_resource(const CallState& call, const std::string& account_sid)
 std::string page_resource(const Page& page, const std::string& account_sid) {
   Ordered out;
   out["calls"] = Ordered::array();
-  for (const auto& call : page.calls) out["calls"].push_back(to_resource(call, account_sid));
+  for (const auto& call : page.calls) out["calls"].push_back(to_resource(*call, account_sid));
   const auto start = page.page * page.page_size;
   out["end"] = page.calls.empty() ? start : start + page.calls.size() - 1;
   out["first_page_uri"] = page.first_uri;
@@ -184,21 +184,21 @@ std::string truth_of_call(const CallState& call) {
   return dump(to_truth(call), 2);
 }
 
-std::string truth_of_calls(const std::vector<CallState>& calls) {
+std::string truth_of_calls(const Calls& calls) {
   auto list = Ordered::array();
-  for (const auto& call : calls) list.push_back(to_truth(call));
+  for (const auto& call : calls) list.push_back(to_truth(*call));
   return dump(Ordered{{"calls", std::move(list)}});
 }
 
-std::string report(const std::vector<CallState>& calls, const ClockHealth& clock) {
+std::string report(const Calls& calls, const ClockHealth& clock) {
   std::map<std::string, std::size_t> by_status;
   std::map<std::string, std::size_t> by_warning;
   std::vector<std::int64_t> stops;
   std::vector<std::int64_t> turns;
   Summary total;
   for (const auto& call : calls) {
-    const auto& sum = call.summary;
-    ++by_status[std::string(to_string(call.status))];
+    const auto& sum = call->summary;
+    ++by_status[std::string(to_string(call->status))];
     for (const auto& warning : sum.warnings) ++by_warning[std::to_string(warning.code)];
     append(stops, sum.barge_in_stop_ms);
     append(turns, sum.turn_gap_ms);

@@ -16,7 +16,7 @@ namespace call::sim {
 std::string call_resource(const CallState& call, const std::string& account_sid);
 
 struct Page {
-  std::vector<CallState> calls;
+  Calls calls;
   std::size_t page = 0;
   std::size_t page_size = 50;
   std::string first_uri;
@@ -31,8 +31,8 @@ net::HttpResponse error_response(int status, int code, std::string_view message)
 
 /// One call under /sim/calls.
 std::string truth_of_call(const CallState& call);
-std::string truth_of_calls(const std::vector<CallState>& calls);
+std::string truth_of_calls(const Calls& calls);
 /// Totals under /sim/report.
-std::string report(const std::vector<CallState>& calls, const ClockHealth& clock);
+std::string report(const Calls& calls, const ClockHealth& clock);
 
 }  // namespace call::sim

@@ -182,6 +182,16 @@ Result<Script> Script::parse(std::string_view toml, std::string_view name) {
   return script;
 }
 
+std::vector<CallerScript> Script::first_callers(std::size_t count) const {
+  std::vector<CallerScript> out;
+  for (const auto& [number, caller] : callers_) {
+    if (out.size() == count) break;
+    if (caller.pickup == Pickup::answer || caller.pickup == Pickup::voicemail)
+      out.push_back(caller);
+  }
+  return out;
+}
+
 const CallerScript& Script::for_number(std::string_view number) const {
   const auto found = callers_.find(std::string(number));
   return found == callers_.end() ? defaults_ : found->second;

@@ -63,6 +63,8 @@ class Script {
   /// Errc::invalid_argument names file and caller or key. An empty text gives callers that pick up and say nothing.
   static Result<Script> parse(std::string_view toml, std::string_view name);
   const CallerScript& for_number(std::string_view number) const;
+  /// At most `count` of the callers that pick up, for preparing their voices.
+  std::vector<CallerScript> first_callers(std::size_t count) const;
   std::size_t callers() const { return callers_.size(); }
 
  private:

@@ -38,7 +38,7 @@ struct Options {
       15000};  ///< of one webhook or TwiML fetch (Twilio's own limit)
 };
 
-/// Runs from start() until stop() or destruction. Thread-safe.
+/// Runs from start() until stop() or destruction. Thread-safe, but stop() once and last.
 class Server {
  public:
   /// Errc::invalid_argument (a bad script names file, key), Errc::unavailable when the address is
@@ -55,7 +55,7 @@ class Server {
   std::uint16_t port() const;
   std::string base_url() const;     ///< http://HOST:PORT
   std::string report_json() const;  ///< what GET /sim/report answers
-  bool idle() const;                ///< no call lives and no webhook waits
+  bool idle() const;  ///< no call lives and all webhooks of all calls are delivered or given up
 
  private:
   class Impl;

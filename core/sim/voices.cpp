@@ -50,13 +50,13 @@ Voices::Voices(runtime::Loop& loop)
     : loop_(loop), cache_(kCacheBytes), pool_("sim-voice", kThreads, kQueue) {}
 
 void Voices::prepare(const CallerScript& script, std::function<void(CallerSounds)> ready) {
-  const bool taken = pool_.submit([this, script, ready] {
-    loop_.post([ready, sounds = render_all(script)] { ready(sounds); });
-  });
-  if (!taken)
-    loop_.post([ready, lines = script.lines.size()] {
-      ready(CallerSounds{nullptr, std::vector<Sound>(lines)});
-    });
+  // Shared, so that `ready` can be moved on: whatever it keeps alive must end on the loop.
+  const auto next = std::make_shared<std::function<void(CallerSounds)>>(std::move(ready));
+  const auto hand_over = [this, next](CallerSounds sounds) {
+    loop_.post([ready = std::move(*next), sounds = std::move(sounds)] { ready(sounds); });
+  };
+  if (!pool_.submit([this, script, hand_over] { hand_over(render_all(script)); }))
+    hand_over(CallerSounds{nullptr, std::vector<Sound>(script.lines.size())});
 }
 
 void Voices::warm(const CallerScript& script) {

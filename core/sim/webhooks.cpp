@@ -21,13 +21,17 @@ Webhooks::Webhooks(Options options, runtime::Loop& loop)
 
 void Webhooks::send(const Hook& hook, net::Params params, Done done) {
   ++pending_;
-  auto finish = [this, done = std::move(done)](HookAnswer answer) {
-    loop_.post([done, answer = std::move(answer)]() mutable { done(std::move(answer)); });
-    --pending_;
-  };
-  const bool taken = pool_.submit(
-      [this, hook, params = std::move(params), finish] { finish(deliver(hook, params)); });
-  if (!taken) finish({0, "", "too many webhooks wait already"});
+  const auto job = std::make_shared<Job>(Job{hook, std::move(params), std::move(done)});
+  if (!pool_.submit([this, job] { complete(*job, deliver(job->hook, job->params)); }))
+    complete(*job, {0, "", "too many webhooks wait already"});
+}
+
+/// Moves `done` to the loop: whatever it keeps alive must also end there.
+void Webhooks::complete(Job& job, HookAnswer answer) {
+  loop_.post([done = std::move(job.done), answer = std::move(answer)]() mutable {
+    done(std::move(answer));
+  });
+  --pending_;
 }
 
 void Webhooks::stop() {

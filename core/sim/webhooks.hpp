@@ -50,6 +50,12 @@ class Webhooks {
   void stop();  ///< waits for what is under way; blocks at most the time-out
 
  private:
+  struct Job {
+    Hook hook;
+    net::Params params;
+    Done done;
+  };
+  void complete(Job& job, HookAnswer answer);
   HookAnswer deliver(const Hook& hook, const net::Params& params) const;
 
   Options options_;

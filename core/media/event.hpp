@@ -24,8 +24,8 @@ struct SpeechBegan {
 struct SpeechAudio {
   audio::Pcm pcm;
 };
-/// Silence of TurnOptions::pause after speech: perhaps the end of the turn. Speech may go on (SpeechAudio follows),
-/// else TurnEnded follows; the handler may also end the turn now with a FinishTurn.
+/// Silence of TurnOptions::pause after speech: perhaps the end of the turn. SpeechAudio follows if and only if the
+/// callee goes on, else TurnEnded; the handler may also end the turn now with a FinishTurn.
 struct SpeechPaused {
   std::int64_t speech_end_ms = 0;
 };
@@ -47,11 +47,13 @@ struct FirstAudioSent {
   Generation generation = 0;
   std::int64_t at_ms = 0;
 };
-/// Playback truth, by the carrier's marks: told when the first part was heard and when the last one was.
+/// Playback truth, by the carrier's marks: told when the first part was heard, when the last one was, and, if the
+/// call ends in between, how far it came.
 struct Heard {
   Generation generation = 0;
-  std::int64_t started_ms = 0;
   std::int64_t heard_ms = 0;  ///< length heard so far
+  std::int64_t at_ms =
+      0;  ///< when that was; the utterance began at_ms - heard_ms, if it was not underrun
   bool complete = false;
 };
 struct DigitPressed {

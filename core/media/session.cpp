@@ -180,13 +180,8 @@ void Session::heard(std::vector<Playout::Confirmed>& confirmed, Time now, Output
   for (const auto& part : confirmed) {
     recording_.add_agent(recording_.callee_end(), part.audio);
     if (!part.first && !part.complete) continue;
-    const auto length = static_cast<std::int64_t>(part.audio.size() / 8);
-    Heard event;
-    event.generation = part.generation;
-    event.started_ms = std::max<std::int64_t>(sample_clock_ms(now) - length, 0);
-    event.heard_ms = part.heard_ms;
-    event.complete = part.complete;
-    out.events.push_back(event);
+    out.events.push_back(
+        Heard{part.generation, part.heard_ms, sample_clock_ms(now), part.complete});
   }
 }
 
@@ -268,6 +263,10 @@ void Session::end(std::string_view reason, Time now, Output& out) {
     const Playout::Cleared cleared = playout_.clear(now);
     for (const auto& part : cleared.heard) {
       recording_.add_agent(recording_.callee_end(), part.audio);
+    }
+    if (cleared.generation != 0) {
+      out.events.push_back(
+          Heard{cleared.generation, cleared.heard_ms, sample_clock_ms(now), false});
     }
     turn_.finish_turn(out.events);
   }

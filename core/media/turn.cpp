@@ -25,7 +25,8 @@ void TurnTracker::begin_turn(std::int64_t at_ms, std::vector<Event>& out) {
 }
 
 void TurnTracker::end_turn(std::int64_t speech_end_ms, std::vector<Event>& out) {
-  pass_audio(true, out);
+  if (!paused_) pass_audio(true, out);  // else there is nothing but silence
+  pending_.clear();
   TurnEnded ended;
   ended.start_ms = turn_start_ms_;
   ended.speech_end_ms = speech_end_ms;
@@ -84,7 +85,7 @@ bool TurnTracker::push(audio::PcmView pcm, float probability, const Agent& agent
     pass_audio(true, out);
     out.push_back(SpeechPaused{(endpointer_.position() - endpointer_.silence()).count()});
   }
-  pass_audio(false, out);
+  if (!paused_) pass_audio(false, out);
   return interrupts;
 }
 

@@ -1,0 +1,267 @@
+#include "core/media/call_connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/assert.hpp"
+
+namespace call::media {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::size_t lateness_bucket(milliseconds lateness) {
+  const auto at = std::ranges::lower_bound(record::kLatenessBoundsMs, lateness.count());
+  return static_cast<std::size_t>(at - record::kLatenessBoundsMs.begin());
+}
+
+}  // namespace
+
+LoopCalls::LoopCalls(std::string name, milliseconds tick, Instruments& instruments)
+    : period_(tick), instruments_(instruments), loop_(std::move(name)), timer_(loop_) {}
+
+LoopCalls::~LoopCalls() {
+  loop_.stop();
+  loop_.join();  // before the timer goes
+}
+
+void LoopCalls::start() {
+  loop_.post([this] {
+    next_tick_ = MonoClock::now() + period_;
+    timer_.every(period_, [this] { this->tick(); });
+  });
+}
+
+void LoopCalls::tick() {
+  const auto now = MonoClock::now();
+  const auto late = std::max<MonoClock::duration>(now - next_tick_, MonoClock::duration::zero());
+  while (next_tick_ <= now) next_tick_ += period_;
+  if (calls_.empty()) return;
+  instruments_.observe_lateness(std::chrono::duration<double>(late).count());
+  for (CallConnection* call : calls_) {
+    call->on_tick(now, std::chrono::ceil<milliseconds>(late));
+  }
+}
+
+LoopCalls& ServerState::calls_of(runtime::Loop& loop) {
+  const auto at = std::ranges::find_if(loops, [&](const auto& l) { return &l->loop() == &loop; });
+  CALL_ASSERT(at != loops.end());
+  return **at;
+}
+
+bool ServerState::admit() {
+  std::lock_guard lock(mutex);
+  if (admitted >= options.max_calls) return false;
+  ++admitted;
+  return true;
+}
+
+void ServerState::leave() {
+  {
+    std::lock_guard lock(mutex);
+    --admitted;
+  }
+  left.notify_all();
+}
+
+CallConnection::CallConnection(ServerState& state) : state_(state), log_(state.log) {}
+
+CallConnection::~CallConnection() {
+  state_.leave();
+}
+
+void CallConnection::on_open(net::WsConnection& connection) {
+  connection_ = &connection;
+  opened_at_ = wall_now();
+  session_.emplace(state_.options.session, MonoClock::now());
+  state_.calls_of(connection.loop()).add(*this);
+}
+
+void CallConnection::on_text(std::string_view message) {
+  session_->on_message(message, MonoClock::now(), out_);
+  pump();
+}
+
+/// The protocol has no binary messages; the session counts it as one that it cannot read.
+void CallConnection::on_binary(std::string_view) {
+  session_->on_message({}, MonoClock::now(), out_);
+  pump();
+}
+
+void CallConnection::on_close(const net::WsClose& close) {
+  if (!session_) return;  // the upgrade never completed
+  const bool peer = close.by == net::WsClose::By::peer;
+  session_->end(peer                                  ? "caller_hung_up"
+                : close.by == net::WsClose::By::local ? "shutdown"
+                                                      : "peer_lost",
+                MonoClock::now(), out_);
+  state_.calls_of(connection_->loop()).remove(*this);
+  connection_ = nullptr;
+  pump();
+}
+
+void CallConnection::on_tick(MonoClock::time_point now, milliseconds lateness) {
+  if (session_->ended()) return;
+  ++session_->counters().lateness[lateness_bucket(lateness)];
+  session_->on_tick(now, out_);
+  if (link_) link_->set_sample_clock_zero(session_->sample_clock_zero());
+  state_.instruments.add_progress(session_->counters(), published_);
+  pump();
+}
+
+void CallConnection::on_command(Command command) {
+  session_->on_command(std::move(command), MonoClock::now(), out_);
+  pump();
+}
+
+void CallConnection::end(std::string_view reason) {
+  session_->end(reason, MonoClock::now(), out_);
+  pump();
+}
+
+/// Carries out what the session wants. Every call into the session ends here.
+void CallConnection::pump() {
+  if (out_.refused) {
+    if (const auto hidden = state_.refusals.admit()) {
+      log_.warn("refused a message: {} ({} more not shown)", *out_.refused, *hidden);
+    }
+    out_.refused.reset();
+  }
+  if (out_.start_is_late) log_.warn("a stream has not said its start message yet");
+  out_.start_is_late = false;
+  if (out_.started) decide(*std::exchange(out_.started, std::nullopt));
+  send_messages();
+  pass_events();
+  for (auto& block : out_.recorded) {
+    if (!state_.spool->add(session_->start().call_sid, std::move(block))) {
+      ++session_->counters().drops["recording_disk"];
+    }
+  }
+  out_.recorded.clear();
+  if (std::exchange(out_.ended, false)) finish();
+}
+
+void CallConnection::send_messages() {
+  auto messages = std::exchange(out_.messages, {});
+  if (connection_ == nullptr) return;
+  for (const auto& message : messages) {
+    const auto sent = connection_->send_text(message);
+    if (sent == net::Send::ok) continue;
+    if (sent == net::Send::full) session_->end("peer_not_reading", MonoClock::now(), out_);
+    break;
+  }
+  messages.clear();
+  if (out_.messages.empty()) out_.messages = std::move(messages);  // keeps its capacity
+}
+
+void CallConnection::pass_events() {
+  auto events = std::exchange(out_.events, {});
+  if (!link_) return;
+  for (auto& event : events) {
+    const auto pushed = link_->push(std::move(event));
+    if (pushed == CallLink::Push::dropped_audio) ++session_->counters().drops["handler_slow"];
+    if (pushed == CallLink::Push::stuck) session_->end("handler_stuck", MonoClock::now(), out_);
+  }
+  // What an ending adds goes to the handler too.
+  for (auto& event : out_.events) link_->push(std::move(event));
+  events.clear();
+  out_.events = std::move(events);
+}
+
+void CallConnection::decide(const StartInfo& start) {
+  log_ = state_.log.with("call", start.call_sid);
+  const bool first =
+      state_.held.with([&](auto& held) { return held.insert(start.call_sid).second; });
+  if (!first) {
+    state_.instruments.refused_twice.add();
+    return reject("duplicate_call", "the call is being held already");
+  }
+  holding_ = true;
+  auto plan = state_.hooks.plan(start);
+  if (!plan) {
+    if (plan.error().code == Errc::permission) state_.instruments.refused_auth.add();
+    return reject("refused", plan.error().to_string());
+  }
+  hold(start, std::move(*plan));
+}
+
+void CallConnection::reject(const char* reason, const std::string& why) {
+  if (const auto hidden = state_.refusals.admit()) {
+    log_.warn("refused a stream: {} ({} more not shown)", why, *hidden);
+  }
+  session_->end(reason, MonoClock::now(), out_);
+}
+
+void CallConnection::hold(const StartInfo& start, CallPlan plan) {
+  const bool talks = plan.mode == Session::Mode::conversation;
+  answered_at_ = wall_now();
+  agent_ = plan.agent;
+  session_->accept(plan.mode, talks ? state_.hooks.make_vad() : nullptr, MonoClock::now());
+  state_.instruments.calls.add();
+  state_.instruments.active_calls.add();
+  log_.info("call begins: stream {}, agent {}", start.stream_sid, agent_);
+  auto record = make_record();
+  record.end_reason = "server_died";  // replaced at the end, if there is one
+  state_.spool->open(std::move(record));
+  assembly_ = std::make_shared<RecordAssembly>(
+      talks, [spool = state_.spool](record::CallRecord done) { spool->finish(std::move(done)); });
+  if (talks) launch(plan);
+}
+
+void CallConnection::launch(const CallPlan& plan) {
+  // The task runs on our loop, and only while we exist.
+  auto post = [this, handle = connection_->handle()](Command command) {
+    auto shared = std::make_shared<Command>(std::move(command));
+    handle.post([this, shared](net::WsConnection&) { on_command(std::move(*shared)); });
+  };
+  link_ =
+      std::make_shared<CallLink>(session_->start(), std::move(post), session_->sample_clock_zero());
+  auto done = [assembly = assembly_](HandlerReport report) {
+    assembly->handler_ended(std::move(report));
+  };
+  const auto launched = plan.launch(link_, done);
+  if (launched) return;
+  log_.error("no handler for the call: {}", launched.error().to_string());
+  done({});
+  session_->end("handler_failed", MonoClock::now(), out_);
+}
+
+record::CallRecord CallConnection::make_record() const {
+  const StartInfo& start = session_->start();
+  record::CallRecord record;
+  record.call_sid = start.call_sid;
+  record.stream_sid = start.stream_sid;
+  record.tenant = start.parameter("tenant");
+  record.list = start.parameter("list");
+  record.entry = start.parameter("entry");
+  record.attempt = start.parameter("attempt");
+  record.from = start.parameter("from");
+  record.to = start.parameter("to");
+  record.agent = agent_;
+  record.started_at = opened_at_;
+  record.answered_at = answered_at_;
+  record.end_reason = session_->end_reason();
+  return record;
+}
+
+/// The session has ended: close the socket, hand in our half of the record. Nothing is waited for.
+void CallConnection::finish() {
+  if (std::exchange(finished_, true)) return;
+  const std::string& reason = session_->end_reason();
+  const bool normal = session_->accepted();
+  if (connection_ != nullptr) connection_->close(normal ? 1000 : 1008, reason);
+  if (holding_) state_.held.with([&](auto& held) { held.erase(session_->start().call_sid); });
+  if (reason == "no_start") state_.instruments.start_timeouts.add();
+  if (!normal) return;
+  state_.instruments.add_progress(session_->counters(), published_);
+  state_.instruments.add_drops(session_->counters());
+  state_.instruments.active_calls.sub();
+  auto record = make_record();
+  record.ended_at = wall_now();
+  record.duration_ms = session_->received_ms();
+  record.counters = session_->counters();
+  log_.info("call ends: {} after {:.1f} s", reason, static_cast<double>(record.duration_ms) / 1000);
+  assembly_->session_ended(std::move(record));
+}
+
+}  // namespace call::media

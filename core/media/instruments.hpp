@@ -1,0 +1,44 @@
+// The media server's metrics, registered once. Updates are lock-free and may come from any thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "core/metrics/metrics.hpp"
+#include "core/record/call_record.hpp"
+
+namespace call::media {
+
+class Instruments {
+ public:
+  explicit Instruments(metrics::Registry& registry);
+
+  /// Adds what the counters have grown by since `last`, and remembers them there.
+  void add_progress(const record::Counters& now, record::Counters& last);
+  /// Once a call, at its end: drops by reason.
+  void add_drops(const record::Counters& counters);
+  void observe_lateness(double seconds) { lateness_.observe(seconds); }
+
+  metrics::Gauge& active_calls;
+  metrics::Counter& calls;
+  metrics::Counter& refused_full;   ///< upgrades, all calls taken
+  metrics::Counter& refused_auth;   ///< upgrades and starts
+  metrics::Counter& refused_twice;  ///< starts of a call that is being held already
+  metrics::Counter& start_timeouts;
+
+ private:
+  static constexpr std::array<std::string_view, 9> kReasons = {
+      "before_start",    "inbound_repeated", "mark_unknown",   "mark_lost", "speech_cut_off",
+      "speech_overflow", "handler_slow",     "recording_disk", "other"};
+
+  metrics::Counter& frames_in_;
+  metrics::Counter& frames_out_;
+  metrics::Counter& underruns_;
+  metrics::Counter& barge_ins_;
+  metrics::Counter& messages_refused_;
+  metrics::Histogram& lateness_;
+  std::array<metrics::Counter*, kReasons.size()> drops_{};
+};
+
+}  // namespace call::media

@@ -1,0 +1,22 @@
+// Prompts with variables: "Hello {first_name|there}." A variable is always given with what to say when it is missing
+// or when the voice cannot pronounce it (a Hebrew name, an emoji), so that no callee hears half a sentence. Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.hpp"
+
+namespace call::flow {
+
+using Variables = std::map<std::string, std::string>;
+
+/// Errc::invalid_argument for a brace without its partner, a bad name, or a variable without "|".
+Status check_template(std::string_view text);
+/// The text to be spoken. A value is taken only if all of it can be pronounced.
+std::string render(std::string_view text, const Variables& variables);
+/// What a call says of its callee: the parameters "var.NAME" and "name", and first_name out of it.
+Variables variables_of(const std::map<std::string, std::string>& parameters);
+
+}  // namespace call::flow

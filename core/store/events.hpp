@@ -1,7 +1,7 @@
 // What the carrier says about a call, in whatever order it arrives: stored as received, once, and applied.
 //
-// Order does not matter: a status only ever rises in rank (types.hpp), and of the same rank the lower
-// SequenceNumber stays, so every permutation of the same events, with any of them repeated, ends in the same row.
+// Order does not matter: a status only ever rises in rank (types.hpp), and of two with the same rank the first stays
+// (a call has one end), so every permutation of a call's events, with any of them repeated, ends in the same row.
 // An event is matched by its token, else by its call SID; one that matches nothing is kept and applied when
 // settle_placed() or another event binds its SID. System-wide: webhooks come before any tenant is known.
 //

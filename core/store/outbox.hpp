@@ -25,7 +25,7 @@ struct OutboxJob {
   std::string queue;
   std::string function;
   std::string args_json;  ///< a JSON array
-  std::string job_id;     ///< unique, [A-Za-z0-9_-]+
+  std::string job_id;     ///< unique, [A-Za-z0-9_-]+: "dial_list-42-9f86d081884c", "end_call-CA..."
   WallTime created_at;
 };
 

@@ -6,6 +6,7 @@
 #include <pqxx/pqxx>
 #include <stdexcept>
 
+#include "core/store/migrate.hpp"
 #include "tests/support/scratch_dir.hpp"
 
 namespace call::support {
@@ -46,6 +47,31 @@ std::string fresh_database() {
   const auto made = postgres().create_database(name);
   if (!made) throw std::runtime_error(made.error().to_string());
   return postgres().url(name);
+}
+
+std::string migrated_database() {
+  static const std::string template_name = [] {
+    const std::string name = "migrated";
+    const auto made = postgres().create_database(name);
+    if (!made) throw std::runtime_error(made.error().to_string());
+    auto connection = connect(postgres().url(name));
+    const auto migrated = store::migrate(connection);
+    if (!migrated) throw std::runtime_error(migrated.error().to_string());
+    return name;
+  }();
+  static int count = 0;
+  const std::string name = "test_" + std::to_string(++count);
+  const auto made = postgres().create_database(name, template_name);
+  if (!made) throw std::runtime_error(made.error().to_string());
+  return postgres().url(name);
+}
+
+store::Connection connect(const std::string& url) {
+  store::Options options;
+  options.url = Secret(url);
+  auto connection = store::Connection::open(options);
+  if (!connection) throw std::runtime_error(connection.error().to_string());
+  return *std::move(connection);
 }
 
 std::string fresh_redis() {

@@ -8,6 +8,7 @@
 
 #include "core/local/postgres.hpp"
 #include "core/local/redis.hpp"
+#include "core/store/connection.hpp"
 
 namespace call::support {
 
@@ -18,6 +19,8 @@ local::Redis& redis();
 std::string fresh_database();
 /// URL of a new database with the current schema (a copy of a template, about 50 ms).
 std::string migrated_database();
+/// A connection of the store to it.
+store::Connection connect(const std::string& url);
 /// URL of the Redis, emptied.
 std::string fresh_redis();
 

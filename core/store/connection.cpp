@@ -1,0 +1,65 @@
+#include "core/store/connection.hpp"
+
+#include "core/base/strings.hpp"
+#include "core/store/db.hpp"
+
+namespace call::store {
+namespace {
+
+/// The caller's URL with our limits added. libpq takes parameters in both of its notations; a later one wins.
+std::string connection_string(const Options& options) {
+  const auto seconds = [](std::chrono::milliseconds span) {
+    return std::to_string(
+        std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(span).count()));
+  };
+  const std::vector<std::pair<std::string, std::string>> parameters = {
+      {"application_name", options.application},
+      {"connect_timeout", seconds(options.connect_timeout)},
+      {"tcp_user_timeout", std::to_string(options.statement_timeout.count())},
+      {"keepalives_idle", "10"},
+      {"keepalives_interval", "5"},
+      {"keepalives_count", "3"},
+      {"options", "-cstatement_timeout=" + std::to_string(options.statement_timeout.count())}};
+  std::string out = options.url.reveal();
+  if (out.find("://") == std::string::npos) {
+    for (const auto& [key, value] : parameters) {
+      out += " " + key + "='" + replace_all(replace_all(value, "\\", "\\\\"), "'", "\\'") + "'";
+    }
+    return out;
+  }
+  char separator = out.find('?') == std::string::npos ? '?' : '&';
+  for (const auto& [key, value] : parameters) {
+    out += separator + key + "=" + replace_all(replace_all(value, "%", "%25"), "=", "%3D");
+    separator = '&';
+  }
+  return out;
+}
+
+}  // namespace
+
+void ensure_connected(Connection::Impl& impl) {
+  if (impl.db && impl.db->is_open()) return;
+  impl.db = std::make_unique<pqxx::connection>(connection_string(impl.options));
+}
+
+Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Connection::Connection(Connection&& other) noexcept = default;
+Connection& Connection::operator=(Connection&& other) noexcept = default;
+Connection::~Connection() = default;
+
+Result<Connection> Connection::open(const Options& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  Connection out(std::move(impl));
+  CALL_CHECK(out.ping());
+  return out;
+}
+
+Status Connection::ping() {
+  return transact(*this, kSystem, "cannot reach the database", [](Txn& txn) -> Status {
+    query(txn, "SELECT 1");
+    return {};
+  });
+}
+
+}  // namespace call::store

@@ -1,0 +1,162 @@
+#include "core/store/import.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/affinity.hpp"
+#include "core/json/json.hpp"
+#include "core/store/db.hpp"
+#include "core/store/list_rows.hpp"
+
+namespace call::store {
+namespace {
+
+constexpr std::string_view kDoing = "cannot import the list";
+
+/// The list made with this key before, if any.
+std::optional<List> find_by_key(Txn& txn, const std::optional<std::string>& key) {
+  if (!key) return std::nullopt;
+  const auto row = query_row(
+      txn, std::string("SELECT ") + kListColumns + kListFrom + " WHERE l.idempotency_key = $1",
+      {*key});
+  if (!row) return std::nullopt;
+  return to_list(*row);
+}
+
+/// The new row's id, or nullopt when its name or key is taken.
+std::optional<std::int64_t> insert_list(Txn& txn, std::int64_t tenant_id, const NewList& list) {
+  const auto& settings = list.settings;
+  const auto row = query_row(
+      txn,
+      "INSERT INTO lists (tenant_id, name, idempotency_key, agent, from_number, concurrency, "
+      "calls_per_second, ring_timeout_s, time_limit_s, max_attempts, retry_after_s, amd) VALUES "
+      "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING id",
+      {tenant_id, list.name, list.idempotency_key, settings.agent, settings.from_number,
+       settings.concurrency, settings.calls_per_second, settings.ring_timeout.count(),
+       settings.time_limit.count(), settings.max_attempts, settings.retry_after.count(),
+       settings.amd});
+  if (!row) return std::nullopt;
+  return number(*row, "id");
+}
+
+/// One batch as a JSON array: PostgreSQL takes it apart in one statement.
+Result<std::string> to_rows(std::span<const NewEntry> entries) {
+  Json rows = Json::array();
+  for (const auto& entry : entries) {
+    CALL_TRY(auto variables, json::parse(entry.variables_json, {}, "variables"));
+    Json row = {{"seq", entry.seq},
+                {"phone_raw", entry.phone_raw},
+                {"name", entry.name},
+                {"variables", std::move(variables)},
+                {"refused", entry.refused}};
+    if (entry.phone) row["phone"] = *entry.phone;
+    if (entry.not_after) row["not_after"] = to_rfc3339(*entry.not_after, 6);
+    rows.push_back(std::move(row));
+  }
+  return json::dump(rows);
+}
+
+Status check_name(const std::string& name) {
+  if (name.empty() || name.size() > 200) {
+    return Error{Errc::invalid_argument, "a list's name has 1 to 200 bytes"};
+  }
+  if (name.find_first_not_of("0123456789") == std::string::npos) {
+    return Error{Errc::invalid_argument,
+                 "a list's name must not be a number: it would read as an id"};
+  }
+  return {};
+}
+
+}  // namespace
+
+struct Import::Impl {
+  Connection::Impl& db;
+  std::int64_t tenant_id;
+  std::unique_ptr<Txn> txn;  // null once committed or lost
+  List list;
+  bool existed = false;
+};
+
+Import::Import(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Import::Import(Import&& other) noexcept = default;
+Import::~Import() = default;
+bool Import::existed() const {
+  return impl_->existed;
+}
+const List& Import::list() const {
+  return impl_->list;
+}
+
+Result<Import> Import::begin(Connection& connection, std::int64_t tenant_id, const NewList& list) {
+  assert_may_block("Import::begin");
+  CALL_CHECK(check_name(list.name));
+  CALL_CHECK(check_settings(list.settings));
+  auto impl =
+      std::make_unique<Impl>(Impl{connection.impl(), tenant_id, nullptr, {}, /*existed=*/false});
+  try {
+    ensure_connected(impl->db);
+    impl->txn = std::make_unique<Txn>(*impl->db.db);
+    enter_scope(*impl->txn, tenant_id);
+    const auto id = insert_list(*impl->txn, tenant_id, list);
+    if (!id) {
+      const auto first = find_by_key(*impl->txn, list.idempotency_key);
+      if (!first) return Error{Errc::conflict, "a list named " + list.name + " exists"};
+      impl->list = *first;
+      impl->existed = true;
+    } else {
+      CALL_TRY(impl->list, read_list(*impl->txn, *id));
+    }
+  } catch (const std::exception&) {
+    impl->txn.reset();
+    return error_from_exception(impl->db, kDoing);
+  }
+  return Import(std::move(impl));
+}
+
+Status Import::add(std::span<const NewEntry> entries) {
+  assert_may_block("Import::add");
+  CALL_ASSERT(impl_->txn != nullptr && !impl_->existed);
+  if (entries.empty()) return {};
+  CALL_TRY(const std::string rows, to_rows(entries));
+  try {
+    query(*impl_->txn,
+          "INSERT INTO entries (tenant_id, list_id, seq, phone, phone_raw, name, variables, "
+          "not_after, state, outcome, reason) SELECT $1, $2, seq, phone, phone_raw, name, "
+          "variables, not_after, CASE refused WHEN '' THEN 'pending' ELSE 'done' END, CASE "
+          "refused WHEN '' THEN NULL ELSE 'refused' END, refused FROM jsonb_to_recordset($3) AS "
+          "row (seq bigint, phone text, phone_raw text, name text, variables jsonb, not_after "
+          "timestamptz, refused text)",
+          {impl_->tenant_id, impl_->list.id, rows});
+    return {};
+  } catch (const std::exception&) {
+    impl_->txn.reset();
+    return error_from_exception(impl_->db, kDoing);
+  }
+}
+
+Status Import::commit() {
+  assert_may_block("Import::commit");
+  CALL_ASSERT(impl_->txn != nullptr);
+  try {
+    impl_->txn->commit();
+    impl_->txn.reset();
+    return {};
+  } catch (const std::exception&) {
+    impl_->txn.reset();
+    return error_from_exception(impl_->db, kDoing);
+  }
+}
+
+Result<List> create_list(Connection& connection, std::int64_t tenant_id, const NewList& list,
+                         std::span<const NewEntry> entries) {
+  CALL_TRY(auto import, Import::begin(connection, tenant_id, list));
+  if (!import.existed()) {
+    constexpr std::size_t kBatch = 1000;
+    for (std::size_t at = 0; at < entries.size(); at += kBatch) {
+      CALL_CHECK(import.add(entries.subspan(at, std::min(kBatch, entries.size() - at))));
+    }
+  }
+  CALL_CHECK(import.commit());
+  return import.list();
+}
+
+}  // namespace call::store

@@ -1,0 +1,72 @@
+#include "core/store/reconcile.hpp"
+
+#include "core/store/attempt.hpp"
+#include "core/store/db.hpp"
+
+namespace call::store {
+
+Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection,
+                                                 std::chrono::milliseconds unknown_grace,
+                                                 std::chrono::milliseconds overdue_grace,
+                                                 int limit) {
+  const auto body = [&](Txn& txn) -> Result<std::vector<StaleAttempt>> {
+    const auto rows = query(
+        txn,
+        "SELECT a.id, a.token, a.list_id, a.state, a.to_number, a.from_number, a.call_sid, "
+        "unix_us(coalesce(a.sent_at, a.created_at)) AS sent_at, (extract(epoch FROM now() - "
+        "coalesce(a.sent_at, a.created_at)) * 1000)::bigint AS age_ms FROM attempts a JOIN lists l "
+        "ON l.id = a.list_id WHERE (a.state = 'unknown' AND coalesce(a.sent_at, a.created_at) <= "
+        "now() - $1 * interval '1 ms') OR (a.state = 'placed' AND a.sent_at <= now() - $2 * "
+        "interval '1 ms' - (l.ring_timeout_s + l.time_limit_s) * interval '1 s') ORDER BY "
+        "a.sent_at LIMIT $3",
+        {unknown_grace.count(), overdue_grace.count(), limit});
+    std::vector<StaleAttempt> out;
+    for (const auto& row : rows) {
+      out.push_back({text(row, "id"), text(row, "token"), number(row, "list_id"),
+                     known(parse_attempt_state(text(row, "state"))), text(row, "to_number"),
+                     text(row, "from_number"), text(row, "call_sid"), time(row, "sent_at"),
+                     std::chrono::milliseconds(number(row, "age_ms"))});
+    }
+    return out;
+  };
+  return in_transaction(connection, kSystem, "cannot look for stale attempts", body);
+}
+
+Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::string_view why) {
+  const auto body = [&](Txn& txn) -> Result<bool> {
+    auto attempt = lock_attempt_by_id(txn, attempt_id);
+    if (!attempt || attempt->state != AttemptState::unknown) return false;
+    abandon_attempt(txn, *attempt, why);
+    return true;
+  };
+  return in_transaction(connection, kSystem, "cannot abandon the attempt", body);
+}
+
+Status resolve_attempt(Connection& connection, std::int64_t tenant_id, std::string_view attempt_id,
+                       Resolution resolution) {
+  return transact(connection, tenant_id, "cannot resolve the attempt", [&](Txn& txn) -> Status {
+    auto attempt = lock_attempt_by_id(txn, attempt_id);
+    if (!attempt) {
+      return Error{Errc::not_found, "there is no attempt " + std::string(attempt_id)};
+    }
+    const bool unknown = attempt->state == AttemptState::unknown;
+    if (!unknown && attempt->state != AttemptState::abandoned) {
+      return Error{Errc::conflict, "the attempt is " + std::string(to_string(attempt->state)) +
+                                       ", neither unknown nor abandoned"};
+    }
+    if (unknown) abandon_attempt(txn, *attempt, "resolved by an operator");
+    if (resolution == Resolution::give_up) return {};
+    const auto row =
+        query_row(txn,
+                  "UPDATE entries e SET state = 'retry_wait', outcome = NULL, reason = "
+                  "'redial', next_attempt_at = now(), updated_at = now() FROM lists l "
+                  "WHERE e.id = $1 AND e.state = 'done' AND e.reason = $2 AND l.id = "
+                  "e.list_id AND l.state IN ('draft', 'running', 'paused') RETURNING "
+                  "e.id",
+                  {attempt->entry_id, kUnknownReason});
+    if (row) return {};
+    return Error{Errc::conflict, "the entry went on already, or its list is finished"};
+  });
+}
+
+}  // namespace call::store

@@ -1,0 +1,116 @@
+// What the carrier answered to a create-call. These are facts from the driver that made the attempt, so they count
+// whether or not it still holds the list; but a webhook may have come first, and what it proved stays.
+
+#include "core/log/log.hpp"
+#include "core/store/attempt.hpp"
+#include "core/store/dialing.hpp"
+#include "core/store/driver.hpp"
+#include "core/store/outbox_rows.hpp"
+
+namespace call::store {
+namespace {
+
+Result<AttemptRow> lock_own(Txn& txn, const DriverLease& lease, std::string_view attempt_id) {
+  auto attempt = lock_attempt_by_id(txn, attempt_id);
+  const bool own = attempt && attempt->list_id == lease.list_id && attempt->epoch == lease.epoch;
+  if (own && attempt->state != AttemptState::intent) return *std::move(attempt);
+  return Error{Errc::conflict,
+               "attempt " + std::string(attempt_id) + " was not sent by this driver"};
+}
+
+bool is_undecided(const AttemptRow& attempt) {
+  return attempt.state == AttemptState::sending || attempt.state == AttemptState::unknown;
+}
+
+/// Binds the SID and follows what it brings. True: the attempt belongs to another call, and this one must end.
+bool place(Txn& txn, AttemptRow& attempt, std::string_view call_sid) {
+  if (!attempt.call_sid.empty() && attempt.call_sid != call_sid) {
+    insert_end_call_job(txn, attempt.tenant_id, attempt.id, call_sid);
+    return true;
+  }
+  bind_sid(txn, attempt, call_sid);
+  save(txn, attempt);
+  follow_attempt(txn, attempt);
+  end_machine_call(txn, attempt);
+  return false;
+}
+
+void report_second_call(std::string_view attempt_id, std::string_view call_sid) {
+  log::Logger("store").error("attempt {} has a second call, {}: ending it", attempt_id, call_sid);
+}
+
+}  // namespace
+
+Status settle_placed(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
+                     std::string_view call_sid) {
+  const auto body = [&](Txn& txn) -> Result<bool> {
+    lock_sid(txn, call_sid);
+    CALL_TRY(auto attempt, lock_own(txn, lease, attempt_id));
+    return place(txn, attempt, call_sid);
+  };
+  CALL_TRY(const bool second,
+           in_transaction(connection, kSystem, "cannot settle the attempt", body));
+  if (second) report_second_call(attempt_id, call_sid);
+  return {};
+}
+
+Status settle_rejected(Connection& connection, const DriverLease& lease,
+                       std::string_view attempt_id, std::string_view code,
+                       std::string_view message) {
+  return transact(connection, kSystem, "cannot settle the attempt", [&](Txn& txn) -> Status {
+    CALL_TRY(auto attempt, lock_own(txn, lease, attempt_id));
+    if (!is_undecided(attempt)) return {};
+    attempt.state = AttemptState::rejected;
+    attempt.error_code = code;
+    attempt.error_message = message;
+    save(txn, attempt);
+    lock_list_state(txn, attempt.list_id);
+    finish_entry(txn, attempt.entry_id, Outcome::failed, "carrier_" + std::string(code));
+    return {};
+  });
+}
+
+Status settle_not_sent(Connection& connection, const DriverLease& lease,
+                       std::string_view attempt_id) {
+  return transact(connection, kSystem, "cannot settle the attempt", [&](Txn& txn) -> Status {
+    const bool live = lock_lease(txn, lease);
+    CALL_TRY(auto attempt, lock_own(txn, lease, attempt_id));
+    if (!is_undecided(attempt)) return {};
+    attempt.state = AttemptState::intent;
+    attempt.error_message.clear();
+    save(txn, attempt);
+    // Nobody would ever send it: a new driver has undone its predecessor's intents already.
+    if (!live) undo_intent(txn, attempt, std::chrono::milliseconds(0));
+    return {};
+  });
+}
+
+Status settle_unknown(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
+                      std::string_view why) {
+  return transact(connection, kSystem, "cannot settle the attempt", [&](Txn& txn) -> Status {
+    CALL_TRY(auto attempt, lock_own(txn, lease, attempt_id));
+    if (attempt.state != AttemptState::sending) return {};
+    attempt.state = AttemptState::unknown;
+    attempt.error_message = why;
+    save(txn, attempt);
+    return {};
+  });
+}
+
+Status confirm_placed(Connection& connection, std::string_view attempt_id,
+                      std::string_view call_sid) {
+  const auto body = [&](Txn& txn) -> Result<bool> {
+    lock_sid(txn, call_sid);
+    auto attempt = lock_attempt_by_id(txn, attempt_id);
+    if (!attempt) {
+      return Error{Errc::not_found, "there is no attempt " + std::string(attempt_id)};
+    }
+    return place(txn, *attempt, call_sid);
+  };
+  CALL_TRY(const bool second,
+           in_transaction(connection, kSystem, "cannot confirm the attempt", body));
+  if (second) report_second_call(attempt_id, call_sid);
+  return {};
+}
+
+}  // namespace call::store

@@ -1,0 +1,110 @@
+#include "core/store/reconcile.hpp"
+
+#include "tests/unit/store/fixture.hpp"
+
+using namespace call;
+using namespace call::store;
+using namespace call::store::test;
+
+namespace {
+
+struct Unknown : Running {
+  Claim claim;
+  Unknown() : Running(1), claim(send()) {
+    check(settle_unknown(connection, lease, claim.attempt_id, "timed out"));
+  }
+};
+
+std::vector<StaleAttempt> stale(Connection& connection) {
+  return take(stale_attempts(connection, milliseconds(0), milliseconds(0)));
+}
+
+}  // namespace
+
+TEST_CASE("store.reconcile: unknown attempts are looked for after their grace") {
+  Unknown unknown;
+  CHECK(take(stale_attempts(unknown.connection, milliseconds(60000), milliseconds(0))).empty());
+  const auto found = stale(unknown.connection);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].token == unknown.claim.token);
+  CHECK(found[0].to_number == unknown.claim.to_number);
+  CHECK(found[0].age >= milliseconds(0));
+}
+
+TEST_CASE("store.reconcile: a placed call without an end is looked for when it is overdue") {
+  Running running(1);
+  const auto claim = running.place();
+  CHECK(stale(running.connection).empty());
+  running.run("UPDATE attempts SET sent_at = now() - interval '2 hours'");
+  const auto found = stale(running.connection);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].state == AttemptState::placed);
+  CHECK(found[0].call_sid == sid_of(1));
+
+  // What a REST read says is applied like any event.
+  auto event = Running::status_event(claim.token, CallStatus::completed, 1);
+  event.kind = EventKind::fetched;
+  take(apply_event(running.connection, event));
+  CHECK(running.entry(claim).outcome == Outcome::completed);
+  CHECK(stale(running.connection).empty());
+}
+
+TEST_CASE("store.reconcile: evidence makes an unknown call a placed one") {
+  Unknown unknown;
+  check(confirm_placed(unknown.connection, unknown.claim.attempt_id, sid_of(3)));
+  CHECK(unknown.attempt(unknown.claim).state == AttemptState::placed);
+  CHECK_FALSE(take(abandon(unknown.connection, unknown.claim.attempt_id, "late")));
+}
+
+TEST_CASE("store.reconcile: without evidence the attempt is abandoned and nobody is redialed") {
+  Unknown unknown;
+  CHECK(take(abandon(unknown.connection, unknown.claim.attempt_id, "no evidence")));
+  CHECK(unknown.attempt(unknown.claim).state == AttemptState::abandoned);
+  CHECK(unknown.entry(unknown.claim).outcome == Outcome::failed);
+  CHECK(unknown.entry(unknown.claim).reason == "unknown");
+  CHECK(unknown.no_claim() == NoClaim::all_done);
+}
+
+TEST_CASE("store.reconcile: an operator may redial what was abandoned") {
+  Unknown unknown;
+  check(resolve_attempt(unknown.connection, unknown.tenant.id, unknown.claim.attempt_id,
+                        Resolution::redial));
+  const auto again = unknown.claim;
+  const auto next = take(claim_next(unknown.connection, unknown.lease));
+  REQUIRE(next.claim.has_value());
+  CHECK(next.claim->entry_id == again.entry_id);
+  CHECK(next.claim->n == 2);
+  CHECK(resolve_attempt(unknown.connection, unknown.tenant.id, again.attempt_id, Resolution::redial)
+            .error()
+            .code == Errc::conflict);
+}
+
+TEST_CASE("store.reconcile: an operator may give an unknown attempt up") {
+  Unknown unknown;
+  check(resolve_attempt(unknown.connection, unknown.tenant.id, unknown.claim.attempt_id,
+                        Resolution::give_up));
+  CHECK(unknown.entry(unknown.claim).state == EntryState::done);
+  Running placed(1);
+  const auto claim = placed.place();
+  CHECK(resolve_attempt(placed.connection, placed.tenant.id, claim.attempt_id, Resolution::give_up)
+            .error()
+            .code == Errc::conflict);
+}
+
+TEST_CASE("store.reconcile: late evidence corrects an abandoned attempt") {
+  Unknown unknown;
+  take(abandon(unknown.connection, unknown.claim.attempt_id, "no evidence"));
+  unknown.event(unknown.claim, CallStatus::completed);
+  CHECK(unknown.attempt(unknown.claim).state == AttemptState::ended);
+  CHECK(unknown.entry(unknown.claim).outcome == Outcome::completed);
+}
+
+TEST_CASE("store.reconcile: a call that turns out to be up stops the redial that would double it") {
+  Unknown unknown;
+  check(resolve_attempt(unknown.connection, unknown.tenant.id, unknown.claim.attempt_id,
+                        Resolution::redial));
+  unknown.event(unknown.claim, CallStatus::in_progress);
+  CHECK(unknown.attempt(unknown.claim).state == AttemptState::placed);
+  CHECK(unknown.entry(unknown.claim).state == EntryState::in_call);
+  CHECK(unknown.no_claim() == NoClaim::all_claimed);
+}

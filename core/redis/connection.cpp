@@ -330,9 +330,8 @@ std::string Connection::local_address() const {
   return fmt::format("{}:{}", text.data(), ntohs(address.sin_port));
 }
 
-void wait_readable(std::span<Connection* const> connections, Deadline deadline) {
-  std::vector<pollfd> entries;
-  entries.reserve(connections.size());
+void wait_readable(std::span<Connection* const> connections, Deadline deadline, int other_fd) {
+  std::vector<pollfd> entries = {{other_fd, POLLIN, 0}};
   for (const Connection* connection : connections)
     entries.push_back({connection->fd(), POLLIN, 0});  // poll(2) passes over -1
   ::poll(entries.data(), entries.size(), static_cast<int>(deadline.left().count()));

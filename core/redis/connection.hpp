@@ -75,8 +75,9 @@ class Connection {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Waits until one of the sockets is readable or the deadline passed. Closed ones are passed over.
-void wait_readable(std::span<Connection* const> connections, Deadline deadline);
+/// Waits until one of the sockets, or `other_fd`, is readable or the deadline passed. Closed
+/// connections and a negative `other_fd` are passed over.
+void wait_readable(std::span<Connection* const> connections, Deadline deadline, int other_fd = -1);
 
 /// {"HSET", key, field, value, ...} and the like, from anything string-like.
 template <class... Words>

@@ -76,9 +76,9 @@ Status Beat::beat(SlotState& slot) {
     CALL_CHECK(register_worker(connection_, crew_, slot));
   }
   if (items[1].integer == 0) {
-    // Not when the function ended between the copy above and the heartbeat.
+    // Not news when the job was settled between the copy above and the heartbeat.
     const bool news = slot.running.with([&](auto& running) {
-      return running && running->execution == job->execution &&
+      return running && running->execution == job->execution && !running->settling &&
              !std::exchange(running->lease_lost, true);
     });
     if (news)
@@ -90,7 +90,7 @@ Status Beat::beat(SlotState& slot) {
 
 MonoClock::time_point Beat::watch(SlotState& slot) {
   const auto job = slot.running.with([](const auto& running) { return running; });
-  if (!job || job->settled) return MonoClock::time_point::max();
+  if (!job || job->settling || job->settled) return MonoClock::time_point::max();
   const auto now = MonoClock::now();
   if (job->reason == StopReason::none) {
     if (now < job->deadline.point()) return job->deadline.point();

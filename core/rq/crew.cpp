@@ -1,11 +1,14 @@
 #include "core/rq/crew.hpp"
 
 #include <fmt/format.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include "core/base/assert.hpp"
 #include "core/base/strings.hpp"
 #include "core/rq/host.hpp"
 
@@ -34,10 +37,30 @@ void Alarm::wait(Deadline deadline) {
   rung_ = false;
 }
 
+Doorbell::Doorbell() : fd_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  CALL_ASSERT(fd_ >= 0);
+}
+Doorbell::~Doorbell() {
+  ::close(fd_);
+}
+
+void Doorbell::call_listener() {
+  const std::uint64_t one = 1;
+  const auto written = ::write(fd_, &one, sizeof one);
+  CALL_ASSERT(written == sizeof one || errno == EAGAIN);
+}
+
+void Doorbell::quiet() {
+  std::uint64_t count = 0;
+  const auto got = ::read(fd_, &count, sizeof count);
+  CALL_ASSERT(got == sizeof count || errno == EAGAIN);
+}
+
 void Doorbell::wait(Deadline deadline) {
   std::unique_lock lock(mutex_);
   const auto wakes = wakes_;
   ++waiting_;
+  call_listener();
   wait_on(changed_, lock, deadline, [&] { return rings_ > 0 || wakes_ != wakes; });
   --waiting_;
   if (rings_ > 0) --rings_;
@@ -63,6 +86,7 @@ void Doorbell::wake_all() {
     std::lock_guard lock(mutex_);
     ++wakes_;
   }
+  call_listener();
   changed_.notify_all();
 }
 

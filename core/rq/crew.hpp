@@ -35,9 +35,14 @@ class Alarm {
   bool rung_ = false;
 };
 
-/// Where idle slots wait for jobs.
+/// Where idle slots wait for jobs, and where the listener learns that they do.
 class Doorbell {
  public:
+  Doorbell();
+  ~Doorbell();
+  Doorbell(const Doorbell&) = delete;
+  Doorbell& operator=(const Doorbell&) = delete;
+
   /// Until one ring, wake_all() or the deadline.
   void wait(Deadline deadline);
   /// The same, but not to be woken by a job: for back-off and suspension.
@@ -45,8 +50,14 @@ class Doorbell {
   void ring();      ///< a job has come: wakes one waiting slot
   void wake_all();  ///< something else has changed
   int waiting() const;
+  /// Readable once a slot has begun to wait, or everybody was woken, since the last quiet().
+  int fd() const { return fd_; }
+  void quiet();
 
  private:
+  void call_listener();
+
+  int fd_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   int waiting_ = 0;
@@ -68,6 +79,7 @@ struct Running {
   std::stop_source stop;
   StopReason reason = StopReason::none;
   MonoClock::time_point asked;  ///< when the stop was requested
+  bool settling = false;        ///< the function has returned
   bool settled = false;         ///< ended in Redis although the function has not returned
   bool lease_lost = false;
 };

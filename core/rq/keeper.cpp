@@ -10,6 +10,7 @@
 #include "core/rq/crew.hpp"
 #include "core/rq/host.hpp"
 #include "core/rq/keys.hpp"
+#include "core/rq/payload.hpp"
 #include "core/rq/scripts.hpp"
 #include "core/rq/stamp.hpp"
 #include "core/runtime/thread_name.hpp"
@@ -62,7 +63,9 @@ Status Keeper::move_due_jobs() {
 
 Status Keeper::maintain() {
   const Stamp now = stamp();
-  redis::Command words = {now.seconds, now.iso, now.real, std::string(kMostAtOnce)};
+  const auto abandoned = encode_failure(
+      "Moved to FailedJobRegistry, due to AbandonedJobError, at " + now.iso);  // RQ's own words
+  redis::Command words = {now.seconds, now.iso, now.real, std::string(kMostAtOnce), abandoned};
   words.insert(words.end(), crew_.options.queues.begin(), crew_.options.queues.end());
   CALL_TRY(const auto reply,
            connection_.run(scripts::maintain(), {}, words, Deadline::after(kRedisPatience)));

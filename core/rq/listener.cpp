@@ -18,7 +18,7 @@
 namespace call::rq {
 namespace {
 
-constexpr std::chrono::milliseconds kTick{200};  // how late the end of the worker is noticed
+constexpr std::chrono::milliseconds kTick{5000};
 constexpr std::string_view kBlockSeconds = "2";
 
 struct Bell {
@@ -90,10 +90,8 @@ void Listener::wait() {
   std::vector<redis::Connection*> sources = {&commands_.connection()};
   for (Bell& bell : bells_)
     if (bell.armed) sources.push_back(&bell.connection);
-  // While all slots are busy nothing is armed, and a slot that becomes idle polls by itself once
-  // before it waits: the short tick costs it nothing.
-  const bool all_busy = sources.size() == 1;
-  redis::wait_readable(sources, Deadline::after(all_busy ? kTick / 10 : kTick));
+  redis::wait_readable(sources, Deadline::after(kTick), crew_.doorbell.fd());
+  crew_.doorbell.quiet();
 }
 
 Status Listener::arm(Bell& bell) {

@@ -44,7 +44,7 @@ end
 return {moved, more}
 )lua";
 
-// ARGV: now, iso, float now, most jobs of each kind, queue...
+// ARGV: now, iso, float now, most jobs of each kind, failure text of abandoned jobs, queue...
 // Answers {failed, retried, given back, dead workers}.
 constexpr std::string_view kMaintain = R"lua(
 local now = {int = tonumber(ARGV[1]), iso = ARGV[2]}
@@ -58,9 +58,8 @@ local function abandoned(queue)
     drop_execution(id, execution, queue, field(id, 'worker_name'), member)
     -- Any other status: the job has come to an end some other way, only this entry was left.
     if field(id, 'status') == 'started' then
-      local text = 'Moved to FailedJobRegistry, due to AbandonedJobError, at ' .. now.iso
       local run = {worker = '', execution = '', started = '', ended = ''}
-      if retry_or_fail(id, queue, text, run, now) == 'failed' then failed = failed + 1
+      if retry_or_fail(id, queue, ARGV[5], run, now) == 'failed' then failed = failed + 1
       else retried = retried + 1 end
     end
   end
@@ -119,7 +118,7 @@ local function dead_workers(registry)
   end
 end
 
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   local queue = ARGV[i]
   redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now.int)
   redis.call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now.int)

@@ -66,7 +66,7 @@ Result<std::string> settle(redis::Connection& connection, const Crew& crew, cons
   } else if (outcome.kind == "failed") {
     log.warn("{} after {:.3f} s: {}", reply.text, worked.count(), outcome.reason);
   } else {
-    log.info("{} after {:.3f} s", reply.text, worked.count());
+    log.debug("{} after {:.3f} s", reply.text, worked.count());
   }
   return std::move(reply.text);
 }

@@ -41,7 +41,7 @@ class Slot {
   void lost_redis(const Error& error);
   void work(Claim claim);
   Outcome call_function(const Claim& claim);
-  Outcome judge(Result<Json> result, const Claim& claim, Serializer serializer);
+  Outcome judge(Result<Json> result, const Claim& claim, const Call& call);
   void settle_surely(const Outcome& outcome);
 
   Crew& crew_;
@@ -186,30 +186,33 @@ Outcome Slot::call_function(const Claim& claim) {
                      .draining = state_.retire,
                      .log = log};
   try {
-    return judge((*function)(context), claim, call->serializer);
+    return judge((*function)(context), claim, *call);
   } catch (const std::exception& e) {
-    return judge(Error{Errc::internal, e.what()}, claim, call->serializer);
+    return judge(Error{Errc::internal, e.what()}, claim, *call);
   }
 }
 
-Outcome Slot::judge(Result<Json> result, const Claim& claim, Serializer serializer) {
+Outcome Slot::judge(Result<Json> result, const Claim& claim, const Call& call) {
   const auto reason = state_.running.with(
       [](const auto& running) { return running ? running->reason : StopReason::none; });
   if (reason == StopReason::timeout || claim.job.deadline.passed())
     return outcome_of_stop(StopReason::timeout, claim.job.deadline, claim.job.started);
-  if (result) return {"finished", encode_return(*result, serializer), {}};
+  if (result) return {"finished", encode_return(*result, call.serializer), {}};
   if (reason != StopReason::none)
     return outcome_of_stop(reason, claim.job.deadline, claim.job.started);
   const Error& error = result.error();
   if (error.code == Errc::cancelled && state_.retire)
     return outcome_of_stop(StopReason::draining, claim.job.deadline, claim.job.started);
-  return failure(claim.job.job_id, fmt::format("calld.{}", to_string(error.code)), error.context);
+  return failure(call.function, fmt::format("calld.{}", to_string(error.code)), error.context);
 }
 
 /// The outcome is written however long Redis is away, unless the process must end: then the lease
 /// runs out and the job counts as abandoned.
 void Slot::settle_surely(const Outcome& outcome) {
-  const auto job = state_.running.with([](const auto& running) { return *running; });
+  const auto job = state_.running.with([](auto& running) {
+    running->settling = true;
+    return *running;
+  });
   if (job.settled) return;
   for (int attempt = 1;; ++attempt) {
     auto status = connection_.ensure_connected(Deadline::after(kRedisPatience));

@@ -1,0 +1,13 @@
+"""What Python workers run in the interop suite."""
+
+
+def add(a, b):
+    return a + b
+
+
+def fail(text):
+    raise RuntimeError(text)
+
+
+def shout(text, times=1):
+    return text.upper() * times

@@ -1,0 +1,314 @@
+// The rules of taking turns, in one place:
+//  - An answer said over the agent's voice counts if it is one that was asked for; else it was a "mhm", and the agent
+//    goes on. Nothing that was said in silence is ever dropped for being short.
+//  - An interruption without words (a cough, a door) is a false one: the agent goes on from where it was cut off.
+//  - At a pause the answer is decided early if it is understood; else the end of the turn is waited for.
+//  - The agent hangs up when the callee has heard its last word, not when it was sent.
+#include "core/flow/conversation.hpp"
+
+#include <algorithm>
+
+#include "core/audio/g711.hpp"
+
+namespace call::flow {
+namespace {
+
+/// A second false interruption of the same utterance, and whoever coughs has to listen.
+constexpr int kMaxResumes = 2;
+/// The agent takes up a sentence this much before it was cut off.
+constexpr std::int64_t kResumeOverlapMs = 400;
+/// Sounds that are shorter and not understood are no answer.
+constexpr std::int64_t kLeastAnswerMs = 350;
+
+std::size_t position_of(std::int64_t ms) {
+  return ms <= 0 ? 0 : static_cast<std::size_t>(ms) * audio::kSamplesPerMs;
+}
+
+/// The words that were spoken when `heard` of `whole` had been heard; never a part of a word.
+std::string heard_part(const std::string& text, std::int64_t heard, std::int64_t whole) {
+  if (whole <= 0 || heard <= 0) return {};
+  if (heard >= whole) return text;
+  const auto end = text.size() * static_cast<std::size_t>(heard) / static_cast<std::size_t>(whole);
+  const auto space = text.rfind(' ', end);
+  return space == std::string::npos ? std::string() : text.substr(0, space);
+}
+
+std::int64_t length_ms(const audio::Mulaw& mulaw) {
+  return static_cast<std::int64_t>(mulaw.size() / audio::kSamplesPerMs);
+}
+
+}  // namespace
+
+Conversation::Conversation(Dialogue dialogue, Port port, std::unique_ptr<Ears> ears, Speak speak,
+                           log::Logger log)
+    : dialogue_(std::move(dialogue)),
+      port_(std::move(port)),
+      ears_(std::move(ears)),
+      speak_(std::move(speak)),
+      log_(std::move(log)) {}
+
+void Conversation::begin() {
+  say(dialogue_.begin());
+}
+
+void Conversation::on_event(const media::Event& event) {
+  if (ended_) return;
+  std::visit([this](const auto& e) { on(e); }, event);
+}
+
+bool Conversation::speaking() const {
+  return utterance_.generation != 0 && !utterance_.heard && !utterance_.cut_off;
+}
+
+// ---- speaking
+
+void Conversation::open_utterance(bool interruptible) {
+  utterance_.generation = ++generation_;
+  utterance_.heard = false;
+  utterance_.cut_off = false;
+  interrupted_ = false;
+  silence_due_ms_.reset();
+  port_.send(media::BeginSpeech{utterance_.generation, interruptible});
+}
+
+void Conversation::say(Reply reply) {
+  log_.debug("says in {}: {}", reply.state, reply.text);
+  const std::int64_t now = port_.clock_ms();
+  if (open_waterfall_) report_.waterfalls[*open_waterfall_].reply_ready_ms = now;
+  record::Turn turn;
+  turn.who = record::Speaker::agent;
+  turn.text = reply.text;
+  turn.state = reply.state;
+  turn.start_ms = turn.end_ms = now;
+  utterance_ = {};
+  utterance_.turn = report_.turns.size();
+  report_.turns.push_back(std::move(turn));
+  utterance_.reply = std::move(reply);
+  resumes_ = 0;
+  port_.send(media::SetEndpointing{dialogue_.state().end_after});
+  open_utterance(utterance_.reply.interruptible);
+  speak_text(utterance_.reply.text);
+}
+
+/// Streams: the first chunk is on its way while the rest is still being computed.
+void Conversation::speak_text(const std::string& text) {
+  const media::Generation generation = utterance_.generation;
+  const auto spoken = speak_(text, [&](audio::PcmView pcm) {
+    auto mulaw = audio::mulaw_encode(pcm);
+    utterance_.audio.insert(utterance_.audio.end(), mulaw.begin(), mulaw.end());
+    port_.send(media::AddSpeech{generation, std::move(mulaw)});
+    return port_.is_current(generation);
+  });
+  if (!spoken && spoken.error().code != Errc::cancelled) {
+    log_.error("cannot speak in state {}: {}", utterance_.reply.state, spoken.error().to_string());
+  }
+  port_.send(media::EndSpeech{generation});
+}
+
+/// A false interruption: the rest of the sentence, from a little before the cut.
+void Conversation::resume() {
+  ++report_.false_barge_ins;
+  ++resumes_;
+  const auto& turn = report_.turns[utterance_.turn];
+  const auto from = std::max<std::int64_t>(turn.heard_ms - kResumeOverlapMs, 0);
+  log_.debug("resumes after {} ms", from);
+  utterance_.offset_ms = from;
+  open_utterance(utterance_.reply.interruptible && resumes_ < kMaxResumes);
+  const auto at = std::min(position_of(from), utterance_.audio.size());
+  audio::Mulaw rest(utterance_.audio.begin() + static_cast<std::ptrdiff_t>(at),
+                    utterance_.audio.end());
+  port_.send(media::AddSpeech{utterance_.generation, std::move(rest)});
+  port_.send(media::EndSpeech{utterance_.generation});
+}
+
+/// The agent has been or is being cut off after `heard_ms` of the utterance's audio.
+void Conversation::stop_speaking(std::int64_t heard_ms) {
+  utterance_.cut_off = true;
+  auto& turn = report_.turns[utterance_.turn];
+  turn.interrupted = true;
+  turn.heard_ms = std::max(turn.heard_ms, heard_ms);
+  turn.heard_text = heard_part(turn.text, turn.heard_ms, length_ms(utterance_.audio));
+  turn.end_ms = port_.clock_ms();
+}
+
+void Conversation::await_answer() {
+  silence_due_ms_ = port_.clock_ms() + dialogue_.state().silence_after.count();
+}
+
+void Conversation::on_due() {
+  if (ended_ || !silence_due_ms_ || port_.clock_ms() < *silence_due_ms_) return;
+  silence_due_ms_.reset();
+  open_waterfall_.reset();
+  say(dialogue_.silence());
+}
+
+void Conversation::on(const media::FirstAudioSent& event) {
+  if (event.generation != generation_ || !open_waterfall_) return;
+  report_.waterfalls[*open_waterfall_].first_audio_sent_ms = event.at_ms;
+}
+
+void Conversation::on(const media::Heard& event) {
+  if (event.generation != generation_ || utterance_.cut_off) return;
+  auto& turn = report_.turns[utterance_.turn];
+  if (turn.heard_ms == 0) turn.start_ms = event.at_ms - event.heard_ms;
+  turn.heard_ms = utterance_.offset_ms + event.heard_ms;
+  turn.end_ms = event.at_ms;
+  if (open_waterfall_) {
+    report_.waterfalls[*open_waterfall_].first_heard_ms = event.at_ms - event.heard_ms;
+    open_waterfall_.reset();
+  }
+  if (!event.complete) return;
+  utterance_.heard = true;
+  turn.interrupted = false;
+  turn.heard_text = turn.text;
+  if (utterance_.reply.hang_up) {
+    port_.send(media::HangUp{"completed"});
+  } else if (!listening_.open) {
+    await_answer();
+  }
+}
+
+void Conversation::on(const media::BargedIn& event) {
+  if (utterance_.generation == 0) return;
+  if (event.last_cut_off < generation_) port_.send(media::CancelSpeech{});
+  const bool ours = event.generation == generation_;
+  stop_speaking(ours ? utterance_.offset_ms + event.heard_ms : utterance_.offset_ms);
+  interrupted_ = true;
+  silence_due_ms_.reset();
+}
+
+// ---- listening
+
+void Conversation::on(const media::SpeechBegan&) {
+  silence_due_ms_.reset();
+  listening_ = {};
+  listening_.open = true;
+  ears_->start();
+}
+
+void Conversation::on(const media::SpeechAudio& event) {
+  if (!listening_.open || listening_.settled) return;
+  const audio::PcmView pcm(event.pcm);
+  if (listening_.at_pause) {  // the callee goes on: the utterance is recognised anew, as a whole
+    listening_.at_pause.reset();
+    ears_->start();
+    ears_->push(listening_.audio);
+  }
+  const auto limit = audio::samples_in(speech::Recognizer::kMaxUtterance);
+  if (listening_.audio.size() < limit) {
+    listening_.audio.insert(listening_.audio.end(), pcm.begin(), pcm.end());
+  }
+  ears_->push(pcm);
+}
+
+void Conversation::on(const media::SpeechPaused& event) {
+  if (!listening_.open) return;
+  listening_.at_pause = ears_->finish();
+  const auto& transcript = *listening_.at_pause;
+  if (speaking() || !transcript.accepted || !dialogue_.understand(transcript.text)) return;
+  media::TurnEnded turn;
+  turn.speech_end_ms = event.speech_end_ms;
+  turn.start_ms = event.speech_end_ms - audio::duration_of(listening_.audio.size()).count();
+  turn.endpoint_ms = port_.clock_ms();
+  listening_.settled = true;
+  port_.send(media::FinishTurn{});
+  decide(transcript, turn);
+}
+
+void Conversation::on(const media::TurnEnded& event) {
+  if (!listening_.open) return;
+  listening_.open = false;
+  if (listening_.settled) return;
+  decide(listening_.at_pause ? *listening_.at_pause : ears_->finish(), event);
+}
+
+void Conversation::keep_turn(const speech::Transcript& transcript, const media::TurnEnded& turn,
+                             const std::optional<Understood>& understood) {
+  record::Turn kept;
+  kept.who = record::Speaker::callee;
+  kept.text = transcript.text;
+  kept.confidence = transcript.confidence;
+  kept.start_ms = std::max<std::int64_t>(turn.start_ms, 0);
+  kept.end_ms = turn.speech_end_ms;
+  kept.state = dialogue_.state().name;
+  if (understood) kept.intent = understood->intent;
+  report_.turns.push_back(std::move(kept));
+  log_.debug("heard \"{}\" (confidence {:.2f}), understood {}", transcript.text,
+             transcript.confidence, understood ? understood->value : "nothing");
+}
+
+void Conversation::begin_waterfall(const media::TurnEnded& turn) {
+  record::Waterfall waterfall;
+  waterfall.turn = static_cast<std::uint32_t>(report_.turns.size() - 1);
+  waterfall.speech_end_ms = turn.speech_end_ms;
+  waterfall.endpoint_ms = turn.endpoint_ms;
+  waterfall.final_transcript_ms = port_.clock_ms();
+  open_waterfall_ = report_.waterfalls.size();
+  report_.waterfalls.push_back(waterfall);
+}
+
+void Conversation::decide(const speech::Transcript& transcript, const media::TurnEnded& turn) {
+  const auto understood =
+      transcript.accepted ? dialogue_.understand(transcript.text) : std::nullopt;
+  const bool over_the_agent = turn.overlapped && speaking();
+  const bool was_said = transcript.accepted && !transcript.text.empty();
+  if (understood && !(over_the_agent && !utterance_.reply.interruptible)) {
+    keep_turn(transcript, turn, understood);
+    begin_waterfall(turn);
+    if (speaking()) {
+      port_.send(media::CancelSpeech{});
+      stop_speaking(report_.turns[utterance_.turn].heard_ms);
+    }
+    say(dialogue_.accept(*understood));
+    return;
+  }
+  if (was_said) keep_turn(transcript, turn, std::nullopt);
+  if (speaking()) return;  // the agent goes on
+  if (interrupted_ && !was_said) return resume();
+  if (!dialogue_.awaits_answer()) {
+    if (interrupted_) resume();
+    return;
+  }
+  if (!was_said && turn.speech_end_ms - turn.start_ms < kLeastAnswerMs) return await_answer();
+  if (!was_said) keep_turn({}, turn, std::nullopt);
+  begin_waterfall(turn);
+  say(dialogue_.no_match());
+}
+
+void Conversation::on(const media::DigitPressed& event) {
+  if (!dialogue_.awaits_answer()) return;
+  if (speaking() && !utterance_.reply.interruptible) return;
+  const auto understood = dialogue_.understand_key(event.digit);
+  record::Turn kept;
+  kept.who = record::Speaker::callee;
+  kept.text = std::string(1, event.digit);
+  kept.digits = true;
+  kept.start_ms = kept.end_ms = event.at_ms;
+  kept.state = dialogue_.state().name;
+  if (understood) kept.intent = understood->intent;
+  report_.turns.push_back(std::move(kept));
+  media::TurnEnded turn;
+  turn.start_ms = turn.speech_end_ms = turn.endpoint_ms = event.at_ms;
+  begin_waterfall(turn);
+  if (speaking()) {
+    port_.send(media::CancelSpeech{});
+    stop_speaking(report_.turns[utterance_.turn].heard_ms);
+  }
+  say(understood ? dialogue_.accept(*understood) : dialogue_.no_match());
+}
+
+void Conversation::on(const media::CallEnded& event) {
+  ended_ = true;
+  if (speaking() && !report_.turns.empty()) {
+    stop_speaking(report_.turns[utterance_.turn].heard_ms);
+  }
+  log_.debug("ends: {}, outcome {}", event.reason, dialogue_.outcome());
+}
+
+media::HandlerReport Conversation::report() {
+  report_.answers = dialogue_.answers();
+  report_.outcome = dialogue_.outcome();
+  return std::move(report_);
+}
+
+}  // namespace call::flow

@@ -1,0 +1,115 @@
+// One call's conversation: events of the media session go in, commands to it come out. It listens, decides (by the
+// dialogue) and speaks; it keeps the turns and their latencies for the record. No clock and no thread of its own: the
+// call's handler thread drives it, and tests drive it on a virtual clock.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/audio/format.hpp"
+#include "core/base/result.hpp"
+#include "core/flow/dialogue.hpp"
+#include "core/log/log.hpp"
+#include "core/media/assembly.hpp"
+#include "core/media/event.hpp"
+#include "core/speech/recognizer.hpp"
+#include "core/speech/synthesizer.hpp"
+
+namespace call::flow {
+
+/// Where the conversation meets its call; media::CallLink in the product.
+struct Port {
+  std::function<void(media::Command)> send;
+  std::function<bool(media::Generation)> is_current;  ///< nothing has cut the utterance off yet
+  std::function<std::int64_t()> clock_ms;             ///< the call's sample clock
+};
+
+/// The recogniser of one call. An utterance is started, fed while the callee speaks, and finished.
+class Ears {
+ public:
+  virtual ~Ears() = default;
+  virtual void start() = 0;
+  virtual void push(audio::PcmView pcm) = 0;
+  virtual speech::Transcript finish() = 0;
+};
+
+/// Speaks a text into a sink, chunk by chunk; the sink returns false to stop it at once.
+using Speak = std::function<Status(std::string_view, const speech::Synthesizer::Sink&)>;
+
+class Conversation {
+ public:
+  Conversation(Dialogue dialogue, Port port, std::unique_ptr<Ears> ears, Speak speak,
+               log::Logger log);
+
+  void begin();
+  void on_event(const media::Event& event);
+  /// When something is due if nothing happens before; on the call's sample clock.
+  std::optional<std::int64_t> next_due_ms() const { return silence_due_ms_; }
+  void on_due();
+  bool ended() const { return ended_; }
+  /// After the end, or when the conversation broke off: what goes into the record.
+  media::HandlerReport report();
+
+ private:
+  struct Utterance {
+    media::Generation generation = 0;
+    std::size_t turn = 0;  ///< index of its turn
+    Reply reply;
+    audio::Mulaw audio;
+    std::int64_t offset_ms = 0;  ///< of `audio` that an earlier attempt had played already
+    bool heard = false;          ///< to the end
+    bool cut_off = false;
+  };
+  /// What the callee has said since it began to speak.
+  struct Listening {
+    audio::Pcm audio;
+    std::optional<speech::Transcript> at_pause;
+    bool settled = false;  ///< decided at the pause; the turn's end brings nothing new
+    bool open = false;
+  };
+
+  void on(const media::SpeechBegan& event);
+  void on(const media::SpeechAudio& event);
+  void on(const media::SpeechPaused& event);
+  void on(const media::TurnEnded& event);
+  void on(const media::BargedIn& event);
+  void on(const media::FirstAudioSent& event);
+  void on(const media::Heard& event);
+  void on(const media::DigitPressed& event);
+  void on(const media::CallEnded& event);
+
+  void say(Reply reply);
+  void speak_text(const std::string& text);
+  void resume();
+  void open_utterance(bool interruptible);
+  void decide(const speech::Transcript& transcript, const media::TurnEnded& turn);
+  void keep_turn(const speech::Transcript& transcript, const media::TurnEnded& turn,
+                 const std::optional<Understood>& understood);
+  void begin_waterfall(const media::TurnEnded& turn);
+  void await_answer();
+  bool speaking() const;
+  void stop_speaking(std::int64_t heard_ms);
+
+  Dialogue dialogue_;
+  Port port_;
+  std::unique_ptr<Ears> ears_;
+  Speak speak_;
+  log::Logger log_;
+
+  media::Generation generation_ = 0;
+  Utterance utterance_;
+  Listening listening_;
+  bool interrupted_ = false;  ///< the callee cut the agent off, and what it said is not known yet
+  int resumes_ = 0;           ///< of the present utterance
+  std::optional<std::int64_t> silence_due_ms_;
+  std::optional<std::size_t> open_waterfall_;
+  bool ended_ = false;
+  media::HandlerReport report_;
+};
+
+}  // namespace call::flow

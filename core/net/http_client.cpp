@@ -1,6 +1,7 @@
-// The call runs on an io_context of its own, on the calling thread: each step starts one asynchronous operation and runs
-// the context until it is done, the deadline passes or a stop arrives. That gives blocking code with a hard deadline and a
-// cancel from other threads, neither of which blocking sockets have.
+// The call runs on an io_context of its own, on the calling thread: each step starts one
+// asynchronous operation and runs the context until it is done, the deadline passes or a stop
+// arrives. That gives blocking code with a hard deadline and a cancel from other threads, neither
+// of which blocking sockets have.
 #include "core/net/http_client.hpp"
 
 #include <boost/asio/connect.hpp>
@@ -21,7 +22,6 @@ namespace {
 
 using asio::ip::tcp;
 using Resolver = asio::ip::basic_resolver<tcp, asio::io_context::executor_type>;
-using TlsStream = beast::ssl_stream<TcpStream>;
 
 class Call {
  public:
@@ -108,7 +108,8 @@ class Call {
     const error_code write_ec =
         await([&](auto done) { asio::async_write(stream, parts, std::move(done)); });
     if (stopped_) return failure("send a request to", write_ec, Errc::closed);
-    // A server may answer before it has read all, and close: the answer counts, not the failed write.
+    // A server may answer before it has read all, and close: the answer counts, not the failed
+    // write.
     auto response = read_response(stream);
     if (write_ec && !response) return failure("send a request to", write_ec, Errc::closed);
     return response;
@@ -148,7 +149,8 @@ class Call {
     return go_on;
   }
 
-  // Starts an operation and runs it to its end. After a stop the socket is closed, so that every operation ends at once.
+  // Starts an operation and runs it to its end. After a stop the socket is closed, so that every
+  // operation ends at once.
   template <class Start>
   error_code await(Start start) {
     bool done = false;

@@ -29,7 +29,8 @@ Headers headers_of(const http::fields& fields);
 HttpRequest take_request(RequestParser& parser, Peer peer);
 HttpResponse take_response(ResponseParser& parser);
 
-/// The answer to a request that could not be read; nullopt when the peer is gone and none makes sense.
+/// The answer to a request that could not be read; nullopt when the peer is gone and none makes
+/// sense.
 std::optional<HttpResponse> answer_to_bad_request(const error_code& ec);
 
 }  // namespace call::net

@@ -1,6 +1,6 @@
-// Sockets are handled on one loop thread; a request crosses to the pool as plain data and its answer
-// comes back by post(). A session therefore has no lock: everything in it belongs to the loop.
-// Sessions are owned by Impl::sessions; each operation under way holds a reference besides.
+// Sockets are handled on one loop thread; a request crosses to the pool as plain data and its
+// answer comes back by post(). A session therefore has no lock: everything in it belongs to the
+// loop. Sessions are owned by Impl::sessions; each operation under way holds a reference besides.
 //
 // While a handler works, its connection is not read: a client that leaves early is noticed when the
 // answer is written. Pipelined requests wait in the buffer and are answered in order.
@@ -162,8 +162,8 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
     answer(std::move(busy));
   }
 
-  // What runs on the socket ends with operation_aborted after `span`. The socket stays usable for an
-  // answer, which that of a beast::tcp_stream that expired does not.
+  // What runs on the socket ends with operation_aborted after `span`. The socket stays usable for
+  // an answer, which that of a beast::tcp_stream that expired does not.
   void limit_time(std::chrono::milliseconds span) {
     expired_ = false;
     timer_.after(span, [this] { expire(); });

@@ -20,7 +20,8 @@ class Loop;
 
 namespace call::net {
 
-/// Sockets carry the executor of their io_context as it is, not type-erased: one indirection less an operation.
+/// Sockets carry the executor of their io_context as it is, not type-erased: one indirection less
+/// an operation.
 using TcpSocket =
     boost::asio::ip::tcp::socket::rebind_executor<boost::asio::io_context::executor_type>::other;
 using TcpAcceptor =
@@ -57,7 +58,8 @@ class Listener : public std::enable_shared_from_this<Listener> {
 /// The other end of a connected socket; an empty address when it is gone already.
 Peer peer_of(const TcpSocket& socket);
 
-/// Answers a connection that there is no room for, without waiting: a 503 if the kernel takes it at once.
+/// Answers a connection that there is no room for, without waiting: a 503 if the kernel takes it at
+/// once.
 void refuse(TcpSocket socket);
 
 }  // namespace call::net

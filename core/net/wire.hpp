@@ -1,5 +1,5 @@
-// The first half of a message as text. Written here rather than with Beast: it is a page of code, and the client must
-// know exactly when the first byte goes out. Private to net.
+// The first half of a message as text. Written here rather than with Beast: it is a page of code,
+// and the client must know exactly when the first byte goes out. Private to net.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +17,8 @@ std::string_view reason_phrase(int status);
 /// True for a status whose answer never has a body (1xx, 204, 304).
 bool never_has_body(int status);
 
-/// Everything before the body. Content-Length, Connection and Date are ours; fields that would break the message (line
-/// breaks inside) are left out.
+/// Everything before the body. Content-Length, Connection and Date are ours; fields that would
+/// break the message (line breaks inside) are left out.
 std::string response_head(const HttpResponse& response, bool keep_alive);
 
 /// As above with Host, Content-Length, "Connection: close" and, if absent, User-Agent.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace call::runtime {
 class Loop;
@@ -66,18 +67,20 @@ class WsHandle {
   class Target {
    public:
     virtual ~Target() = default;
-    virtual void post(std::function<void(WsConnection&)> task) = 0;
+    virtual bool post(std::function<void(WsConnection&)> task) = 0;
   };
 
   WsHandle() = default;
-  explicit WsHandle(std::weak_ptr<Target> target) : target_(std::move(target)) {}
+  explicit WsHandle(std::shared_ptr<Target> target) : target_(std::move(target)) {}
   /// Runs `task` on the connection's loop unless its on_close() has been called by then.
   /// Thread-safe, never inline. False when the connection is known to be gone already. The loop
-  /// itself must still exist.
-  bool post(std::function<void(WsConnection&)> task) const;
+  /// must still exist.
+  bool post(std::function<void(WsConnection&)> task) const {
+    return target_ && target_->post(std::move(task));
+  }
 
  private:
-  std::weak_ptr<Target> target_;
+  std::shared_ptr<Target> target_;
 };
 
 /// All members on the loop's thread only (asserted), except handle() and loop().

@@ -52,15 +52,17 @@ class WsServer {
   std::size_t connections() const;  ///< upgraded and not closed yet; thread-safe
   /// New upgrades are answered 503 while the open connections and plain HTTP go on. Thread-safe.
   void refuse_upgrades();
-  /// Closes the listener and every connection with 1001; waits until each handler had its
-  /// on_close() or until the deadline, then cuts the rest. No hook or handler runs after it
-  /// returns. Blocks; not on a loop.
+  /// Waits until connections() is 0; false at the deadline. Blocks; not on a loop.
+  bool wait_idle(Deadline deadline);
+  /// Closes the listener and every connection with 1001. Every handler has had its on_close() when
+  /// it returns, and no hook or handler runs any more; the deadline is for the last messages to
+  /// reach the peers. The loops must still run. Blocks; not on a loop; may be called twice.
   void stop(Deadline deadline);
 
  private:
   struct Impl;
-  explicit WsServer(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;
+  explicit WsServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace call::net

@@ -1,5 +1,5 @@
-// A TCP peer that does exactly what a test tells it, also what no well-behaved one would. Blocking, with a time-out on
-// every read so that a failing test ends.
+// A TCP peer that does exactly what a test tells it, also what no well-behaved one would. Blocking,
+// with a time-out on every read so that a failing test ends.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ class RawSocket {
   int fd_;
 };
 
-/// Listens on a free port and gives each connection in turn to `serve`, on one thread of its own, `count` times.
+/// Listens on a free port and gives each connection in turn to `serve`, on one thread of its own,
+/// `count` times.
 class RawServer {
  public:
   RawServer(std::function<void(RawSocket&)> serve, int count = 1);

@@ -1,0 +1,122 @@
+#include "daemon/wiring.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "core/base/files.hpp"
+
+namespace call::daemon {
+namespace {
+
+// Twilio signs the address that it was told, which never ends in a slash here.
+std::string without_trailing_slash(std::string url) {
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+dialer::PublicUrls public_urls(const config::Config& config) {
+  return {without_trailing_slash(config.api.public_url),
+          without_trailing_slash(config.media.public_url)};
+}
+
+}  // namespace
+
+net::HostPort host_port(const config::Listen& listen) {
+  return {listen.host, listen.port};
+}
+
+store::Options store_options(const config::Config& config, std::string_view role) {
+  store::Options options;
+  options.url = Secret(config.database.url);
+  options.application = fmt::format("calld {}", role);
+  return options;
+}
+
+Result<redis::Endpoint> redis_endpoint(const config::Config& config) {
+  return redis::parse_url(config.redis.url).with_context("redis.url");
+}
+
+Result<carrier::Options> carrier_options(const config::Config& config) {
+  carrier::Options options;
+  options.base_url = without_trailing_slash(config.carrier.base_url);
+  options.account_sid = config.carrier.account_sid;
+  options.timeout = config.carrier.timeout;
+  if (options.account_sid.empty()) {
+    return Error{Errc::invalid_argument, "carrier.account_sid is not set"};
+  }
+  CALL_TRY(options.auth_token, config::read_secret(config.carrier.auth_token_file));
+  if (!config.carrier.secondary_auth_token_file.path.empty()) {
+    CALL_TRY(options.secondary_token,
+             config::read_secret(config.carrier.secondary_auth_token_file));
+  }
+  return options;
+}
+
+carrier::SignatureKeys signature_keys(const carrier::Options& account) {
+  return {account.auth_token, account.secondary_token};
+}
+
+dialer::Options dialer_options(const config::Config& config) {
+  dialer::Options options;
+  options.urls = public_urls(config);
+  options.calls_per_second = config.carrier.calls_per_second;
+  options.caller_id_calls_per_second = config.dialer.caller_id_calls_per_second;
+  options.slice = config.dialer.slice;
+  options.lease_ttl = config.dialer.lease_ttl;
+  options.unknown_grace = config.dialer.unknown_grace;
+  options.unknown_deadline = config.dialer.unknown_deadline;
+  options.overdue_grace = config.dialer.overdue_grace;
+  return options;
+}
+
+api::Options api_options(const config::Config& config, const carrier::Options& account) {
+  api::Options options;
+  options.http.listen = host_port(config.api.listen);
+  options.http.name = "api";
+  options.http.threads = static_cast<std::size_t>(config.api.threads);
+  options.http.max_body_bytes = static_cast<std::size_t>(config.api.body_bytes_max);
+  options.urls = public_urls(config);
+  options.keys = signature_keys(account);
+  options.default_region = config.api.default_region;
+  return options;
+}
+
+rq::WorkerOptions worker_options(const config::Config& config, redis::Endpoint redis) {
+  rq::WorkerOptions options;
+  options.redis = std::move(redis);
+  options.queues = config.worker.queues;
+  options.concurrency = static_cast<int>(config.worker.concurrency);
+  options.name = config.worker.name;
+  return options;
+}
+
+media::ServerOptions media_options(const config::Config& config) {
+  media::ServerOptions options;
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  options.listen = host_port(config.media.listen);
+  options.loops = config.media.loops > 0 ? static_cast<std::size_t>(config.media.loops) : cores;
+  options.max_calls = static_cast<std::size_t>(config.media.max_calls);
+  options.session.max_duration = config.media.max_call_duration;
+  options.spool.dir = config.media.spool_dir;
+  return options;
+}
+
+Result<sim::Options> sim_options(const config::Config& config) {
+  sim::Options options;
+  CALL_TRY(const auto account, carrier_options(config));
+  options.listen = config.sim.listen.to_string();
+  options.account_sid = account.account_sid;
+  options.auth_token = account.auth_token;
+  options.calls_per_second = config.sim.calls_per_second;
+  options.truth_dir = config.sim.truth_dir;
+  options.seed = static_cast<std::uint64_t>(config.sim.seed);
+  if (!config.sim.script.empty()) {
+    CALL_TRY(options.script, read_file(config.sim.script, 1U << 20));
+    options.script_name = config.sim.script.string();
+  }
+  return options;
+}
+
+}  // namespace call::daemon

@@ -1,0 +1,126 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/dialer/chores.hpp"
+#include "core/dialer/instruments.hpp"
+#include "core/dialer/sender_pool.hpp"
+#include "core/filing/filing.hpp"
+#include "core/net/http_server.hpp"
+#include "core/rq/worker.hpp"
+#include "core/runtime/thread_name.hpp"
+#include "core/store/pool.hpp"
+#include "daemon/database.hpp"
+#include "daemon/health.hpp"
+#include "daemon/roles.hpp"
+#include "daemon/ticker.hpp"
+#include "daemon/wiring.hpp"
+
+namespace call::daemon {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr seconds kChorePeriod{1};
+constexpr seconds kLookAtDatabase{2};
+// Create-calls under way at the same time, all lists of the process together.
+constexpr std::size_t kSenders = 16;
+
+std::vector<Check> look_around(store::Pool& pool, const rq::Worker& worker) {
+  const auto database = [&]() -> Status {
+    CALL_TRY(auto connection, pool.take(Deadline::after(kLookAtDatabase)));
+    return connection->ping();
+  }();
+  const auto status = worker.status();
+  return {{"postgresql", database ? "ok" : database.error().context},
+          {"redis", status.redis_reachable ? "ok" : "not reachable"},
+          {"worker", status.draining ? "draining" : "ok"}};
+}
+
+rq::Registry make_registry(const config::Config& config, const dialer::Deps& deps,
+                           store::Pool& pool) {
+  rq::Registry registry;
+  dialer::register_jobs(registry, deps, dialer_options(config));
+  filing::register_jobs(registry, pool, config.worker.records_dir);
+  registry.add("calld.noop", rq::noop);
+  return registry;
+}
+
+// The outbox, lists without a driver, finished call records.
+class Chores {
+ public:
+  Chores(const dialer::Deps& deps, const config::Path& spool_dir)
+      : dialer_(deps), queue_(deps.redis), spool_dir_(spool_dir) {}
+
+  void tick() {
+    dialer_.tick();
+    const auto found = filing::enqueue_ready(queue_, spool_dir_, Deadline::after(seconds(5)));
+    if (found) return;
+    if (const auto hidden = failures_.admit()) {
+      log_.warn("call records wait in the spool: {} ({} more not shown)", found.error().to_string(),
+                *hidden);
+    }
+  }
+
+ private:
+  dialer::Chores dialer_;
+  rq::Client queue_;
+  const config::Path spool_dir_;
+  log::Throttle failures_{seconds(30)};
+  const log::Logger log_{"filing"};
+};
+
+// Works until told to end, or until the worker ends by itself (burst, or an RQ shutdown command).
+Status work(Process& process, rq::Worker& worker) {
+  Status worked;
+  std::thread runner([&] {
+    runtime::name_this_thread("worker");
+    worked = worker.run();
+    process.shutdown().request();
+  });
+  process.ready(fmt::format("working on {}", fmt::join(process.config().worker.queues, ", ")));
+  process.run_until_told_to_end();
+  worker.request_stop();
+  runner.join();
+  return worked;
+}
+
+}  // namespace
+
+Status run_worker(Process& process, bool burst) {
+  const auto& config = process.config();
+  CALL_TRY(const auto account, carrier_options(config));
+  CALL_TRY(const auto redis, redis_endpoint(config));
+  const auto database = store_options(config, process.role());
+  // A connection for each slot and each sender, and a few for the chores and the health checks.
+  const auto slots = static_cast<std::size_t>(config.worker.concurrency);
+  store::Pool pool(database, slots + kSenders + 4);
+  const carrier::Carrier carrier(account);
+  dialer::Instruments instruments(process.metrics());
+  dialer::SenderPool senders(kSenders);
+  const dialer::Deps deps{&pool, redis, &carrier, &senders, &instruments};
+
+  auto options = worker_options(config, redis);
+  options.burst = burst;
+  options.metrics = &process.metrics();
+  rq::Worker worker(options, make_registry(config, deps, pool));
+
+  net::HttpServerOptions http;
+  http.listen = host_port(config.worker.listen);
+  http.name = "health";
+  http.threads = 2;
+  const auto answer = [&](const net::HttpRequest& request) {
+    return answer_health(request, process.metrics(), [&] { return look_around(pool, worker); });
+  };
+  CALL_TRY(const auto health, net::HttpServer::start(http, answer));
+
+  CALL_CHECK(wait_for_database(process, database));
+  const StartCleanup cleanup(process, deps, dialer_options(config));
+  Chores chores(deps, config.worker.spool_dir);
+  const Ticker ticker("chores", kChorePeriod, [&] { chores.tick(); });
+  return work(process, worker);
+}
+
+}  // namespace call::daemon

@@ -1,16 +1,18 @@
-// An agent: a scripted dialogue as data, read from a TOML file. Pure. The whole format by example is
-// agents/survey.toml; in short:
+// An agent: a scripted dialogue as data, read from a TOML file. Pure. The whole format by example
+// is agents/survey.toml; in short:
 //
-//   voice = "slt"                          # optional; start = "greeting" and give_up = "silent" name states
-//   [intents]                              # what callees say, as phrase templates (core/speech/phrases.hpp);
-//   stop = ["stop calling me"]             # "yes", "no" and "number" are built in and may be extended
+//   voice = "slt"                      # optional
+//   start = "greeting"                 # the first state
+//   give_up = "silent"                 # the state after too many reprompts
+//   [intents]                          # what callees say: templates of core/speech/phrases.hpp;
+//   stop = ["stop calling me"]         # "yes", "no" and "number" are built in
 //   [states.greeting]
-//   say = "Hello {first_name|there}."      # {variable|what to say when it is missing or cannot be pronounced}
-//   expect = "yes_no"                      # nothing | yes_no | number | choice
-//   yes = "rating"                         # where each answer leads
+//   say = "Hello {first_name|there}."  # {variable|what to say when it cannot be pronounced}
+//   expect = "yes_no"                  # nothing | yes_no | number | choice
+//   yes = "rating"                     # where each answer leads
 //   no = "later"
-//   on = { stop = "removed" }              # further intents
-//   slot = "good_time"                     # where the answer is kept
+//   on = { stop = "removed" }          # further intents
+//   slot = "good_time"                 # where the answer is kept
 //
 // Keys of the telephone answer too: 1 is yes, 2 is no, and a digit is a number.
 #pragma once
@@ -55,7 +57,8 @@ struct Agent {
   std::map<std::string, AgentState> states;
 };
 
-/// Errc::invalid_argument: "file:line: what is wrong", with the key's path. `source` names the file.
+/// Errc::invalid_argument: "file:line: what is wrong", with the key's path. `source` names the
+/// file.
 Result<Agent> parse_agent(std::string_view toml, std::string_view name, std::string_view source);
 
 }  // namespace call::flow

@@ -1,5 +1,5 @@
-// The phrases of the intents that every agent knows: "yes", "no" and "number". Every word is in the pronunciation
-// dictionary of the embedded recogniser.
+// The phrases of the intents that every agent knows: "yes", "no" and "number". Every word is in the
+// pronunciation dictionary of the embedded recogniser.
 #pragma once
 
 #include <string>

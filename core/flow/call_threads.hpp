@@ -1,4 +1,5 @@
-// The threads of calls: one each, named after its call, started when the call begins and joined when it has ended.
+// The threads of calls: one each, named after its call, started when the call begins and joined
+// when it has ended.
 #pragma once
 
 #include <atomic>
@@ -23,8 +24,9 @@ class CallThreads {
   CallThreads(const CallThreads&) = delete;
   CallThreads& operator=(const CallThreads&) = delete;
 
-  /// Runs `body` on a thread of its own, at a lower priority than the loops that carry audio. `name` is cut to 15
-  /// bytes. Errc::limit when the system has no thread to give. Thread-safe, does not block.
+  /// Runs `body` on a thread of its own, at a lower priority than the loops that carry audio.
+  /// `name` is cut to 15 bytes. Errc::limit when the system has no thread to give. Thread-safe,
+  /// does not block.
   Status launch(std::string name, std::function<void()> body);
   /// Waits until all bodies have returned; false at the deadline. Blocks.
   bool wait_idle(Deadline deadline);

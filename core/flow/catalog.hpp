@@ -1,5 +1,5 @@
-// The agents of a media server, read once at start and ready to talk: phrase model built, voice made, constant prompts
-// spoken in advance. Immutable afterwards, so any thread may read it.
+// The agents of a media server, read once at start and ready to talk: phrase model built, voice
+// made, constant prompts spoken in advance. Immutable afterwards, so any thread may read it.
 #pragma once
 
 #include <filesystem>
@@ -17,7 +17,8 @@
 
 namespace call::flow {
 
-/// The built-in agent that sends the callee's audio back; it has no dialogue and no entry in a catalog.
+/// The built-in agent that sends the callee's audio back; it has no dialogue and no entry in a
+/// catalog.
 inline constexpr std::string_view kEcho = "echo";
 
 /// An agent with everything that it needs to talk.
@@ -36,8 +37,8 @@ struct CatalogOptions {
 
 class Catalog {
  public:
-  /// Errc::invalid_argument: a faulty agent, with file and line. An agent of a built-in one's name replaces it; "echo"
-  /// cannot be replaced. Some 100 ms an agent; blocks.
+  /// Errc::invalid_argument: a faulty agent, with file and line. An agent of a built-in one's name
+  /// replaces it; "echo" cannot be replaced. Some 100 ms an agent; blocks.
   static Result<Catalog> load(const CatalogOptions& options);
 
   /// Null when there is none of that name.

@@ -1,12 +1,16 @@
 // The rules of taking turns, in one place:
-//  - An answer said over the agent's voice counts if it is one that was asked for; else it was a "mhm", and the agent
+//  - An answer said over the agent's voice counts if it is one that was asked for; else it was a
+//    "mhm", and the agent
 //    goes on. Nothing that was said in silence is ever dropped for being short.
-//  - An interruption without words (a cough, a door) is a false one: the agent goes on from where it was cut off.
-//  - At a pause the answer is decided early if it is understood; else the end of the turn is waited for.
+//  - An interruption without words (a cough, a door) is a false one: the agent goes on from where
+//    it was cut off.
+//  - At a pause the answer is decided early if it is understood; else the end of the turn is waited
+//    for.
 //  - The agent hangs up when the callee has heard its last word, not when it was sent.
 #include "core/flow/conversation.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/audio/g711.hpp"
 
@@ -80,7 +84,8 @@ void Conversation::say(Reply reply) {
   turn.text = reply.text;
   turn.state = reply.state;
   turn.start_ms = turn.end_ms = now;
-  utterance_ = {};
+  previous_ = std::exchange(utterance_, {});
+  previous_.audio.clear();
   utterance_.turn = report_.turns.size();
   report_.turns.push_back(std::move(turn));
   utterance_.reply = std::move(reply);
@@ -96,6 +101,7 @@ void Conversation::speak_text(const std::string& text) {
   const auto spoken = speak_(text, [&](audio::PcmView pcm) {
     auto mulaw = audio::mulaw_encode(pcm);
     utterance_.audio.insert(utterance_.audio.end(), mulaw.begin(), mulaw.end());
+    utterance_.whole_ms = length_ms(utterance_.audio);
     port_.send(media::AddSpeech{generation, std::move(mulaw)});
     return port_.is_current(generation);
   });
@@ -121,14 +127,25 @@ void Conversation::resume() {
   port_.send(media::EndSpeech{utterance_.generation});
 }
 
-/// The agent has been or is being cut off after `heard_ms` of the utterance's audio.
+void Conversation::note_heard(const Utterance& utterance, std::int64_t heard_ms) {
+  auto& turn = report_.turns[utterance.turn];
+  turn.heard_ms = std::max(turn.heard_ms, heard_ms);
+  turn.heard_text = heard_part(turn.text, turn.heard_ms, utterance.whole_ms);
+}
+
+/// The agent has been cut off after `heard_ms` of the utterance's audio.
 void Conversation::stop_speaking(std::int64_t heard_ms) {
   utterance_.cut_off = true;
   auto& turn = report_.turns[utterance_.turn];
   turn.interrupted = true;
-  turn.heard_ms = std::max(turn.heard_ms, heard_ms);
-  turn.heard_text = heard_part(turn.text, turn.heard_ms, length_ms(utterance_.audio));
   turn.end_ms = port_.clock_ms();
+  note_heard(utterance_, heard_ms);
+}
+
+/// We cut the agent off; the session tells how much was heard by then.
+void Conversation::cut_off() {
+  port_.send(media::CancelSpeech{});
+  stop_speaking(0);
 }
 
 void Conversation::await_answer() {
@@ -148,6 +165,9 @@ void Conversation::on(const media::FirstAudioSent& event) {
 }
 
 void Conversation::on(const media::Heard& event) {
+  if (event.generation == previous_.generation && previous_.cut_off) {
+    note_heard(previous_, previous_.offset_ms + event.heard_ms);
+  }
   if (event.generation != generation_ || utterance_.cut_off) return;
   auto& turn = report_.turns[utterance_.turn];
   if (turn.heard_ms == 0) turn.start_ms = event.at_ms - event.heard_ms;
@@ -255,10 +275,7 @@ void Conversation::decide(const speech::Transcript& transcript, const media::Tur
   if (understood && !(over_the_agent && !utterance_.reply.interruptible)) {
     keep_turn(transcript, turn, understood);
     begin_waterfall(turn);
-    if (speaking()) {
-      port_.send(media::CancelSpeech{});
-      stop_speaking(report_.turns[utterance_.turn].heard_ms);
-    }
+    if (speaking()) cut_off();
     say(dialogue_.accept(*understood));
     return;
   }
@@ -290,18 +307,13 @@ void Conversation::on(const media::DigitPressed& event) {
   media::TurnEnded turn;
   turn.start_ms = turn.speech_end_ms = turn.endpoint_ms = event.at_ms;
   begin_waterfall(turn);
-  if (speaking()) {
-    port_.send(media::CancelSpeech{});
-    stop_speaking(report_.turns[utterance_.turn].heard_ms);
-  }
+  if (speaking()) cut_off();
   say(understood ? dialogue_.accept(*understood) : dialogue_.no_match());
 }
 
 void Conversation::on(const media::CallEnded& event) {
   ended_ = true;
-  if (speaking() && !report_.turns.empty()) {
-    stop_speaking(report_.turns[utterance_.turn].heard_ms);
-  }
+  if (speaking()) stop_speaking(0);
   log_.debug("ends: {}, outcome {}", event.reason, dialogue_.outcome());
 }
 

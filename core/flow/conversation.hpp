@@ -1,6 +1,7 @@
-// One call's conversation: events of the media session go in, commands to it come out. It listens, decides (by the
-// dialogue) and speaks; it keeps the turns and their latencies for the record. No clock and no thread of its own: the
-// call's handler thread drives it, and tests drive it on a virtual clock.
+// One call's conversation: events of the media session go in, commands to it come out. It listens,
+// decides (by the dialogue) and speaks; it keeps the turns and their latencies for the record. No
+// clock and no thread of its own: the call's handler thread drives it, and tests drive it on a
+// virtual clock.
 #pragma once
 
 #include <cstdint>
@@ -61,6 +62,7 @@ class Conversation {
     std::size_t turn = 0;  ///< index of its turn
     Reply reply;
     audio::Mulaw audio;
+    std::int64_t whole_ms = 0;   ///< length of `audio`
     std::int64_t offset_ms = 0;  ///< of `audio` that an earlier attempt had played already
     bool heard = false;          ///< to the end
     bool cut_off = false;
@@ -94,6 +96,8 @@ class Conversation {
   void await_answer();
   bool speaking() const;
   void stop_speaking(std::int64_t heard_ms);
+  void cut_off();
+  void note_heard(const Utterance& utterance, std::int64_t heard_ms);
 
   Dialogue dialogue_;
   Port port_;
@@ -103,6 +107,7 @@ class Conversation {
 
   media::Generation generation_ = 0;
   Utterance utterance_;
+  Utterance previous_;  ///< without its audio: how much of it was heard may become known later
   Listening listening_;
   bool interrupted_ = false;  ///< the callee cut the agent off, and what it said is not known yet
   int resumes_ = 0;           ///< of the present utterance

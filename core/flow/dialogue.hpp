@@ -1,5 +1,5 @@
-// The conversation as a state machine over an agent's states: what was understood goes in, what to say next comes out.
-// Pure: no audio, no clock, no thread.
+// The conversation as a state machine over an agent's states: what was understood goes in, what to
+// say next comes out. Pure: no audio, no clock, no thread.
 #pragma once
 
 #include <map>

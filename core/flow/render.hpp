@@ -1,5 +1,6 @@
-// Prompts with variables: "Hello {first_name|there}." A variable is always given with what to say when it is missing
-// or when the voice cannot pronounce it (a Hebrew name, an emoji), so that no callee hears half a sentence. Pure.
+// Prompts with variables: "Hello {first_name|there}." A variable is always given with what to say
+// when it is missing or when the voice cannot pronounce it (a Hebrew name, an emoji), so that no
+// callee hears half a sentence. Pure.
 #pragma once
 
 #include <map>

@@ -1,7 +1,8 @@
-// The media server with its agents: what `calld media` runs. Joins media::Server (loops, sockets) to the agents (one
-// thread a call).
+// The media server with its agents: what `calld media` runs. Joins media::Server (loops, sockets)
+// to the agents (one thread a call).
 //
-// Which agent: the stream's parameter "agent", else ServiceOptions::default_agent; an unknown one ends the call.
+// Which agent: the stream's parameter "agent", else ServiceOptions::default_agent; an unknown one
+// ends the call.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +36,8 @@ struct ServiceHooks {
 
 class Service {
  public:
-  /// Loads agents and models, then opens the port. Errors as Catalog::load() and media::Server::start(). The registry
-  /// must outlive the service. Blocks, up to a second.
+  /// Loads agents and models, then opens the port. Errors as Catalog::load() and
+  /// media::Server::start(). The registry must outlive the service. Blocks, up to a second.
   static Result<std::unique_ptr<Service>> start(ServiceOptions options, ServiceHooks hooks,
                                                 metrics::Registry& registry);
   /// stop() without grace.
@@ -46,7 +47,8 @@ class Service {
 
   std::uint16_t port() const;
   std::size_t active_calls() const;
-  /// Refuses new calls and waits until the present ones have ended by themselves; false at the deadline. Blocks.
+  /// Refuses new calls and waits until the present ones have ended by themselves; false at the
+  /// deadline. Blocks.
   bool drain(Deadline deadline);
   /// Ends all calls, waits for their threads and until their records are on disk. Blocks.
   void stop(Deadline deadline);

@@ -16,7 +16,8 @@ std::string_view key_of(std::string_view line) {
   return equals == std::string_view::npos ? std::string_view() : trim(line.substr(0, equals));
 }
 
-/// How well a line's table and key stand for the path: 0 not at all, 2 exactly; 1 is a table or key that contains it.
+/// How well a line's table and key stand for the path: 0 not at all, 2 exactly; 1 is a table or key
+/// that contains it.
 int match(std::string_view path, std::string_view table, std::string_view key) {
   const auto under = [](std::string_view whole, std::string_view part) {
     return whole == part || (whole.starts_with(part) && whole[part.size()] == '.');

@@ -1,5 +1,5 @@
-// Where in a TOML text a key stands, for error messages about a document that has been read already. Pure; finds
-// plain "[table]" headers and "key =" lines, which is how agents are written.
+// Where in a TOML text a key stands, for error messages about a document that has been read
+// already. Pure; finds plain "[table]" headers and "key =" lines, which is how agents are written.
 #pragma once
 
 #include <string_view>

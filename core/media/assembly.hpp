@@ -1,5 +1,5 @@
-// Two sides know a call: its session (times, counters) and its handler (turns, answers). The second one to end hands
-// the finished record over. Thread-safe; nothing is waited for.
+// Two sides know a call: its session (times, counters) and its handler (turns, answers). The second
+// one to end hands the finished record over. Thread-safe; nothing is waited for.
 #pragma once
 
 #include <cstdint>

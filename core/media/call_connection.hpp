@@ -1,4 +1,5 @@
-// One media stream: a WebSocket joined to a session, a handler and the spool. Lives on its loop's thread only.
+// One media stream: a WebSocket joined to a session, a handler and the spool. Lives on its loop's
+// thread only.
 #pragma once
 
 #include <atomic>

@@ -75,7 +75,8 @@ CallLink::Push CallLink::push(Event event) {
       }
       ++audio_events_;
     }
-    // An utterance that was begun while the interruption was on its way is cut off by the session as well.
+    // An utterance that was begun while the interruption was on its way is cut off by the session
+    // as well.
     if (std::holds_alternative<BargedIn>(event)) cut_off_ = std::get<BargedIn>(event).last_cut_off;
     ended_ = ended_ || is_end;
     events_.push_back(std::move(event));

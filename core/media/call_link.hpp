@@ -1,6 +1,7 @@
-// The bounded bridge between a call's session (on its loop) and its handler (on a thread that may block). The loop
-// side never blocks: audio gives way when the handler is slow (oldest first, counted), events of control never do,
-// and a handler that lets too many of them pile up loses its call.
+// The bounded bridge between a call's session (on its loop) and its handler (on a thread that may
+// block). The loop side never blocks: audio gives way when the handler is slow (oldest first,
+// counted), events of control never do, and a handler that lets too many of them pile up loses its
+// call.
 #pragma once
 
 #include <condition_variable>
@@ -20,18 +21,21 @@ namespace call::media {
 
 class CallLink {
  public:
-  /// Takes a command to the session; called from the handler's thread, must not block. The session may be gone.
+  /// Takes a command to the session; called from the handler's thread, must not block. The session
+  /// may be gone.
   using Post = std::function<void(Command)>;
 
   CallLink(StartInfo start, Post post, MonoClock::time_point sample_clock_zero);
 
   // ---- the handler's side
 
-  /// Waits for the next event: Errc::timeout, or Errc::closed once CallEnded has been taken. Blocks.
+  /// Waits for the next event: Errc::timeout, or Errc::closed once CallEnded has been taken.
+  /// Blocks.
   Result<Event> next(Deadline deadline);
   /// Thread-safe, never blocks; nothing happens when the call has ended.
   void send(Command command);
-  /// The call has ended or the callee has interrupted: stop computing what nobody will hear. Thread-safe.
+  /// The call has ended or the callee has interrupted: stop computing what nobody will hear.
+  /// Thread-safe.
   bool ended() const;
   /// The utterance was begun and nothing has cut it off. Thread-safe.
   bool is_current(Generation generation) const;

@@ -1,5 +1,6 @@
-// What travels between a call's session (on its loop) and its handler (on a thread of its own). Plain data.
-// Every "_ms" is a point on the call's sample clock unless it says otherwise: 0 = the first inbound sample.
+// What travels between a call's session (on its loop) and its handler (on a thread of its own).
+// Plain data. Every "_ms" is a point on the call's sample clock unless it says otherwise: 0 = the
+// first inbound sample.
 #pragma once
 
 #include <chrono>
@@ -11,8 +12,8 @@
 
 namespace call::media {
 
-/// One utterance of the agent. Numbers grow within a call, so that an echo of something that has been cut off is
-/// never taken for an echo of what came after it. 0 is never used.
+/// One utterance of the agent. Numbers grow within a call, so that an echo of something that has
+/// been cut off is never taken for an echo of what came after it. 0 is never used.
 using Generation = std::uint32_t;
 
 // ---- from the session to the handler
@@ -24,8 +25,9 @@ struct SpeechBegan {
 struct SpeechAudio {
   audio::Pcm pcm;
 };
-/// Silence of TurnOptions::pause after speech: perhaps the end of the turn. SpeechAudio follows if and only if the
-/// callee goes on, else TurnEnded; the handler may also end the turn now with a FinishTurn.
+/// Silence of TurnOptions::pause after speech: perhaps the end of the turn. SpeechAudio follows if
+/// and only if the callee goes on, else TurnEnded; the handler may also end the turn now with a
+/// FinishTurn.
 struct SpeechPaused {
   std::int64_t speech_end_ms = 0;
 };
@@ -35,7 +37,8 @@ struct TurnEnded {
   std::int64_t endpoint_ms = 0;    ///< when the turn was declared over
   bool overlapped = false;         ///< all of it was said over the agent's voice, which went on
 };
-/// The callee interrupted: the carrier's buffer has been cleared, all that the agent had begun is over.
+/// The callee interrupted: the carrier's buffer has been cleared, all that the agent had begun is
+/// over.
 struct BargedIn {
   Generation generation = 0;    ///< what was being heard
   std::int64_t heard_ms = 0;    ///< of that utterance; a length, not a point in time
@@ -47,8 +50,8 @@ struct FirstAudioSent {
   Generation generation = 0;
   std::int64_t at_ms = 0;
 };
-/// Playback truth, by the carrier's marks: told when the first part was heard, when the last one was, and, if the
-/// call ends in between, how far it came.
+/// Playback truth, by the carrier's marks: told when the first part was heard, when the last one
+/// was, and, if the call ends in between, how far it came.
 struct Heard {
   Generation generation = 0;
   std::int64_t heard_ms = 0;  ///< length heard so far

@@ -1,5 +1,6 @@
-// Just enough of JSON for the message that comes fifty times a second a call: an object of strings, numbers and one
-// level of such objects, without escapes. Anything else is "not flat", and the caller takes the full parser.
+// Just enough of JSON for the message that comes fifty times a second a call: an object of strings,
+// numbers and one level of such objects, without escapes. Anything else is "not flat", and the
+// caller takes the full parser.
 #pragma once
 
 #include <array>
@@ -9,7 +10,8 @@
 
 namespace call::media {
 
-/// The members that were asked for, as they stand in the text (a string without its quotes). Borrowed from it.
+/// The members that were asked for, as they stand in the text (a string without its quotes).
+/// Borrowed from it.
 struct FlatMedia {
   std::string_view event;
   std::string_view track;

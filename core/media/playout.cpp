@@ -13,8 +13,8 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 
-/// Marks and media share one connection, so an echo is late by the network only; this much is allowed before
-/// silence at the carrier is believed.
+/// Marks and media share one connection, so an echo is late by the network only; this much is
+/// allowed before silence at the carrier is believed.
 constexpr std::chrono::milliseconds kAudibleGrace{250};
 
 microseconds play_time(std::size_t samples) {
@@ -65,7 +65,8 @@ void Playout::end(Generation generation) {
   if (Utterance* utterance = find(generation)) utterance->ended = true;
 }
 
-/// 0: nothing now. Whole frames only, but for the very end; small pieces only while the carrier is nearly dry.
+/// 0: nothing now. Whole frames only, but for the very end; small pieces only while the carrier is
+/// nearly dry.
 std::size_t Playout::next_piece_samples(const Utterance& utterance, Time now) const {
   const auto lead = play_end_ - now;
   if (lead >= options_.lead) return 0;

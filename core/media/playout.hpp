@@ -1,10 +1,10 @@
-// What the callee hears of the agent. Audio is sent ahead of real time, so that the carrier's buffer is the jitter
-// buffer, with a capped lead; a mark behind every piece tells what has been heard. Pure: time is an argument.
-// One thread.
+// What the callee hears of the agent. Audio is sent ahead of real time, so that the carrier's
+// buffer is the jitter buffer, with a capped lead; a mark behind every piece tells what has been
+// heard. Pure: time is an argument. One thread.
 //
-// A mark's echo proves playback only if no clear was sent before it, because a clear makes the carrier echo all
-// pending marks. Marks therefore carry the utterance ("g<generation>.<sequence>"), and echoes of utterances that
-// have been cleared are told apart as stale.
+// A mark's echo proves playback only if no clear was sent before it, because a clear makes the
+// carrier echo all pending marks. Marks therefore carry the utterance ("g<generation>.<sequence>"),
+// and echoes of utterances that have been cleared are told apart as stale.
 #pragma once
 
 #include <chrono>

@@ -1,7 +1,7 @@
-// Twilio Media Streams on the wire: JSON text messages both ways. Pure functions: no socket, no clock, any thread.
-// Source: Twilio's "Media Streams - WebSocket Messages" pages. Numbers such as sequenceNumber, chunk and timestamp
-// are decimal strings there; this reader takes JSON numbers as well, and ignores members that it does not know,
-// because new ones may be added at any time.
+// Twilio Media Streams on the wire: JSON text messages both ways. Pure functions: no socket, no
+// clock, any thread. Source: Twilio's "Media Streams - WebSocket Messages" pages. Numbers such as
+// sequenceNumber, chunk and timestamp are decimal strings there; this reader takes JSON numbers as
+// well, and ignores members that it does not know, because new ones may be added at any time.
 #pragma once
 
 #include <cstddef>
@@ -52,11 +52,13 @@ struct StopInfo {};
 
 using Message = std::variant<Connected, StartInfo, MediaFrame, DigitKey, MarkEcho, StopInfo>;
 
-/// One text message of the carrier. Errc::protocol with the reason for anything that the protocol does not allow,
-/// Errc::limit above a limit. Media of the outbound track is refused: this server never asks for it.
+/// One text message of the carrier. Errc::protocol with the reason for anything that the protocol
+/// does not allow, Errc::limit above a limit. Media of the outbound track is refused: this server
+/// never asks for it.
 Result<Message> parse_message(std::string_view text);
 
-/// The three messages that a server may send. Audio of any length is allowed; Twilio plays it in order.
+/// The three messages that a server may send. Audio of any length is allowed; Twilio plays it in
+/// order.
 std::string media_message(std::string_view stream_sid, audio::MulawView mulaw);
 std::string mark_message(std::string_view stream_sid, std::string_view name);
 std::string clear_message(std::string_view stream_sid);

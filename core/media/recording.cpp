@@ -5,8 +5,8 @@
 namespace call::media {
 namespace {
 
-/// The agent's track may run ahead of the callee's by this much (marks come before the audio that surrounds them);
-/// beyond it, it is the callee's track that has a hole.
+/// The agent's track may run ahead of the callee's by this much (marks come before the audio that
+/// surrounds them); beyond it, it is the callee's track that has a hole.
 constexpr std::size_t kMaxSkew = 30 * 8000;
 
 void append(audio::Mulaw& track, std::size_t gap, audio::MulawView mulaw) {

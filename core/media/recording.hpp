@@ -1,5 +1,6 @@
-// The two tracks of a call, put side by side by sample count and never by the wall clock (a stalled process must not
-// leave holes in a recording). Pure; one thread. Blocks come out for the spool when both tracks are known.
+// The two tracks of a call, put side by side by sample count and never by the wall clock (a stalled
+// process must not leave holes in a recording). Pure; one thread. Blocks come out for the spool
+// when both tracks are known.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +22,9 @@ class Recording {
  public:
   /// Appends the callee's audio; `gap` samples of silence go before it.
   void add_callee(std::size_t gap, audio::MulawView mulaw);
-  /// What the callee heard of the agent, ending at `end` if that is later than what is there already. Closer than
-  /// kSeam to what was heard before it is a continuation: a mark's jitter leaves no hole in the voice.
+  /// What the callee heard of the agent, ending at `end` if that is later than what is there
+  /// already. Closer than kSeam to what was heard before it is a continuation: a mark's jitter
+  /// leaves no hole in the voice.
   void add_agent(std::int64_t end, audio::MulawView mulaw);
   /// Nothing of the agent will be added before `position`.
   void agent_silent_until(std::int64_t position);

@@ -1,10 +1,11 @@
-// The media server: takes the carrier's media streams, each pinned to one of a few loops, and joins each to a handler
-// on a thread of its own. Neither SQL nor Redis is used here.
+// The media server: takes the carrier's media streams, each pinned to one of a few loops, and joins
+// each to a handler on a thread of its own. Neither SQL nor Redis is used here.
 //
-// Who may come in: the path is /ws/twilio-media (a final slash is allowed); above max_calls and while draining the
-// upgrade is answered 503; `authorize` judges the upgrade (signature), `plan` the start message (one-time token). A
-// second stream for a call that is being held is closed with 1008 and the first goes on: a token is good once, so the
-// second can only be a mistake or an attack.
+// Who may come in: the path is /ws/twilio-media (a final slash is allowed); above max_calls and
+// while draining the upgrade is answered 503; `authorize` judges the upgrade (signature), `plan`
+// the start message (one-time token). A second stream for a call that is being held is closed with
+// 1008 and the first goes on: a token is good once, so the second can only be a mistake or an
+// attack.
 #pragma once
 
 #include <chrono>
@@ -40,8 +41,8 @@ struct ServerOptions {
 struct CallPlan {
   std::string agent;  ///< for the record
   Session::Mode mode = Session::Mode::conversation;
-  /// Conversations: starts the handler's thread and returns at once. The handler reads the link until it is closed
-  /// and calls `done` once, whatever happens. An error ends the call.
+  /// Conversations: starts the handler's thread and returns at once. The handler reads the link
+  /// until it is closed and calls `done` once, whatever happens. An error ends the call.
   using Done = std::function<void(HandlerReport)>;
   std::function<Status(std::shared_ptr<CallLink>, Done)> launch;
 };
@@ -57,7 +58,8 @@ struct ServerHooks {
 
 class Server {
  public:
-  /// Errors as net::WsServer::start() and Spool::start(). The registry must outlive the server. Blocks.
+  /// Errors as net::WsServer::start() and Spool::start(). The registry must outlive the server.
+  /// Blocks.
   static Result<std::unique_ptr<Server>> start(ServerOptions options, ServerHooks hooks,
                                                metrics::Registry& registry);
   /// stop() without grace.
@@ -69,8 +71,8 @@ class Server {
   std::size_t active_calls() const;  ///< thread-safe
   /// Refuses new streams and waits until the calls have ended; false at the deadline. Blocks.
   bool drain(Deadline deadline);
-  /// Ends every call ("shutdown") and waits until their sockets are closed. Handlers are told; whoever owns their
-  /// threads joins them before the server is destroyed. Blocks.
+  /// Ends every call ("shutdown") and waits until their sockets are closed. Handlers are told;
+  /// whoever owns their threads joins them before the server is destroyed. Blocks.
   void stop(Deadline deadline);
   /// Waits until all records that handlers and sessions have handed over are on disk. Blocks.
   bool flush_records(Deadline deadline);

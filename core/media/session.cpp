@@ -14,7 +14,8 @@ using std::chrono::milliseconds;
 
 /// Carrier clocks drift and start late: a timestamp that is off by less than this is no gap.
 constexpr std::int64_t kTimestampSlack = 100 * 8;
-/// A timestamp may not claim more audio than could have been spoken since the socket was opened, plus this.
+/// A timestamp may not claim more audio than could have been spoken since the socket was opened,
+/// plus this.
 constexpr milliseconds kMaxAhead{5000};
 constexpr std::size_t kRecordedBlock = 8000;
 
@@ -95,8 +96,8 @@ void Session::accept(Mode mode, std::unique_ptr<speech::Vad> vad, Time now) {
   clock_zero_ = now;
 }
 
-/// Samples of silence to put before this frame. Also keeps the sample clock: the earliest arrival, relative to its
-/// timestamp, is the one that the network delayed least.
+/// Samples of silence to put before this frame. Also keeps the sample clock: the earliest arrival,
+/// relative to its timestamp, is the one that the network delayed least.
 std::size_t Session::gap_before(const MediaFrame& frame, Time now) {
   const std::int64_t position = recording_.callee_end();
   const std::int64_t end_ms = (position + static_cast<std::int64_t>(frame.mulaw.size())) / 8;
@@ -153,7 +154,13 @@ void Session::cut_off(bool by_callee, Time now, Output& out) {
     ++counters_.clears;
     send(clear_message(start_.stream_sid), out);
   }
-  if (!by_callee) return;
+  if (!by_callee) {
+    if (cleared.generation != 0) {
+      out.events.push_back(
+          Heard{cleared.generation, cleared.heard_ms, sample_clock_ms(now), false});
+    }
+    return;
+  }
   ++counters_.barge_ins;
   out.events.push_back(
       BargedIn{cleared.generation, cleared.heard_ms, cleared.last_cut_off, sample_clock_ms(now)});

@@ -1,5 +1,6 @@
-// One call's state machine: no socket, no thread, no clock. Messages, ticks and commands go in with the time; what is
-// to be done comes out. It lives on its call's loop; everything here is bounded and quick.
+// One call's state machine: no socket, no thread, no clock. Messages, ticks and commands go in with
+// the time; what is to be done comes out. It lives on its call's loop; everything here is bounded
+// and quick.
 #pragma once
 
 #include <chrono>

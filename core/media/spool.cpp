@@ -66,7 +66,8 @@ fs::path Spool::part_of(const std::string& call_sid) const {
   return options_.dir / (call_sid + std::string(record::kPartSuffix));
 }
 
-/// A part folder at start is a call that a killed server was holding: its record was written when it began.
+/// A part folder at start is a call that a killed server was holding: its record was written when
+/// it began.
 void Spool::recover() {
   std::error_code error;
   std::vector<std::string> orphans;

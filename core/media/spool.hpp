@@ -1,6 +1,7 @@
-// The thread that writes recordings and records to the spool directory, so that no loop and no call ever waits for a
-// disk. Audio that the disk is too slow for is dropped and counted; the rest of the recording stays in its place.
-// A record is never dropped: when it cannot be written, that is an error in the log and in the metrics.
+// The thread that writes recordings and records to the spool directory, so that no loop and no call
+// ever waits for a disk. Audio that the disk is too slow for is dropped and counted; the rest of
+// the recording stays in its place. A record is never dropped: when it cannot be written, that is
+// an error in the log and in the metrics.
 #pragma once
 
 #include <atomic>
@@ -33,8 +34,9 @@ struct SpoolOptions {
 
 class Spool {
  public:
-  /// Creates the directory, publishes what a server that died had begun (its record says "server_died"), and starts
-  /// the thread. Errc::io or Errc::permission when the directory cannot be written. Blocks.
+  /// Creates the directory, publishes what a server that died had begun (its record says
+  /// "server_died"), and starts the thread. Errc::io or Errc::permission when the directory cannot
+  /// be written. Blocks.
   static Result<std::unique_ptr<Spool>> start(SpoolOptions options, metrics::Registry& registry);
   /// Writes what is queued, then ends.
   ~Spool();

@@ -43,7 +43,8 @@ void TurnTracker::pass_audio(bool all, std::vector<Event>& out) {
   pending_ = {};
 }
 
-/// Counts the voice over the agent's; short gaps do not reset it, so that "no no" interrupts like "nooo".
+/// Counts the voice over the agent's; short gaps do not reset it, so that "no no" interrupts like
+/// "nooo".
 bool TurnTracker::barged_in(audio::PcmView pcm, float probability, const Agent& agent) {
   const auto span = audio::duration_of(pcm.size());
   if (!agent.audible) {

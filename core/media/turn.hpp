@@ -1,9 +1,10 @@
-// When the callee speaks, interrupts, and has finished: from the voice detector's probabilities and from whether the
-// agent can be heard at that moment. Pure; time is the audio that was pushed. One thread.
+// When the callee speaks, interrupts, and has finished: from the voice detector's probabilities and
+// from whether the agent can be heard at that moment. Pure; time is the audio that was pushed. One
+// thread.
 //
-// Two thresholds of silence end a turn: after `pause` the handler may decide that the answer is complete, after
-// `endpointer.end_after` it is. An answer of any length over the agent's last words is a turn like any other; only
-// cutting the agent off needs `barge_in` of voice.
+// Two thresholds of silence end a turn: after `pause` the handler may decide that the answer is
+// complete, after `endpointer.end_after` it is. An answer of any length over the agent's last words
+// is a turn like any other; only cutting the agent off needs `barge_in` of voice.
 #pragma once
 
 #include <chrono>
@@ -35,8 +36,8 @@ class TurnTracker {
     bool interruptible = false;
   };
 
-  /// The next audio and the detector's answer for it. Events are appended to `out`. True: the callee has just
-  /// interrupted the agent; the caller cuts the playback off.
+  /// The next audio and the detector's answer for it. Events are appended to `out`. True: the
+  /// callee has just interrupted the agent; the caller cuts the playback off.
   bool push(audio::PcmView pcm, float probability, const Agent& agent, std::vector<Event>& out);
   /// Audio that never came: silence of that length.
   void skip(std::chrono::milliseconds gap, std::vector<Event>& out);

@@ -1,5 +1,5 @@
-// A carrier on a virtual clock for tests of the session: it plays what it is sent 20 ms at a time, echoes marks, obeys
-// clear, and sends a frame of the callee's audio every 20 ms.
+// A carrier on a virtual clock for tests of the session: it plays what it is sent 20 ms at a time,
+// echoes marks, obeys clear, and sends a frame of the callee's audio every 20 ms.
 #pragma once
 
 #include <deque>

@@ -1,0 +1,130 @@
+#include "core/flow/handler.hpp"
+
+#include <exception>
+#include <optional>
+
+#include "core/flow/conversation.hpp"
+#include "core/flow/sentences.hpp"
+#include "core/log/log.hpp"
+
+namespace call::flow {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// A recogniser is lent for one utterance; with all of them taken the callee is asked to repeat.
+constexpr milliseconds kRecognizerPatience{1000};
+
+class PooledEars final : public Ears {
+ public:
+  PooledEars(HandlerContext& context, std::shared_ptr<const speech::PhraseModel> model,
+             log::Logger log)
+      : context_(context), model_(std::move(model)), log_(std::move(log)) {}
+
+  void start() override {
+    if (!lease_) {
+      auto lease = context_.recognizers.checkout(model_, Deadline::after(kRecognizerPatience));
+      if (!lease) {
+        log_.warn("no recogniser for the callee's words: {}", lease.error().to_string());
+        context_.failures.add();
+        return;
+      }
+      lease_.emplace(std::move(*lease));
+    }
+    (*lease_)->start();
+  }
+  void push(audio::PcmView pcm) override {
+    if (lease_) (*lease_)->push(pcm);
+  }
+  speech::Transcript finish() override {
+    if (!lease_) return {};
+    auto transcript = (*lease_)->finish();
+    lease_.reset();
+    return transcript;
+  }
+
+ private:
+  HandlerContext& context_;
+  std::shared_ptr<const speech::PhraseModel> model_;
+  log::Logger log_;
+  std::optional<speech::RecognizerPool::Lease> lease_;
+};
+
+/// Sentence by sentence: those without the callee's name come out of the cache.
+Speak speak_with(const speech::Synthesizer& voice) {
+  return [&voice](std::string_view text, const speech::Synthesizer::Sink& sink) -> Status {
+    for (const auto& sentence : sentences_of(text)) CALL_CHECK(voice.speak(sentence, sink));
+    return {};
+  };
+}
+
+Port port_of(const std::shared_ptr<media::CallLink>& link) {
+  return {[link](media::Command command) { link->send(std::move(command)); },
+          [link](media::Generation generation) { return link->is_current(generation); },
+          [link] { return link->clock_ms(); }};
+}
+
+/// The link's events, and the conversation's own time-outs between them, until the call has ended.
+void converse(Conversation& conversation, media::CallLink& link) {
+  conversation.begin();
+  while (!conversation.ended()) {
+    auto deadline = Deadline::never();
+    if (const auto due = conversation.next_due_ms()) {
+      deadline = Deadline::after(milliseconds(std::max<std::int64_t>(*due - link.clock_ms(), 0)));
+    }
+    const auto event = link.next(deadline);
+    if (event) {
+      conversation.on_event(*event);
+    } else if (event.error().code == Errc::timeout) {
+      conversation.on_due();
+    } else {
+      return;
+    }
+  }
+}
+
+void observe(const media::HandlerReport& report, HandlerContext& context) {
+  for (const auto& waterfall : report.waterfalls) {
+    if (const auto gap = record::turn_gap_ms(waterfall)) {
+      context.turn_gap.observe(static_cast<double>(*gap) / 1000);
+    }
+    if (waterfall.endpoint_ms && waterfall.final_transcript_ms) {
+      const auto span = *waterfall.final_transcript_ms - *waterfall.endpoint_ms;
+      context.recognition.observe(static_cast<double>(span) / 1000);
+    }
+  }
+}
+
+}  // namespace
+
+HandlerContext::HandlerContext(std::size_t max_recognizers, metrics::Registry& registry)
+    : recognizers(max_recognizers),
+      turn_gap(registry.histogram("calld_turn_gap_seconds",
+                                  "From the callee's last sound to the first sound of the reply",
+                                  metrics::latency_seconds())),
+      recognition(registry.histogram("calld_recognition_seconds",
+                                     "From the end of the callee's turn to its final transcript",
+                                     metrics::latency_seconds())),
+      failures(registry.counter("calld_handler_failures_total",
+                                "Handlers that failed, and utterances without a recogniser")) {}
+
+void run_handler(const std::shared_ptr<const ReadyAgent>& agent,
+                 const std::shared_ptr<media::CallLink>& link, HandlerContext& context,
+                 const media::CallPlan::Done& done) {
+  const auto log = log::Logger("flow").with("call", link->start().call_sid);
+  Conversation conversation(
+      Dialogue(agent->agent, agent->matcher, variables_of(link->start().parameters)), port_of(link),
+      std::make_unique<PooledEars>(context, agent->phrases, log), speak_with(agent->voice), log);
+  try {
+    converse(conversation, *link);
+  } catch (const std::exception& error) {
+    context.failures.add();
+    log.error("the handler failed, the call is ended: {}", error.what());
+    link->send(media::HangUp{"handler_failed"});
+  }
+  auto report = conversation.report();
+  observe(report, context);
+  done(std::move(report));
+}
+
+}  // namespace call::flow

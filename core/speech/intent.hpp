@@ -25,7 +25,7 @@ struct IntentMatch {
 
 struct IntentOptions {
   double least_score = 0.6;
-  double least_lead = 0.05;  ///< over the best other intent, unless the match is exact
+  double least_lead = 0.05;  ///< over the best other intent
 };
 
 class IntentMatcher {

@@ -1,5 +1,6 @@
 #include "core/flow/handler.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 

@@ -37,14 +37,17 @@ bool is_id(std::string_view text) {
 Result<Message> make_media(std::string_view track, std::string_view timestamp,
                            std::string_view payload) {
   if (!track.empty() && track != "inbound") return broken("media.track is not \"inbound\"");
-  const auto ms = parse_number<std::int64_t>(timestamp);
-  if (!ms || *ms < 0 || *ms > kMaxTimestampMs)
-    return broken("media.timestamp is not a time in milliseconds");
+  MediaFrame frame;
+  if (!timestamp.empty()) {
+    const auto ms = parse_number<std::int64_t>(timestamp);
+    if (!ms || *ms < 0 || *ms > kMaxTimestampMs) {
+      return broken("media.timestamp is not a time in milliseconds");
+    }
+    frame.timestamp_ms = *ms;
+  }
   if (payload.size() > kMaxPayloadSamples / 3 * 4 + 4) {
     return Error{Errc::limit, fmt::format("media.payload has {} bytes", payload.size())};
   }
-  MediaFrame frame;
-  frame.timestamp_ms = *ms;
   if (!crypto::base64_decode_into(frame.mulaw, payload))
     return broken("media.payload is not base64");
   if (frame.mulaw.empty()) return broken("media.payload is empty");
@@ -63,9 +66,9 @@ std::optional<std::string> text_at(const Json& document, std::string_view path) 
 Result<Message> read_media(const Json& document) {
   const auto timestamp = text_at(document, "media.timestamp");
   const auto payload = text_at(document, "media.payload");
-  if (!timestamp) return broken("media.timestamp is missing");
   if (!payload) return broken("media.payload is missing");
-  return make_media(text_at(document, "media.track").value_or("inbound"), *timestamp, *payload);
+  return make_media(text_at(document, "media.track").value_or(""), timestamp.value_or(""),
+                    *payload);
 }
 
 Status read_parameters(const Json& document, StartInfo& start) {

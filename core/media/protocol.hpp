@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -38,8 +39,10 @@ struct StartInfo {
 };
 
 struct MediaFrame {
-  std::int64_t timestamp_ms = 0;  ///< of the first sample, from the stream's start
-  std::string mulaw;              ///< 8 kHz, one byte a sample; never empty
+  /// Of the first sample, from the stream's start. Twilio always sends it; without one the audio is
+  /// taken to follow what came before.
+  std::optional<std::int64_t> timestamp_ms;
+  std::string mulaw;  ///< 8 kHz, one byte a sample; never empty
 };
 
 struct DigitKey {

@@ -101,9 +101,10 @@ void Session::accept(Mode mode, std::unique_ptr<speech::Vad> vad, Time now) {
 std::size_t Session::gap_before(const MediaFrame& frame, Time now) {
   const std::int64_t position = recording_.callee_end();
   const std::int64_t end_ms = (position + static_cast<std::int64_t>(frame.mulaw.size())) / 8;
-  const std::int64_t gap = frame.timestamp_ms * 8 - position;
+  const std::int64_t stamp_ms = frame.timestamp_ms.value_or(position / 8);
+  const std::int64_t gap = stamp_ms * 8 - position;
   const std::int64_t possible_ms = duration_cast<milliseconds>(now - opened_ + kMaxAhead).count();
-  const bool believable = gap > kTimestampSlack && frame.timestamp_ms <= possible_ms;
+  const bool believable = gap > kTimestampSlack && stamp_ms <= possible_ms;
   const std::int64_t filled = believable ? gap : 0;
   const Time zero = now - milliseconds(end_ms + filled / 8);
   if (!clock_set_ || zero < clock_zero_ || filled > 0) clock_zero_ = zero;
@@ -114,10 +115,6 @@ std::size_t Session::gap_before(const MediaFrame& frame, Time now) {
 void Session::on_media(const MediaFrame& frame, Time now, Output& out) {
   ++counters_.frames_in;
   const auto mulaw = as_mulaw(frame.mulaw);
-  if (recording_.callee_end() / 8 - frame.timestamp_ms > 10 * kTimestampSlack / 8) {
-    count_drop("inbound_repeated");
-    return;
-  }
   const std::size_t gap = gap_before(frame, now);
   recording_.add_callee(gap, mulaw);
   counters_.inbound_gap_ms += gap / 8;

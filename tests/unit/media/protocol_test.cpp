@@ -48,10 +48,9 @@ TEST_CASE("media.protocol: all messages of the carrier are read") {
   const auto frame = read<MediaFrame>(kMedia);
   CHECK(frame.timestamp_ms == 20);
   CHECK(frame.mulaw == "\x7f\x7f\x7f\x7f");
-  CHECK(
-      read<DigitKey>(
-          R"({"event":"dtmf","streamSid":"MZ1","sequenceNumber":"5","dtmf":{"track":"inbound_track","digit":"#"}})")
-          .digit == '#');
+  CHECK(read<DigitKey>(
+            R"({"event":"dtmf","streamSid":"MZ1","dtmf":{"track":"inbound_track","digit":"#"}})")
+            .digit == '#');
   CHECK(read<MarkEcho>(R"({"event":"mark","streamSid":"MZ1","mark":{"name":"g1.0"}})").name ==
         "g1.0");
   read<StopInfo>(
@@ -88,9 +87,9 @@ TEST_CASE("media.protocol: illegal forms are refused with a reason") {
   CHECK(why(R"({"event":"start"})") == "the start message has no \"start\" object");
   CHECK(why(R"({"event":"start","streamSid":"MZ1","start":{"callSid":"../../etc"}})") ==
         "start.callSid is missing or not an id");
-  CHECK(
-      why(R"({"event":"start","streamSid":"MZ1","start":{"callSid":"CA1","mediaFormat":{"encoding":"audio/l16"}}})") ==
-      "start.mediaFormat is not mu-law, 8000 Hz, one channel");
+  CHECK(why(R"({"event":"start","streamSid":"MZ1","start":{"callSid":"CA1",)"
+            R"("mediaFormat":{"encoding":"audio/l16"}}})") ==
+        "start.mediaFormat is not mu-law, 8000 Hz, one channel");
   CHECK(
       why(R"({"event":"start","streamSid":"MZ1","start":{"callSid":"CA1","customParameters":{"a":1}}})") ==
       "a custom parameter is not a string");

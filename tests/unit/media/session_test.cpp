@@ -289,6 +289,21 @@ TEST_CASE("media.session: inbound audio that never came is silence in the record
   CHECK(carrier.session.received_ms() == 2500);
 }
 
+TEST_CASE("media.session: audio without or with a stuck timestamp follows what came before") {
+  VirtualCarrier carrier;
+  carrier.start(Session::Mode::echo);
+  for (const char* stamp : {"", R"("timestamp":"0",)"}) {
+    for (int i = 0; i < 200; ++i) {
+      carrier.now += milliseconds(20);
+      carrier.text(R"({"event":"media","media":{)" + std::string(stamp) +
+                   R"("payload":"/////w=="}})");
+    }
+  }
+  CHECK(carrier.session.counters().messages_refused == 0);
+  CHECK(carrier.session.counters().frames_out == 400);
+  CHECK(carrier.session.counters().inbound_gap_ms == 0);
+}
+
 TEST_CASE("media.session: a timestamp out of a dream fills nothing") {
   VirtualCarrier carrier;
   carrier.start();

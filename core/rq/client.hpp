@@ -21,23 +21,23 @@ namespace call::rq {
 
 struct EnqueueOptions {
   /// Empty: a random UUID. Else 1 to 128 of [A-Za-z0-9_-] (newer RQ workers quit over others).
-  std::string job_id;
+  std::string job_id{};
   /// True: nothing happens when a job of this id exists, whatever its state (finished jobs exist
   /// until their result_ttl is over). False: an existing job of this id is overwritten.
   bool unique = false;
   bool at_front = false;
-  std::optional<WallTime> at;            ///< due time: the job waits in rq:scheduled:QUEUE
+  std::optional<WallTime> at{};          ///< due time: the job waits in rq:scheduled:QUEUE
   std::chrono::seconds timeout{180};     ///< run time limit; -1: none
   std::chrono::seconds result_ttl{500};  ///< 0: nothing is kept; -1: kept for ever
   std::chrono::seconds failure_ttl{31536000};
-  std::optional<std::chrono::seconds> ttl;            ///< dropped when not started by then
-  int retries = 0;                                    ///< runs again so often after failures
-  std::vector<std::chrono::seconds> retry_intervals;  ///< the last one repeats; empty: at once
-  std::string description;                            ///< empty: made from function and arguments
+  std::optional<std::chrono::seconds> ttl{};            ///< dropped when not started by then
+  int retries = 0;                                      ///< runs again so often after failures
+  std::vector<std::chrono::seconds> retry_intervals{};  ///< the last one repeats; empty: at once
+  std::string description{};                            ///< empty: made from function and arguments
 };
 
 struct Enqueued {
-  std::string job_id;
+  std::string job_id{};
   bool created = true;  ///< false: unique was asked and the job exists
 };
 

@@ -41,7 +41,7 @@ Result<std::string> inflate(std::string_view bytes, std::size_t max_bytes) {
   int code = Z_OK;
   while (code == Z_OK && out.size() <= max_bytes) {
     const std::size_t done = out.size();
-    out.resize(std::clamp(done * 2, kFirstBytes, max_bytes + 1));
+    out.resize(std::min(std::max(done * 2, kFirstBytes), max_bytes + 1));
     stream.next_out = as_bytes(out.data() + done);
     stream.avail_out = static_cast<uInt>(out.size() - done);
     code = ::inflate(&stream, Z_NO_FLUSH);

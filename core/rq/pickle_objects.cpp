@@ -99,6 +99,22 @@ Node collection(const Nodes& nodes, const std::string& type, const Args& args) {
   return {.kind = Kind::set, .items = items->items};
 }
 
+/// Protocol 2 writes bytes as text whose characters are the bytes, for _codecs.encode(..., 'latin1').
+Node latin1_bytes(const Nodes& nodes, const Args& args) {
+  const Node* text = argument(nodes, args, 0, Kind::text);
+  const Node* codec = argument(nodes, args, 1, Kind::text);
+  if (text == nullptr || codec == nullptr || codec->text != "latin1")
+    return foreign("_codecs.encode");
+  std::string bytes;
+  for (std::size_t i = 0; i < text->text.size(); ++i) {
+    const unsigned lead = byte_at(text->text, i);
+    const bool two = (lead == 0xC2 || lead == 0xC3) && i + 1 < text->text.size();
+    if (lead >= 0x80 && !two) return foreign("_codecs.encode");
+    bytes += static_cast<char>(two ? (lead & 3) << 6 | (byte_at(text->text, ++i) & 0x3F) : lead);
+  }
+  return {.kind = Kind::bytes, .text = std::move(bytes)};
+}
+
 std::string uuid_text(const Node& number) {
   std::string bytes;  // little-endian
   if (number.kind == Kind::integer) {
@@ -131,6 +147,7 @@ Node construct(const Nodes& nodes, const std::string& type, const Args& args) {
     return text == nullptr ? foreign(type) : plain(text->text);
   }
   if (type == "uuid.UUID" && args.empty()) return {.kind = Kind::uuid, .type = type};
+  if (type == "_codecs.encode") return latin1_bytes(nodes, args);
   if (type == "builtins.complex") return complex_number(nodes, args);
   if (type == "collections.OrderedDict" && args.empty()) return {.kind = Kind::dict};
   if (type == "builtins.bytearray") {

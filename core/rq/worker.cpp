@@ -23,8 +23,9 @@ Status check(const WorkerOptions& options) {
       return bad(fmt::format("\"{}\" is no queue name", queue));
   if (options.concurrency < 1 || options.concurrency > kMaxConcurrency)
     return bad(fmt::format("the concurrency must be 1 to {}", kMaxConcurrency));
-  if (options.heartbeat_every * 2 > options.lease)
-    return bad("the lease must be at least two heartbeats long");
+  // Leases end at whole seconds, so up to one second of each is lost.
+  if (options.heartbeat_every * 2 + std::chrono::seconds(1) > options.lease)
+    return bad("the lease must be at least two heartbeats and a second long");
   if (options.worker_ttl <= options.lease) return bad("the worker's ttl must exceed the lease");
   return {};
 }

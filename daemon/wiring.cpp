@@ -92,15 +92,23 @@ rq::WorkerOptions worker_options(const config::Config& config, redis::Endpoint r
   return options;
 }
 
-media::ServerOptions media_options(const config::Config& config) {
-  media::ServerOptions options;
+flow::ServiceOptions service_options(const config::Config& config) {
+  flow::ServiceOptions options;
   const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
-  options.listen = host_port(config.media.listen);
-  options.loops = config.media.loops > 0 ? static_cast<std::size_t>(config.media.loops) : cores;
-  options.max_calls = static_cast<std::size_t>(config.media.max_calls);
-  options.session.max_duration = config.media.max_call_duration;
-  options.spool.dir = config.media.spool_dir;
+  auto& server = options.server;
+  server.listen = host_port(config.media.listen);
+  server.loops = config.media.loops > 0 ? static_cast<std::size_t>(config.media.loops) : cores;
+  server.max_calls = static_cast<std::size_t>(config.media.max_calls);
+  server.session.max_duration = config.media.max_call_duration;
+  server.spool.dir = config.media.spool_dir;
+  options.catalog.agents_dir = config.media.agents_dir;
+  options.catalog.voice = config.speech.voice;
+  options.catalog.model.model_dir = config.speech.model_dir;
   return options;
+}
+
+std::string media_stream_url(const config::Config& config) {
+  return public_urls(config).media + "/ws/twilio-media";
 }
 
 Result<sim::Options> sim_options(const config::Config& config) {

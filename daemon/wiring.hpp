@@ -8,7 +8,7 @@
 #include "core/carrier/signature.hpp"
 #include "core/config/config.hpp"
 #include "core/dialer/dialer.hpp"
-#include "core/media/server.hpp"
+#include "core/flow/service.hpp"
 #include "core/net/http_server.hpp"
 #include "core/net/url.hpp"
 #include "core/redis/endpoint.hpp"
@@ -27,7 +27,9 @@ carrier::SignatureKeys signature_keys(const carrier::Options& account);
 dialer::Options dialer_options(const config::Config& config);
 api::Options api_options(const config::Config& config, const carrier::Options& account);
 rq::WorkerOptions worker_options(const config::Config& config, redis::Endpoint redis);
-media::ServerOptions media_options(const config::Config& config);
+flow::ServiceOptions service_options(const config::Config& config);
+/// Where the carrier connects its media streams.
+std::string media_stream_url(const config::Config& config);
 /// Reads the callers' script, too.
 Result<sim::Options> sim_options(const config::Config& config);
 

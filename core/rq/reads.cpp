@@ -62,7 +62,8 @@ WorkerInfo read_worker(std::string name, const Fields& fields) {
   WorkerInfo info;
   info.name = std::move(name);
   info.state = text_field(fields, "state");
-  for (const auto queue : split(text_field(fields, "queues"), ','))
+  const std::string queues = text_field(fields, "queues");
+  for (const auto queue : split(queues, ','))
     if (!queue.empty()) info.queues.emplace_back(queue);
   info.current_job = text_field(fields, "current_job");
   info.hostname = text_field(fields, "hostname");

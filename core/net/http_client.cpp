@@ -9,6 +9,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
+#include <exception>
 #include <utility>
 #include <vector>
 
@@ -35,8 +36,13 @@ class Call {
         on_stop_(options.stop, [this] { asio::post(io_, [this] { stop(Errc::cancelled); }); }) {}
 
   HttpCallResult run() {
-    auto response = url_.tls() ? over_tls() : over_tcp();
-    return {std::move(response), sent_};
+    try {
+      auto response = url_.tls() ? over_tls() : over_tcp();
+      return {std::move(response), sent_};
+    } catch (const std::exception& error) {  // e.g. no memory for a TLS context
+      return {Error{Errc::internal, "cannot call " + url_.authority() + ": " + error.what()},
+              sent_};
+    }
   }
 
  private:
@@ -216,8 +222,8 @@ HttpCallResult http_call(const Url& url, const HttpRequest& request, Deadline de
   }
   try {
     return Call(url, request, deadline, options).run();
-  } catch (const boost::system::system_error& error) {  // no descriptors or memory for a context
-    return {Error{Errc::io, "cannot call " + url.authority() + ": " + error.what()}, Sent::maybe};
+  } catch (const boost::system::system_error& error) {  // no descriptors for an io_context
+    return {Error{Errc::io, "cannot call " + url.authority() + ": " + error.what()}, Sent::no};
   }
 }
 

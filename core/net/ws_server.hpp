@@ -30,7 +30,7 @@ struct WsServerOptions {
 /// A handler for the connection to be, or the HTTP answer that refuses it.
 using WsUpgrade = std::variant<std::unique_ptr<WsHandler>, HttpResponse>;
 
-/// Both run on the connection's loop and must not block.
+/// Both run on the connection's loop; they must not block and must not throw.
 struct WsServerHooks {
   std::function<WsUpgrade(const HttpRequest&)> upgrade;
   std::function<HttpResponse(const HttpRequest&)>

@@ -24,11 +24,21 @@ void run_on(Loop& loop, F task) {
   done.get_future().get();
 }
 
+// Declared after the timers of a case: they may be destroyed only when their loop has ended.
+struct EndOfLoop {
+  Loop& loop;
+  ~EndOfLoop() {
+    loop.stop();
+    loop.join();
+  }
+};
+
 }  // namespace
 
 TEST_CASE("runtime.timer: a one-shot runs once, not before its time") {
   Loop loop("timer-test");
   Timer timer(loop);
+  const EndOfLoop end{loop};
   std::promise<MonoClock::time_point> ran;
   const auto start = MonoClock::now();
   run_on(loop, [&] {
@@ -42,6 +52,7 @@ TEST_CASE("runtime.timer: a one-shot runs once, not before its time") {
 TEST_CASE("runtime.timer: a new setting replaces the old one") {
   Loop loop("timer-test");
   Timer timer(loop);
+  const EndOfLoop end{loop};
   std::promise<int> ran;
   run_on(loop, [&] {
     timer.after(1ms, [&] { ran.set_value(1); });
@@ -55,6 +66,7 @@ TEST_CASE("runtime.timer: cancel stops a task that is already due") {
   Timer first(loop);
   Timer second(loop);
   Timer later(loop);
+  const EndOfLoop end{loop};
   std::promise<void> done;
   bool second_ran = false;
   run_on(loop, [&] {
@@ -70,6 +82,7 @@ TEST_CASE("runtime.timer: cancel stops a task that is already due") {
 TEST_CASE("runtime.timer: a period does not drift and skips what it missed") {
   Loop loop("timer-test");
   Timer timer(loop);
+  const EndOfLoop end{loop};
   std::promise<void> done;
   std::vector<MonoClock::duration> offsets;
   MonoClock::time_point start;

@@ -143,12 +143,14 @@ AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
       settle("placed",
              [&](auto& store) { return store::settle_placed(store, lease_, id, outcome.sid); });
       return {AttemptEnd::placed, {}, {}};
-    case Kind::rejected:
+    case Kind::rejected: {
       counts.rejected.add();
+      const int code = outcome.code != 0 ? outcome.code : outcome.http_status;
       settle("rejected", [&](auto& store) {
-        return store::settle_rejected(store, lease_, id, fmt::to_string(outcome.code), outcome.why);
+        return store::settle_rejected(store, lease_, id, fmt::to_string(code), outcome.why);
       });
       return {AttemptEnd::rejected, {}, outcome.why};
+    }
     case Kind::throttled: {
       counts.throttled.add();
       const auto delay = outcome.retry_after.value_or(kThrottledDelay);

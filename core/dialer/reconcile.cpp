@@ -61,8 +61,7 @@ Result<std::int64_t> Reconciler::run(std::int64_t list_id) {
   for (const auto& attempt : stale) {
     if (list_id != 0 && attempt.list_id != list_id) continue;
     if (deadline_.passed()) break;
-    CALL_TRY(const bool settled,
-             attempt.state == store::AttemptState::unknown ? unknown(attempt) : overdue(attempt));
+    CALL_TRY(const bool settled, attempt.call_sid.empty() ? unknown(attempt) : overdue(attempt));
     if (settled) ++changed;
   }
   return changed;
@@ -92,7 +91,10 @@ Result<std::vector<carrier::Call>> Reconciler::candidates(const store::StaleAtte
                            *call.date_created <= attempt.sent_at + kLongestPost;
       const bool known = std::any_of(found.begin(), found.end(),
                                      [&](const auto& other) { return other.sid == call.sid; });
-      if (exact && in_time && !known) found.push_back(std::move(call));
+      if (!exact || !in_time || known) continue;
+      CALL_TRY(const bool bound,
+               with_store([&](auto& store) { return store::sid_is_bound(store, call.sid); }));
+      if (!bound) found.push_back(std::move(call));
     }
   }
   return found;

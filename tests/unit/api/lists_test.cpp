@@ -1,0 +1,198 @@
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/api/service.hpp"
+
+namespace call::api_test {
+namespace {
+
+const std::string kMinimal = R"({"name":"a list","from":"+14155559999"})";
+
+TEST_CASE("api.auth: without a valid token nothing is told") {
+  Service api;
+  const auto none = api.request("GET", "/v1/lists");
+  CHECK(none.status == 401);
+  CHECK(none.headers.get("WWW-Authenticate").starts_with("Bearer"));
+  CHECK(code_of(none) == "unauthorized");
+  for (const std::string wrong : {"Bearer calld_0000", "Basic Zm9vOmJhcg==", "Bearer ", "Bearer"})
+    CHECK(api.request("GET", "/v1/lists", "", {{"Authorization", wrong}}).status == 401);
+  CHECK(api.call("GET", "/v1/lists").status == 200);
+}
+
+TEST_CASE("api.auth: an address that keeps failing is told to wait, a valid token still passes") {
+  Service api;
+  int status = 0;
+  for (int i = 0; i < 40; ++i)
+    status = api.request("GET", "/v1/lists", "", {{"Authorization", "Bearer x"}}).status;
+  CHECK(status == 429);
+  CHECK(api.call("GET", "/v1/lists").status == 200);
+}
+
+TEST_CASE(
+    "api.lists: a list is created with its entries, refused rows stay in it with their reason") {
+  Service api;
+  const auto answer = api.call("POST", "/v1/lists", R"({
+    "name": "spring", "from": "(415) 555-9999", "region": "US", "concurrency": 7,
+    "calls_per_second": 2.5, "ring_timeout_s": 20, "amd": "async",
+    "entries": [{"phone": "+14155550123", "name": "Dana", "variables": {"city": "Haifa"}},
+                {"phone": "(415) 555-0123"}, {"phone": "12"}, {}]})");
+  INFO(answer.body);
+  REQUIRE(answer.status == 201);
+  const auto list = Service::json_of(answer);
+  CHECK(answer.headers.get("Location") == "/v1/lists/" + list["id"].dump());
+  CHECK(list["state"] == "draft");
+  CHECK(list["from"] == "+14155559999");
+  CHECK(list["concurrency"] == 7);
+  CHECK(list["calls_per_second"] == 2.5);
+  CHECK(list["entries"] == 4);
+  CHECK(list["pending"] == 1);
+  CHECK(list["outcomes"]["refused"] == 3);
+  REQUIRE(list["refusals"].size() == 3);
+  CHECK(list["refusals"][0]["reason"] == "duplicate");
+  CHECK(list["refusals"][1]["reason"] == "invalid_number");
+  CHECK(list["refusals"][2]["reason"] == "missing_number");
+}
+
+TEST_CASE("api.lists: CSV brings the entries and the query the settings") {
+  Service api;
+  const net::Headers headers{{"Authorization", "Bearer " + api.token},
+                             {"Content-Type", "text/csv"}};
+  const auto answer = api.request(
+      "POST", "/v1/lists?name=2026&from=%2B14155559999&concurrency=3&name=spring",
+      "phone,name,city\n+14155550123,\xD7\x93\xD7\xA0\xD7\x94,Haifa\n12,x,y\n", headers);
+  CHECK(answer.status == 201);
+  CHECK(Service::json_of(answer)["refusals"][0]["seq"] == 3);
+  const auto broken = api.request("POST", "/v1/lists?name=other&from=%2B14155559999",
+                                  "telephone\n+14155550123\n", headers);
+  CHECK(broken.status == 400);
+  CHECK(Service::json_of(broken)["detail"].get<std::string>().find("phone") != std::string::npos);
+}
+
+TEST_CASE("api.lists: bad input is refused with its place and writes nothing") {
+  Service api;
+  const auto refused = [&](const std::string& body, const std::string& mentions) {
+    const auto answer = api.call("POST", "/v1/lists", body);
+    INFO(body << " -> " << answer.body);
+    CHECK(answer.status == 400);
+    CHECK(Service::json_of(answer)["detail"].get<std::string>().find(mentions) !=
+          std::string::npos);
+  };
+  refused("{", "body");
+  refused("[]", "object");
+  refused(R"({"from":"+14155559999"})", "name");
+  refused(R"({"name":"a"})", "from");
+  refused(R"({"name":"a","from":"+14155559999","colour":1})", "colour");
+  refused(R"({"name":"a","from":"+14155559999","concurrency":"7"})", "concurrency");
+  refused(R"({"name":"a","from":"+14155559999","concurrency":0})", "concurrency");
+  refused(R"({"name":"a","from":"+14155559999","amd":"maybe"})", "amd");
+  refused(R"({"name":"a","from":"+14155559999","region":"Texas"})", "region");
+  refused(R"({"name":"a","from":"+14155559999","entries":[{"phone":"+14155550123"},7]})",
+          "entry 2");
+  refused(R"({"name":"a","from":"+14155559999","entries":[{"phone":"x","variables":{"a":1}}]})",
+          "variables.a");
+  refused(R"({"name":"a","from":"+14155559999","strict":true,"entries":[{"phone":"12"}]})",
+          "strict");
+  refused(R"({"name":"42","from":"+14155559999"})", "name");
+  CHECK(api.call("POST", "/v1/lists", std::string(300U << 10, ' ')).status == 413);
+  CHECK(api.value("SELECT count(*) FROM lists") == "0");
+}
+
+TEST_CASE("api.lists: an idempotency key makes a repeated creation safe") {
+  Service api;
+  const net::Headers headers{{"Authorization", "Bearer " + api.token}, {"Idempotency-Key", "k-1"}};
+  const auto first = api.request("POST", "/v1/lists", kMinimal, headers);
+  const auto second = api.request("POST", "/v1/lists", kMinimal, headers);
+  CHECK(first.status == 201);
+  CHECK(second.status == 200);
+  CHECK(second.headers.get("Idempotent-Replayed") == "true");
+  CHECK(Service::json_of(first)["id"] == Service::json_of(second)["id"]);
+  CHECK(api.value("SELECT count(*) FROM lists") == "1");
+  CHECK(api.call("POST", "/v1/lists", kMinimal).status == 409);
+}
+
+TEST_CASE("api.lists: predecessor A8.13 another tenant's list does not exist") {
+  Service api;
+  const auto id = std::to_string(api.make_list("ours"));
+  const auto theirs = api.token_of("stranger");
+  const net::Headers headers{{"Authorization", "Bearer " + theirs}};
+  const std::vector<std::string> targets{"/v1/lists/" + id, "/v1/lists/ours",
+                                         "/v1/lists/" + id + "/entries"};
+  for (const auto& target : targets) CHECK(api.request("GET", target, "", headers).status == 404);
+  for (const std::string verb : {"start", "pause", "resume", "cancel"})
+    CHECK(api.request("POST", "/v1/lists/" + id + "/" + verb, "", headers).status == 404);
+  const auto all = Service::json_of(api.request("GET", "/v1/lists", "", headers));
+  CHECK(all["lists"].empty());
+  CHECK(api.value("SELECT state FROM lists") == "draft");
+}
+
+TEST_CASE("api.lists: predecessor A8.19 starting twice enqueues one job") {
+  Service api;
+  const auto path = "/v1/lists/" + std::to_string(api.make_list("twice")) + "/start";
+  const auto first = api.call("POST", path);
+  const auto second = api.call("POST", path);
+  CHECK(Service::json_of(first)["changed"] == true);
+  CHECK(Service::json_of(first)["state"] == "running");
+  CHECK(second.status == 200);
+  CHECK(Service::json_of(second)["changed"] == false);
+  CHECK(api.jobs_waiting("dial") == 1);
+  CHECK(api.value("SELECT count(*) FROM outbox") == "1");
+  CHECK(api.value("SELECT count(*) FROM attempts") == "0");
+}
+
+TEST_CASE("api.lists: without Redis a start is accepted and its job waits in the outbox") {
+  Service api(1);  // port 1: nobody listens there
+  const auto path = "/v1/lists/" + std::to_string(api.make_list("no redis")) + "/start";
+  CHECK(api.call("POST", path).status == 200);
+  CHECK(api.value("SELECT count(*) FROM outbox WHERE sent_at IS NULL") == "1");
+  const auto ready = api.request("GET", "/readyz");
+  CHECK(ready.status == 200);
+  CHECK(Service::json_of(ready)["checks"]["redis"] != "ok");
+}
+
+TEST_CASE("api.lists: pause, resume and cancel, and what the state does not allow") {
+  Service api;
+  const auto path = "/v1/lists/" + std::to_string(api.make_list("states"));
+  CHECK(api.call("POST", path + "/start").status == 200);
+  CHECK(Service::json_of(api.call("POST", path + "/pause"))["state"] == "paused");
+  CHECK(Service::json_of(api.call("POST", path + "/resume"))["state"] == "running");
+  const auto cancelled = Service::json_of(api.call("POST", path + "/cancel"));
+  CHECK(cancelled["state"] == "cancelled");
+  CHECK(cancelled["outcomes"]["cancelled"] == 1);
+  const auto late = api.call("POST", path + "/start");
+  CHECK(late.status == 409);
+  CHECK(code_of(late) == "conflict");
+}
+
+TEST_CASE("api.entries: pages follow the cursor, filters are checked") {
+  Service api;
+  std::string rows;
+  for (int i = 0; i < 5; ++i)
+    rows +=
+        (i > 0 ? "," : "") + std::string(R"({"phone":"+1415555012)") + std::to_string(i) + "\"}";
+  const auto made = api.call("POST", "/v1/lists",
+                             R"({"name":"pages","from":"+14155559999","entries":[)" + rows + "]}");
+  REQUIRE(made.status == 201);
+  const auto first = Service::json_of(api.call("GET", "/v1/lists/pages/entries?limit=3"));
+  CHECK(first["entries"].size() == 3);
+  const auto rest = Service::json_of(
+      api.call("GET", "/v1/lists/pages/entries?limit=3&cursor=" + first["next_cursor"].dump()));
+  CHECK(rest["entries"].size() == 2);
+  CHECK(rest["next_cursor"].is_null());
+  CHECK(rest["entries"][0]["phone"] == "+14155550123");
+  CHECK(Service::json_of(api.call("GET", "/v1/lists/pages/entries?state=done"))["entries"].empty());
+  for (const std::string bad : {"state=dead", "limit=0", "cursor=x", "colour=red"})
+    CHECK(api.call("GET", "/v1/lists/pages/entries?" + bad).status == 400);
+}
+
+TEST_CASE("api.health: alive, ready and counted") {
+  Service api;
+  CHECK(api.request("GET", "/healthz").status == 200);
+  const auto ready = api.request("GET", "/readyz");
+  CHECK(ready.status == 200);
+  CHECK(Service::json_of(ready)["checks"]["postgresql"] == "ok");
+  const auto metrics = api.request("GET", "/metrics");
+  CHECK(metrics.body.find("calld_api_answers_total{class=\"2xx\"}") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace call::api_test

@@ -1,0 +1,134 @@
+// Attempts without news: what the carrier says about them, and what happens when it says nothing.
+#include <catch2/catch.hpp>
+
+#include "tests/unit/dialer/world.hpp"
+
+namespace call::dialer_test {
+namespace {
+
+using dialer::DialEnd;
+
+/// Creates vanish without an answer; reads see the calls that the test put on the carrier's books.
+struct Books {
+  Guarded<std::vector<std::string>> calls;  // documents
+  Guarded<std::string> one;                 // answer of a read by SID; empty: 404
+
+  Answer operator()(const Received& request) {
+    if (request.method == "POST") return gone();
+    if (request.target.find("/Calls/CA") != std::string::npos) {
+      const auto body = one.with([](auto& text) { return text; });
+      return body.empty() ? refused(404, 20404) : answer(200, body);
+    }
+    const auto listed = calls.with([](auto& all) { return all; });
+    std::string body = R"({"page_size":100,"next_page_uri":null,"calls":[)";
+    for (std::size_t i = 0; i < listed.size(); ++i) body += (i > 0 ? "," : "") + listed[i];
+    return answer(200, body + "]}");
+  }
+};
+
+std::string listed(int n, const std::string& status = "in-progress",
+                   const std::string& to = "+14155551000") {
+  return call_json(sid_of(static_cast<std::uint64_t>(n)), to, "+14155559999", status,
+                   to_rfc2822(wall_now()));
+}
+
+struct Unknown {
+  Books books;
+  World world{[this](const Received& request) { return books(request); }};
+  std::int64_t list = world.list(1);
+
+  Unknown() {
+    world.dial(list);
+    REQUIRE(world.attempt_state(list) == "unknown");
+    world.options.unknown_grace = milliseconds(0);
+  }
+  std::int64_t reconcile() {
+    const auto changed =
+        dialer::reconcile(world.deps, world.options, list, Deadline::after(milliseconds(5000)));
+    REQUIRE(changed);
+    return *changed;
+  }
+};
+
+TEST_CASE("dialer.evidence: a call on the carrier's books binds the unknown attempt") {
+  Unknown unknown;
+  unknown.books.calls.with([](auto& all) { all.push_back(listed(5)); });
+  CHECK(unknown.reconcile() == 1);
+  CHECK(unknown.world.attempt_state(unknown.list) == "placed");
+  CHECK(unknown.world.value("SELECT call_sid FROM attempts") == sid_of(5));
+  CHECK(unknown.world.value("SELECT call_status FROM attempts") == "in-progress");
+}
+
+TEST_CASE("dialer.evidence: a call that is over ends the unknown attempt") {
+  Unknown unknown;
+  unknown.books.calls.with([](auto& all) { all.push_back(listed(5, "completed")); });
+  CHECK(unknown.reconcile() == 1);
+  CHECK(unknown.world.attempt_state(unknown.list) == "ended");
+  CHECK(unknown.world.entry_state(unknown.list) == "done/completed");
+}
+
+TEST_CASE("dialer.evidence: calls to other numbers and older calls prove nothing") {
+  Unknown unknown;
+  unknown.books.calls.with([](auto& all) {
+    all.push_back(listed(5, "completed", "+14155551001"));
+    all.push_back(call_json(sid_of(6), "+14155551000", "+14155559999", "completed",
+                            to_rfc2822(wall_now() - std::chrono::hours(1))));
+  });
+  CHECK(unknown.reconcile() == 0);
+  CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
+}
+
+TEST_CASE("dialer.evidence: two calls that fit are an operator's to judge") {
+  Unknown unknown;
+  unknown.books.calls.with([](auto& all) { all = {listed(5), listed(6)}; });
+  CHECK(unknown.reconcile() == 0);
+  CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
+}
+
+TEST_CASE(
+    "dialer.evidence: without evidence by the deadline an attempt is abandoned, not redialed") {
+  Unknown unknown;
+  CHECK(unknown.reconcile() == 0);
+  unknown.world.options.unknown_deadline = milliseconds(0);
+  CHECK(unknown.reconcile() == 1);
+  CHECK(unknown.world.attempt_state(unknown.list) == "abandoned");
+  CHECK(unknown.world.entry_state(unknown.list) == "done/failed");
+  CHECK(unknown.world.dial_to_end(unknown.list).end == DialEnd::completed);
+  CHECK(unknown.world.phone.creates().size() == 1);
+}
+
+TEST_CASE("dialer.evidence: a carrier that does not answer abandons nothing") {
+  Unknown unknown;
+  unknown.world.options.unknown_deadline = milliseconds(0);
+  auto nowhere = unknown.world.carrier.options();
+  nowhere.base_url = "http://127.0.0.1:" + std::to_string(closed_port());
+  const carrier::Carrier away(nowhere);
+  unknown.world.deps.carrier = &away;
+  CHECK_FALSE(dialer::reconcile(unknown.world.deps, unknown.world.options, unknown.list,
+                                Deadline::after(milliseconds(2000))));
+  CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
+}
+
+TEST_CASE("dialer.evidence: predecessor A8.5 a call whose end was never reported is asked for") {
+  World* seen = nullptr;
+  World world([&](const Received& request) {
+    if (request.method == "POST") return placed(sid_of(3));
+    return answer(200, call_json(sid_of(3), "+14155551000", "+14155559999", "completed",
+                                 to_rfc2822(wall_now())));
+  });
+  seen = &world;
+  const auto list = world.list(1);
+  world.dial(list);
+  world.sql(
+      "UPDATE attempts SET sent_at = now() - interval '2 hours', placed_at = now() - "
+      "interval '2 hours', created_at = now() - interval '2 hours'");
+  const auto changed =
+      dialer::reconcile(seen->deps, seen->options, list, Deadline::after(milliseconds(5000)));
+  REQUIRE(changed);
+  CHECK(*changed == 1);
+  CHECK(world.attempt_state(list) == "ended");
+  CHECK(world.entry_state(list) == "done/completed");
+}
+
+}  // namespace
+}  // namespace call::dialer_test

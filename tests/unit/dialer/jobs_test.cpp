@@ -1,0 +1,165 @@
+// From the store to the queue and back: outbox, lists without a driver, the job functions.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "core/dialer/chores.hpp"
+#include "core/dialer/relay.hpp"
+#include "core/json/json.hpp"
+#include "core/rq/reads.hpp"
+#include "core/store/outbox.hpp"
+#include "core/store/reconcile.hpp"
+#include "tests/unit/dialer/world.hpp"
+
+namespace call::dialer_test {
+namespace {
+
+Deadline soon() {
+  return Deadline::after(milliseconds(5000));
+}
+
+std::vector<std::string> waiting(World& world) {
+  rq::Client client(world.deps.redis);
+  auto connection = client.connection(soon());
+  REQUIRE(connection);
+  auto ids = rq::job_ids(**connection, "dial", rq::JobSet::queued, 0, 100, soon());
+  REQUIRE(ids);
+  return *std::move(ids);
+}
+
+TEST_CASE("dialer.relay: a job that is pushed twice is enqueued once") {
+  World world;
+  world.list(1);
+  rq::Client client(world.deps.redis);
+  auto store = world.pool.take(soon());
+  REQUIRE(store);
+  const auto jobs = store::unsent_jobs(**store, 10);
+  REQUIRE(jobs);
+  REQUIRE(jobs->size() == 1);
+  CHECK(dialer::try_relay(**store, client, *jobs, soon()) == 1);
+  world.sql("UPDATE outbox SET sent_at = NULL");  // as though the relay died in between
+  CHECK(*dialer::relay_outbox(**store, client, 0, soon()) == 1);
+  CHECK(waiting(world).size() == 1);
+  CHECK(world.value("SELECT count(*) FROM outbox WHERE sent_at IS NULL") == "0");
+}
+
+TEST_CASE("dialer.relay: without Redis the job stays in the outbox") {
+  World world;
+  world.list(1);
+  auto nowhere = world.deps.redis;
+  nowhere.port = closed_port();
+  rq::Client client(nowhere);
+  auto store = world.pool.take(soon());
+  REQUIRE(store);
+  const auto jobs = store::unsent_jobs(**store, 10);
+  REQUIRE(jobs);
+  CHECK(dialer::try_relay(**store, client, *jobs, soon()) == 0);
+  CHECK_FALSE(dialer::relay_outbox(**store, client, 0, soon()));
+  CHECK(world.value("SELECT count(*) FROM outbox WHERE sent_at IS NULL") == "1");
+}
+
+TEST_CASE("dialer.relay: dialing is never enqueued with a retry of RQ") {
+  World world;
+  world.list(1);
+  rq::Client client(world.deps.redis);
+  auto store = world.pool.take(soon());
+  REQUIRE(store);
+  REQUIRE(dialer::relay_outbox(**store, client, 0, soon()));
+  auto connection = client.connection(soon());
+  REQUIRE(connection);
+  const auto job = rq::job(**connection, waiting(world).at(0), soon());
+  REQUIRE(job);
+  CHECK_FALSE(job->retries_left);
+}
+
+TEST_CASE(
+    "dialer.chores: predecessor A9.9 a running list without a driver gets one, and only one") {
+  World world;
+  world.list(1);
+  world.sql("UPDATE outbox SET sent_at = now()");  // sent, then Redis lost everything
+  dialer::Chores chores(world.deps);
+  CHECK(*chores.revive_lists(soon()) == 1);
+  CHECK(waiting(world).size() == 1);
+  CHECK(*chores.revive_lists(soon()) == 0);
+  CHECK(waiting(world).size() == 1);
+}
+
+TEST_CASE("dialer.chores: a list with a live driver is left alone") {
+  World world;
+  const auto list = world.list(1);
+  auto store = world.pool.take(soon());
+  REQUIRE(store);
+  REQUIRE(store::acquire_lease(**store, list, "alive", milliseconds(60000)));
+  dialer::Chores chores(world.deps);
+  CHECK(*chores.revive_lists(soon()) == 0);
+}
+
+Result<Json> call_job(World& world, const std::string& name, const Json& args) {
+  rq::Registry registry;
+  dialer::register_jobs(registry, world.deps, world.options);
+  const auto* function = registry.find(name);
+  REQUIRE(function);
+  const Json no_kwargs = Json::object();
+  const std::atomic<bool> draining{false};
+  rq::JobContext context{.job_id = "job-1",
+                         .queue = "dial",
+                         .function = name,
+                         .worker = "test",
+                         .args = args,
+                         .kwargs = no_kwargs,
+                         .deadline = Deadline::after(milliseconds(30000)),
+                         .stop = {},
+                         .draining = draining,
+                         .log = log::Logger("rq")};
+  return (*function)(context);
+}
+
+TEST_CASE("dialer.jobs: predecessor A8.12 dial_list takes one id and loads the rest itself") {
+  World world;
+  world.options.slice = milliseconds(2000);
+  const auto list = world.list(2);
+  const auto result = call_job(world, "calld.dial_list", Json::array({list}));
+  REQUIRE(result);
+  CHECK((*result)["placed"] == 2);
+  CHECK((*result)["end"] == "handed_over");
+  const auto wrong = call_job(world, "calld.dial_list", Json::array({"x"}));
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().code == Errc::invalid_argument);
+}
+
+TEST_CASE("dialer.jobs: end_call hangs up, and a call that is over already is no error") {
+  std::atomic<int> updates{0};
+  World world([&](const Received& request) {
+    if (request.target.find("/Calls/CA") == std::string::npos) return placed(sid_of(1));
+    CHECK(request.param("Status") == "completed");
+    if (++updates == 2) return refused(404, 20404);
+    return answer(200, call_json(sid_of(1), "", "", "completed", to_rfc2822(wall_now())));
+  });
+  const auto list = world.list(1);
+  world.dial(list);
+  const auto attempt = world.value("SELECT id FROM attempts");
+  CHECK(call_job(world, "calld.end_call", Json::array({attempt})));
+  CHECK(call_job(world, "calld.end_call", Json::array({attempt, sid_of(1)})));
+  CHECK(updates == 2);
+}
+
+TEST_CASE("dialer.jobs: predecessor A9.8 cleaning up touches no list whose driver is alive") {
+  World world;
+  const auto list = world.list(2);
+  auto store = world.pool.take(soon());
+  REQUIRE(store);
+  const auto lease = store::acquire_lease(**store, list, "alive", milliseconds(60000));
+  REQUIRE(lease);
+  const auto claimed = store::claim_next(**store, *lease);
+  REQUIRE(claimed);
+  REQUIRE(store::mark_sending(**store, *lease, claimed->claim->attempt_id));
+  REQUIRE(call_job(world, "calld.cleanup", Json::array()));
+  CHECK(world.attempt_state(list) == "sending");
+  world.sql("UPDATE list_drivers SET expires_at = now() - interval '1 minute'");
+  REQUIRE(call_job(world, "calld.cleanup", Json::array()));
+  CHECK(world.attempt_state(list) == "unknown");
+  CHECK(waiting(world).size() == 1);
+  CHECK(world.value("SELECT count(*) FROM cleanup_journal") == "2");
+}
+
+}  // namespace
+}  // namespace call::dialer_test

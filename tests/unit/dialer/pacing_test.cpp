@@ -1,0 +1,90 @@
+#include "core/dialer/pacing.hpp"
+
+#include <atomic>
+#include <catch2/catch.hpp>
+#include <mutex>
+#include <thread>
+
+#include "tests/support/servers.hpp"
+#include "tests/unit/dialer/world.hpp"
+
+namespace call::dialer_test {
+namespace {
+
+using namespace call::dialer;
+
+Deadline soon() {
+  return Deadline::after(milliseconds(5000));
+}
+
+redis::Connection open_redis(const std::string& url) {
+  auto endpoint = redis::parse_url(url);
+  REQUIRE(endpoint);
+  return redis::Connection(*std::move(endpoint));
+}
+
+TEST_CASE("dialer.pacing: several workers together never exceed the rate") {
+  const auto url = support::fresh_redis();
+  constexpr double kRate = 50;
+  std::mutex mutex;
+  std::vector<MonoClock::time_point> turns;
+  std::atomic<bool> failed{false};
+  const auto until = MonoClock::now() + milliseconds(1000);
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 4; ++i) {
+    auto endpoint = redis::parse_url(url);
+    REQUIRE(endpoint);
+    workers.emplace_back([&, endpoint = *std::move(endpoint)] {
+      redis::Connection redis(endpoint);
+      while (MonoClock::now() < until) {
+        const auto turn = take_turn(redis, {{"pace", kRate}}, soon());
+        if (!turn) {
+          failed = true;
+          return;
+        }
+        if (turn->count() > 0) continue;
+        std::lock_guard lock(mutex);
+        turns.push_back(MonoClock::now());
+      }
+    });
+  }
+  for (auto& worker : workers) worker.join();
+  REQUIRE_FALSE(failed);
+  CHECK(turns.size() <= 51);
+  CHECK(turns.size() >= 35);
+  // The clocks of the observers are not Redis's: one turn of grace in half a second.
+  CHECK(most_within(turns, milliseconds(500)) <= 26);
+}
+
+TEST_CASE("dialer.pacing: a turn takes every pace or none") {
+  auto redis = open_redis(support::fresh_redis());
+  const std::vector<Pace> first{{"account", 1}, {"list-1", 100}};
+  const std::vector<Pace> second{{"account", 1}, {"list-2", 0.1}};
+  REQUIRE(take_turn(redis, first, soon())->count() == 0);
+  const auto wait = take_turn(redis, second, soon());
+  REQUIRE(wait);
+  CHECK(wait->count() > 500'000);
+  CHECK(wait->count() <= 1'000'000);
+  CHECK(redis.command(redis::cmd("EXISTS", "list-2"), soon())->integer == 0);
+}
+
+TEST_CASE("dialer.pacing: what the carrier asked for is held, and never shortened") {
+  auto redis = open_redis(support::fresh_redis());
+  REQUIRE(hold(redis, "account", milliseconds(5000), soon()));
+  REQUIRE(hold(redis, "account", milliseconds(10), soon()));
+  const auto wait = take_turn(redis, {{"account", 100}}, soon());
+  REQUIRE(wait);
+  CHECK(wait->count() > 4'000'000);
+}
+
+TEST_CASE("dialer.pacing: without Redis there is no turn, only an error") {
+  redis::Endpoint nowhere;
+  nowhere.port = closed_port();
+  redis::Connection redis(nowhere);
+  const auto turn = take_turn(redis, {{"account", 100}}, soon());
+  REQUIRE_FALSE(turn);
+  CHECK(turn.error().code == Errc::unavailable);
+}
+
+}  // namespace
+}  // namespace call::dialer_test

@@ -32,6 +32,13 @@ Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection,
   return in_transaction(connection, kSystem, "cannot look for stale attempts", body);
 }
 
+Result<bool> sid_is_bound(Connection& connection, std::string_view call_sid) {
+  const auto body = [&](Txn& txn) -> Result<bool> {
+    return query_row(txn, "SELECT FROM attempts WHERE call_sid = $1", {call_sid}).has_value();
+  };
+  return in_transaction(connection, kSystem, "cannot look for the call", body);
+}
+
 Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::string_view why) {
   const auto body = [&](Txn& txn) -> Result<bool> {
     auto attempt = lock_attempt_by_id(txn, attempt_id);

@@ -1,5 +1,5 @@
-// Attempts whose fate needs evidence, and what to do when there is none. The dialer asks the carrier; the store only
-// remembers. System-wide, except where a tenant is named.
+// Attempts whose fate needs evidence, and what to do when there is none. The dialer asks the
+// carrier; the store only remembers. System-wide, except where a tenant is named.
 #pragma once
 
 #include <chrono>
@@ -28,16 +28,20 @@ struct StaleAttempt {
   std::chrono::milliseconds age{0};  ///< since sent, by PostgreSQL's clock
 };
 
-/// Unknown for at least `unknown_grace`, or placed and silent for `overdue_grace` beyond ring timeout + time limit.
+/// Unknown for at least `unknown_grace`, or placed and silent for `overdue_grace` beyond ring
+/// timeout + time limit.
 Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection,
                                                  std::chrono::milliseconds unknown_grace,
                                                  std::chrono::milliseconds overdue_grace,
                                                  int limit = 100);
+/// Whether some attempt has this call SID.
+Result<bool> sid_is_bound(Connection& connection, std::string_view call_sid);
 /// Evidence found: unknown -> placed with this SID (then apply a `fetched` event with the status).
+/// Errc::conflict: the call is another attempt's, or the attempt has another call.
 Status confirm_placed(Connection& connection, std::string_view attempt_id,
                       std::string_view call_sid);
-/// No evidence by the deadline: unknown -> abandoned; the entry is done/failed, reason "unknown". False if it is
-/// no longer unknown.
+/// No evidence by the deadline: unknown -> abandoned; the entry is done/failed, reason "unknown".
+/// False if it is no longer unknown.
 Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::string_view why);
 
 /// An operator's word on an unknown or abandoned attempt.

@@ -1,5 +1,6 @@
 #include "core/carrier/signature.hpp"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -23,8 +24,10 @@ Cut cut_at_port(std::string_view url) {
   const auto scheme_end = url.find("://");
   if (scheme_end == std::string_view::npos) return {url, {}, {}, {}};
   const auto scheme = url.substr(0, scheme_end);
-  const auto host = scheme_end + 3;
-  const auto end = std::min(url.find_first_of("/?#", host), url.size());
+  const auto authority = scheme_end + 3;
+  const auto end = std::min(url.find_first_of("/?#", authority), url.size());
+  const auto at = url.substr(0, end).rfind('@');
+  const auto host = at == std::string_view::npos || at < authority ? authority : at + 1;
   const auto colon = url.substr(0, end).rfind(':');
   const bool has_port =
       colon != std::string_view::npos && colon >= host && url.find(']', colon) >= end;

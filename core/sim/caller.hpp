@@ -1,4 +1,5 @@
-// A scripted caller on the telephone: hears 20 ms, says 20 ms. Pure: time is the number of frames. The turn detector
+// A scripted caller on the telephone: hears 20 ms, says 20 ms. Pure: time is the number of frames, so its life begins
+// with the first media stream of its call. The turn detector
 // is the loudness of what is heard, so the caller needs no help from the agent to know when it is its turn.
 #pragma once
 

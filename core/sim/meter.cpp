@@ -14,9 +14,7 @@ void Meter::begin_stream(std::int64_t call_ms) {
 
 void Meter::end_stream(milliseconds at) {
   heard(at, {}, false);
-  if (said_from_)
-    truth_.event(in_call(at), "said", {{"from_ms", in_call(*said_from_)}, {"cut", true}});
-  said_from_.reset();
+  if (said_from_) log_said(at, true);
   barged_in_at_.reset();
   waits_since_.reset();
 }
@@ -63,6 +61,7 @@ void Meter::heard(milliseconds at, const Playback::Tick& tick, bool late) {
 void Meter::said(milliseconds at, const Caller::Frame& caller, bool agent_sounding) {
   if (caller.began) {
     said_from_ = at;
+    line_ = *caller.began;
     waits_since_.reset();
     if (agent_sounding && *caller.began != Caller::kGreeting) {
       ++summary_.barge_ins;
@@ -77,11 +76,20 @@ void Meter::said(milliseconds at, const Caller::Frame& caller, bool agent_soundi
   if (said_from_ && caller.ended) {
     ++summary_.lines_said;
     summary_.said_ms += (end - *said_from_).count();
-    truth_.event(in_call(end), "said",
-                 {{"from_ms", in_call(*said_from_)}, {"to_ms", in_call(end)}});
-    said_from_.reset();
+    log_said(end, false);
   }
   if (!agent_sounding) waits_since_ = end;
+}
+
+void Meter::log_said(milliseconds end, bool cut) {
+  nlohmann::ordered_json fields{{"from_ms", in_call(*said_from_)}, {"to_ms", in_call(end)}};
+  if (line_ == Caller::kGreeting)
+    fields["greeting"] = true;
+  else
+    fields["line"] = line_;
+  if (cut) fields["cut"] = true;
+  truth_.event(in_call(end), "said", fields);
+  said_from_.reset();
 }
 
 void Meter::cleared(milliseconds at, const Playback::Cleared& cleared) {

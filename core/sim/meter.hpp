@@ -31,6 +31,7 @@ class Meter {
   std::int64_t in_call(std::chrono::milliseconds at) const { return stream_began_ms_ + at.count(); }
   void heard(std::chrono::milliseconds at, const Playback::Tick& tick, bool late);
   void said(std::chrono::milliseconds at, const Caller::Frame& caller, bool agent_sounding);
+  void log_said(std::chrono::milliseconds end, bool cut);
 
   Summary& summary_;
   TruthLog& truth_;
@@ -38,6 +39,7 @@ class Meter {
   std::optional<std::chrono::milliseconds> heard_from_;  ///< a run of outbound audio is sounding
   std::uint64_t heard_samples_ = 0;                      ///< of that run
   std::optional<std::chrono::milliseconds> said_from_;
+  std::size_t line_ = 0;  ///< being said
   std::optional<std::chrono::milliseconds> barged_in_at_;
   std::optional<std::chrono::milliseconds>
       waits_since_;  ///< the callee has finished and waits for an answer

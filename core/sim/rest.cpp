@@ -16,6 +16,7 @@
 namespace call::sim {
 namespace {
 
+constexpr std::size_t kMaxShown = 5000;        ///< the newest calls under /sim/calls
 constexpr std::chrono::seconds kPatience{10};  ///< with the loop
 
 /// Runs `question` on the loop and waits; nullopt when the loop does not answer (it was stopped).
@@ -193,8 +194,11 @@ net::HttpResponse Rest::list(const net::HttpRequest& request) {
 net::HttpResponse Rest::simulation(const std::string& path) {
   if (path == "/sim/report") return net::json_response(200, report_json());
   if (path == "/sim/calls") {
-    const auto calls = ask(loop_, [this] { return switchboard_.snapshot(); });
-    return calls ? net::json_response(200, truth_of_calls(*calls)) : no_answer();
+    auto calls = ask(loop_, [this] { return switchboard_.snapshot(); });
+    if (!calls) return no_answer();
+    const auto excess = calls->size() - std::min(calls->size(), kMaxShown);
+    calls->erase(calls->begin(), calls->begin() + static_cast<std::ptrdiff_t>(excess));
+    return net::json_response(200, truth_of_calls(*calls));
   }
   constexpr std::string_view kOne = "/sim/calls/";
   if (path.starts_with(kOne)) {

@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <functional>
+#include <mutex>
 #include <string>
 
 #include "core/base/deadline.hpp"
@@ -43,11 +45,11 @@ class Webhooks {
 
   Webhooks(Options options, runtime::Loop& loop);
 
-  /// Sends once, and once more with the same I-Twilio-Idempotency-Token when no connection came about. `done` runs on
-  /// the loop, always (unless the loop has stopped), never inline. Thread-safe.
+  /// Sends, and again (with the same I-Twilio-Idempotency-Token) as the URL's policy says: by default once more when no
+  /// connection came about. `done` runs on the loop, always (unless the loop has stopped), never inline. Thread-safe.
   void send(const Hook& hook, net::Params params, Done done);
   std::size_t pending() const { return pending_; }
-  void stop();  ///< waits for what is under way; blocks at most the time-out
+  void stop();  ///< no more retries; waits for what is under way; blocks at most the time-out
 
  private:
   struct Job {
@@ -56,11 +58,15 @@ class Webhooks {
     Done done;
   };
   void complete(Job& job, HookAnswer answer);
-  HookAnswer deliver(const Hook& hook, const net::Params& params) const;
+  HookAnswer deliver(const Hook& hook, const net::Params& params);
+  bool wait_before_retry(int attempt, Deadline deadline);
 
   Options options_;
   runtime::Loop& loop_;
   std::atomic<std::size_t> pending_{0};
+  std::mutex stop_mutex_;
+  std::condition_variable stop_changed_;
+  bool stopping_ = false;
   runtime::ThreadPool pool_;
 };
 

@@ -50,18 +50,13 @@ Cepstrum CepstralMap::apply(const std::deque<Cepstrum>& window) const noexcept {
   return out;
 }
 
-void CepstralMean::forget() {
-  mean_ = kUsualMean;
-  sum_ = {};
-  frames_ = 0;
-}
+CepstralMean::CepstralMean() : mean_(kUsualMean) {}
 
-void CepstralMean::add(const Cepstrum& frame) {
-  for (std::size_t i = 0; i < kCepstra; ++i) sum_[i] += frame[i];
-  frames_ += 1;
-}
-
-void CepstralMean::end_of_utterance() {
+void CepstralMean::learn(const std::vector<Cepstrum>& frames) {
+  for (const Cepstrum& frame : frames) {
+    for (std::size_t i = 0; i < kCepstra; ++i) sum_[i] += frame[i];
+  }
+  frames_ += static_cast<double>(frames.size());
   if (frames_ > kMostFrames) {
     for (double& s : sum_) s *= kMostFrames / frames_;
     frames_ = kMostFrames;
@@ -86,7 +81,6 @@ TelephoneFrontEnd::TelephoneFrontEnd(cmd_ln_s* config)
 TelephoneFrontEnd::~TelephoneFrontEnd() = default;
 
 void TelephoneFrontEnd::start() {
-  mean_.end_of_utterance();
   noise_ = audio::ComfortNoise(kNoisePeak);
   resampler_.reset();
   window_.clear();
@@ -140,11 +134,8 @@ void TelephoneFrontEnd::add_frame(const Cepstrum& narrow, std::vector<Cepstrum>&
 }
 
 void TelephoneFrontEnd::emit(std::vector<Cepstrum>& out) {
-  Cepstrum frame = map_.apply(window_);
+  out.push_back(map_.apply(window_));
   window_.pop_front();
-  mean_.add(frame);
-  for (std::size_t i = 0; i < kCepstra; ++i) frame[i] -= mean_.value()[i];
-  out.push_back(frame);
 }
 
 }  // namespace call::speech

@@ -34,13 +34,12 @@ class CepstralMap {
 };
 
 /// What is known of a speaker's (and line's) average cepstrum: the training speech's at first, the caller's own more
-/// and more. It is fixed within an utterance.
+/// and more.
 class CepstralMean {
  public:
-  CepstralMean() { forget(); }
-  void forget();
-  void add(const Cepstrum& frame);
-  void end_of_utterance();
+  CepstralMean();
+  /// Takes an utterance into account.
+  void learn(const std::vector<Cepstrum>& frames);
   const Cepstrum& value() const { return mean_; }
 
  private:
@@ -49,7 +48,7 @@ class CepstralMean {
   double frames_ = 0;
 };
 
-/// Comfort noise, up-sampling, sphinxbase's MFCC, the map and mean normalisation, in that order. One thread. Output
+/// Comfort noise, up-sampling, sphinxbase's MFCC and the map, in that order; the mean is still in. One thread. Output
 /// lags the input by about 70 ms until finish().
 class TelephoneFrontEnd {
  public:
@@ -57,10 +56,9 @@ class TelephoneFrontEnd {
   explicit TelephoneFrontEnd(cmd_ln_s* config);
   ~TelephoneFrontEnd();
 
-  /// Begins an utterance of the same speaker.
+  /// Begins an utterance.
   void start();
-  void forget_speaker() { mean_.forget(); }
-  /// Both append normalised frames to `out`.
+  /// Both append frames to `out`.
   void push(audio::PcmView pcm8k, std::vector<Cepstrum>& out);
   void finish(std::vector<Cepstrum>& out);
 
@@ -74,7 +72,6 @@ class TelephoneFrontEnd {
   };
   std::unique_ptr<fe_s, FreeFrontEnd> fe_;
   CepstralMap map_;
-  CepstralMean mean_;
   audio::ComfortNoise noise_;
   audio::Resampler resampler_;
   audio::Pcm narrow_;

@@ -76,7 +76,7 @@ class Recognizer {
   /// 8 kHz audio of the open utterance (only between start and finish), any amount: push while the caller still speaks, so that
   /// finish() is quick. Audio beyond kMaxUtterance is ignored.
   void push(audio::PcmView pcm);
-  /// Ends the utterance and says what it was. 1 to 5 ms.
+  /// Ends the utterance and says what it was. 1 to 5 ms; 5 % of the audio's time more when the result is doubtful.
   Transcript finish();
   /// Drops the open utterance.
   void cancel();

@@ -279,6 +279,10 @@ void Conversation::decide(const speech::Transcript& transcript, const media::Tur
     say(dialogue_.accept(*understood));
     return;
   }
+  if (!was_said) {
+    log_.debug("rejected \"{}\" (confidence {:.2f}, {} ms of audio)", transcript.text,
+               transcript.confidence, transcript.audio.count());
+  }
   if (was_said) keep_turn(transcript, turn, std::nullopt);
   if (speaking()) return;  // the agent goes on
   if (interrupted_ && !was_said) return resume();

@@ -43,8 +43,8 @@ Status speak_letters(std::string_view text, const speech::Synthesizer::Sink& sin
 }
 
 struct Call {
-  explicit Call(std::map<std::string, std::string> parameters = {{"name", "Ada Lovelace"}})
-      : conversation(Dialogue(agent, matcher, variables_of(parameters)), port(),
+  explicit Call(const std::string& name = "Ada Lovelace")
+      : conversation(Dialogue(agent, matcher, variables_of({{"name", name}})), port(),
                      std::make_unique<ScriptedEars>(words), speak_letters, log::Logger("flow")) {
     carrier.start();
     conversation.begin();
@@ -141,7 +141,7 @@ TEST_CASE(
 }
 
 TEST_CASE("flow.conversation: a callee without a pronounceable name is greeted neutrally") {
-  Call call({{"name", "\u05d3\u05e0\u05d4 \u05db\u05d4\u05df"}});
+  Call call("\u05d3\u05e0\u05d4 \u05db\u05d4\u05df");
   call.listen();
   CHECK(call.conversation.report().turns[0].text.starts_with("Hello there."));
 }

@@ -106,6 +106,7 @@ struct Bench {
     Stream stream;
     const auto url = net::parse_url("ws://127.0.0.1:" + std::to_string(service->port()) + path);
     stream.handle = net::ws_connect(loop, *url, {}, std::make_unique<Client>(stream.seen));
+    REQUIRE(stream.seen->wait([](const Seen& seen) { return seen.open || seen.close; }));
     return stream;
   }
   int refused(const std::string& path) {

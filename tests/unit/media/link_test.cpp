@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "core/media/assembly.hpp"
-#include "core/media/once.hpp"
 
 using namespace call;
 using namespace call::media;
@@ -106,14 +105,4 @@ TEST_CASE("media.assembly: a call without a handler needs its session only") {
   RecordAssembly assembly(false, [&](record::CallRecord) { ++filed; });
   assembly.session_ended({});
   CHECK(filed == 1);
-}
-
-TEST_CASE("media.once: a token is good once, until it has expired anyway") {
-  Once once(std::chrono::seconds(60), 2);
-  const MonoClock::time_point now{};
-  CHECK(once.take("a", now) == Once::Take::ok);
-  CHECK(once.take("a", now + std::chrono::seconds(59)) == Once::Take::used);
-  CHECK(once.take("b", now + std::chrono::seconds(30)) == Once::Take::ok);
-  CHECK(once.take("c", now + std::chrono::seconds(59)) == Once::Take::full);
-  CHECK(once.take("c", now + std::chrono::seconds(60)) == Once::Take::ok);
 }

@@ -61,10 +61,33 @@ Result<net::HttpResponse> page(Context& context, const Request& request,
                      {{"entries", rows}, {"next_cursor", more ? Json(found.back().seq) : Json()}});
 }
 
+/// What came before with the same number is in the list already; the store refuses it then.
+Result<net::HttpResponse> append(Context& context, const Request& request,
+                                 const store::Tenant& tenant) {
+  CALL_TRY(auto body, parse_entries_body(request, context.options().default_region));
+  if (body.rows.empty()) return Error{Errc::invalid_argument, "\"entries\" is empty"};
+  CALL_TRY(auto connection, context.store());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
+  const auto added = static_cast<std::int64_t>(body.rows.size());
+  CALL_TRY(const auto first,
+           store::append_entries(*connection, tenant.id, list.id, std::move(body.rows)));
+  store::EntryFilter refused;
+  refused.outcome = store::Outcome::refused;
+  refused.after_seq = first - 1;
+  refused.limit = kLargestPage;
+  CALL_TRY(const auto found, store::entries(*connection, tenant.id, list.id, refused));
+  Json rows = Json::array();
+  for (const auto& entry : found) {
+    rows.push_back({{"seq", entry.seq}, {"phone", entry.phone_raw}, {"reason", entry.reason}});
+  }
+  return json_answer(201, {{"first_seq", first}, {"added", added}, {"refusals", rows}});
+}
+
 }  // namespace
 
 void add_entry_routes(Router& router, Context& context) {
   router.add("GET", "/v1/lists/{id}/entries", authenticated(context, page));
+  router.add("POST", "/v1/lists/{id}/entries", authenticated(context, append));
 }
 
 }  // namespace call::api

@@ -20,6 +20,7 @@ using std::chrono::seconds;
 
 constexpr std::size_t kMaxDepth = 8;
 constexpr std::size_t kMaxIdempotencyKey = 200;
+constexpr std::size_t kRefusalsShown = 1000;
 constexpr std::array<std::string_view, 12> kSettings{
     "name",         "agent",         "from",           "region",
     "concurrency",  "amd",           "ring_timeout_s", "time_limit_s",
@@ -221,6 +222,18 @@ Result<Entries> entries_of(const Request& request, const Document& document,
 }
 
 }  // namespace
+
+Json view(const std::vector<Refusal>& refusals) {
+  Json rows = Json::array();
+  for (const auto& refusal : refusals) {
+    if (rows.size() == kRefusalsShown) break;
+    rows.push_back({{"seq", refusal.seq},
+                    {"phone", refusal.phone_raw},
+                    {"reason", refusal.reason},
+                    {"detail", refusal.detail}});
+  }
+  return rows;
+}
 
 Result<ListBody> parse_list_body(const Request& request, const std::string& default_region) {
   CALL_TRY(const auto document, document_of(request));

@@ -3,7 +3,8 @@
 // an error that names the key or the line.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct Entries {
   std::vector<store::NewEntry> rows;  ///< accepted and refused
   std::vector<Refusal> refused;
 };
+
+/// [{"seq","phone","reason","detail"}], the first thousand.
+nlohmann::json view(const std::vector<Refusal>& refusals);
 
 struct ListBody {
   store::NewList list;

@@ -18,19 +18,6 @@ namespace call::api {
 namespace {
 
 constexpr int kMaxLists = 1000;
-constexpr std::size_t kRefusalsShown = 1000;
-
-Json rows_of(const std::vector<Refusal>& refusals) {
-  auto rows = Json::array();
-  for (const auto& refusal : refusals) {
-    if (rows.size() == kRefusalsShown) break;
-    rows.push_back({{"seq", refusal.seq},
-                    {"phone", refusal.phone_raw},
-                    {"reason", refusal.reason},
-                    {"detail", refusal.detail}});
-  }
-  return rows;
-}
 
 Result<net::HttpResponse> create(Context& context, const Request& request,
                                  const store::Tenant& tenant) {
@@ -49,7 +36,7 @@ Result<net::HttpResponse> create(Context& context, const Request& request,
   }
   CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, id));
   auto answer = view(summary);
-  if (!existed) answer["refusals"] = rows_of(body.entries.refused);
+  if (!existed) answer["refusals"] = view(body.entries.refused);
   auto response = json_answer(existed ? 200 : 201, answer);
   response.headers.set("Location", fmt::format("/v1/lists/{}", id));
   if (existed) response.headers.set("Idempotent-Replayed", "true");

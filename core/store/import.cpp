@@ -1,6 +1,7 @@
 #include "core/store/import.hpp"
 
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
 #include "core/base/affinity.hpp"
 #include "core/json/json.hpp"
@@ -53,6 +54,34 @@ Result<std::string> to_rows(std::span<const NewEntry> entries) {
     rows.push_back(std::move(row));
   }
   return json::dump(rows);
+}
+
+void insert_entries(Txn& txn, std::int64_t tenant_id, std::int64_t list_id,
+                    const std::string& rows) {
+  query(txn,
+        "INSERT INTO entries (tenant_id, list_id, seq, phone, phone_raw, name, variables, "
+        "not_after, state, outcome, reason) SELECT $1, $2, seq, phone, phone_raw, name, "
+        "variables, not_after, CASE refused WHEN '' THEN 'pending' ELSE 'done' END, CASE "
+        "refused WHEN '' THEN NULL ELSE 'refused' END, refused FROM jsonb_to_recordset($3) AS "
+        "row (seq bigint, phone text, phone_raw text, name text, variables jsonb, not_after "
+        "timestamptz, refused text)",
+        {tenant_id, list_id, rows});
+}
+
+/// Those that are in the list already, so that a new entry for them would be a second call.
+std::unordered_set<std::string> numbers_in_list(Txn& txn, std::int64_t list_id,
+                                                std::span<const NewEntry> entries) {
+  Json asked = Json::array();
+  for (const auto& entry : entries) {
+    if (entry.phone && entry.refused.empty()) asked.push_back(*entry.phone);
+  }
+  std::unordered_set<std::string> out;
+  const auto rows = query(txn,
+                          "SELECT phone FROM entries WHERE list_id = $1 AND outcome IS DISTINCT "
+                          "FROM 'refused' AND phone IN (SELECT jsonb_array_elements_text($2))",
+                          {list_id, json::dump(asked)});
+  for (const auto& row : rows) out.insert(text(row, "phone"));
+  return out;
 }
 
 Status check_name(const std::string& name) {
@@ -118,14 +147,7 @@ Status Import::add(std::span<const NewEntry> entries) {
   if (entries.empty()) return {};
   CALL_TRY(const std::string rows, to_rows(entries));
   try {
-    query(*impl_->txn,
-          "INSERT INTO entries (tenant_id, list_id, seq, phone, phone_raw, name, variables, "
-          "not_after, state, outcome, reason) SELECT $1, $2, seq, phone, phone_raw, name, "
-          "variables, not_after, CASE refused WHEN '' THEN 'pending' ELSE 'done' END, CASE "
-          "refused WHEN '' THEN NULL ELSE 'refused' END, refused FROM jsonb_to_recordset($3) AS "
-          "row (seq bigint, phone text, phone_raw text, name text, variables jsonb, not_after "
-          "timestamptz, refused text)",
-          {impl_->tenant_id, impl_->list.id, rows});
+    insert_entries(*impl_->txn, impl_->tenant_id, impl_->list.id, rows);
     return {};
   } catch (const std::exception&) {
     impl_->txn.reset();
@@ -144,6 +166,31 @@ Status Import::commit() {
     impl_->txn.reset();
     return error_from_exception(impl_->db, kDoing);
   }
+}
+
+Result<std::int64_t> append_entries(Connection& connection, std::int64_t tenant_id,
+                                    std::int64_t list_id, std::vector<NewEntry> entries) {
+  const auto body = [&](Txn& txn) -> Result<std::int64_t> {
+    // Locked, so that the driver does not complete the list at the same time.
+    CALL_TRY(const auto list, read_list(txn, list_id, true));
+    const bool over = list.state != ListState::draft && list.state != ListState::running &&
+                      list.state != ListState::paused;
+    if (over) return wrong_state(list, "nothing can be added to it");
+    const auto last = query(
+        txn, "SELECT coalesce(max(seq), 0) AS seq FROM entries WHERE list_id = $1", {list_id});
+    const std::int64_t first = number(last[0], "seq") + 1;
+    auto numbers = numbers_in_list(txn, list_id, entries);
+    std::int64_t seq = first;
+    for (auto& entry : entries) {
+      entry.seq = seq++;
+      if (!entry.phone || !entry.refused.empty()) continue;
+      if (!numbers.insert(*entry.phone).second) entry.refused = "duplicate";
+    }
+    CALL_TRY(const auto rows, to_rows(entries));
+    insert_entries(txn, tenant_id, list_id, rows);
+    return first;
+  };
+  return in_transaction(connection, tenant_id, "cannot add entries to the list", body);
 }
 
 Result<List> create_list(Connection& connection, std::int64_t tenant_id, const NewList& list,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/base/clock.hpp"
 #include "core/base/result.hpp"
@@ -26,12 +27,13 @@ struct NewEntry {
   std::string phone_raw;             ///< as given
   std::string name;
   std::string variables_json = "{}";  ///< an object of strings
-  std::string
-      refused;  ///< a reason (invalid_number, duplicate ...): the entry is done/refused at once
+  /// A reason (invalid_number, duplicate ...): the entry is done/refused at once.
+  std::string refused;
   std::optional<WallTime> not_after;
 };
 
-/// An import under way. Destroyed without commit(), nothing of it remains. The connection is busy until then.
+/// An import under way. Destroyed without commit(), nothing of it remains. The connection is busy
+/// until then.
 class Import {
  public:
   /// Errc::conflict: the name is taken; Errc::invalid_argument: a setting is out of its limits.
@@ -52,6 +54,12 @@ class Import {
   explicit Import(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// More entries for a list of the tenant, numbered on from its last one, in the order given: the seq
+/// of the first. A number that the list has already is refused as a duplicate. Errc::conflict when
+/// the list is over. All or nothing.
+Result<std::int64_t> append_entries(Connection& connection, std::int64_t tenant_id,
+                                    std::int64_t list_id, std::vector<NewEntry> entries);
 
 /// All at once, for small lists.
 Result<List> create_list(Connection& connection, std::int64_t tenant_id, const NewList& list,

@@ -184,6 +184,29 @@ TEST_CASE("api.entries: pages follow the cursor, filters are checked") {
     CHECK(api.call("GET", "/v1/lists/pages/entries?" + bad).status == 400);
 }
 
+TEST_CASE("api.entries: entries are added while the list runs, what it has already is refused") {
+  Service api;
+  const auto id = api.make_list("grows");
+  const auto path = "/v1/lists/" + std::to_string(id);
+  REQUIRE(api.call("POST", path + "/start").status == 200);
+  const auto more =
+      R"({"entries":[{"phone":"+14155550123"},{"phone":"+14155550124"},{"phone":"1"}]})";
+  const auto answer = api.call("POST", path + "/entries", more);
+  INFO(answer.body);
+  REQUIRE(answer.status == 201);
+  const auto added = Service::json_of(answer);
+  CHECK(added["first_seq"] == 2);
+  CHECK(added["added"] == 3);
+  REQUIRE(added["refusals"].size() == 2);
+  CHECK(added["refusals"][0]["reason"] == "duplicate");
+  CHECK(added["refusals"][1]["reason"] == "invalid_number");
+  CHECK(Service::json_of(api.call("GET", path))["pending"] == 2);
+  CHECK(api.call("POST", path + "/entries", R"({"entries":[]})").status == 400);
+  CHECK(api.call("POST", path + "/entries", R"({"name":"x","entries":[{}]})").status == 400);
+  CHECK(api.call("POST", path + "/cancel").status == 200);
+  CHECK(api.call("POST", path + "/entries", more).status == 409);
+}
+
 TEST_CASE("api.health: alive, ready and counted") {
   Service api;
   CHECK(api.request("GET", "/healthz").status == 200);

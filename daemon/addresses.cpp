@@ -50,10 +50,8 @@ Status settle_addresses(config::Config& config, bool free_ports) {
     if (free_ports) place.listen->port = 0;
     auto server = take(place);
     if (!server) {
-      return Error{server.error().code,
-                   fmt::format("{}: {}; or choose another address with --set {}=HOST:PORT, or "
-                               "--free-ports",
-                               place.key, server.error().context, place.key)};
+      return Error{server.error().code, fmt::format("{}: {} (--set {}=HOST:PORT, or --free-ports)",
+                                                    place.key, server.error().context, place.key)};
     }
     place.listen->port = (*server)->port();
     held.push_back(*std::move(server));

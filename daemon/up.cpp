@@ -262,8 +262,9 @@ void Up::take_down() {
   if (roles_) {
     for (const char* role : {"worker", "media", "sim", "api"}) roles_->stop(role);
   }
-  if (redis_) static_cast<void>(redis_->stop(Deadline::after(kServerStop)));
-  if (postgres_) static_cast<void>(postgres_->stop(Deadline::after(kServerStop)));
+  const auto deadline = Deadline::after(kServerStop);
+  if (redis_ && !redis_->stop(deadline)) log_.warn("Redis did not end in time");
+  if (postgres_ && !postgres_->stop(deadline)) log_.warn("PostgreSQL did not end in time");
 }
 
 }  // namespace

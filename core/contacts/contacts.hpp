@@ -1,6 +1,6 @@
-// Contacts out of a CSV file: a header line with a column `phone`, optionally `name`, `not_after`; every other column
-// becomes a variable of the conversation. A faulty row is refused with its reason and the rest goes on; a faulty file is
-// an error that names the line.
+// Contacts out of a CSV file: a header line with a column `phone`, optionally `name`, `not_after`;
+// every other column becomes a variable of the conversation. A faulty row is refused with its
+// reason and the rest goes on; a faulty file is an error that names the line.
 #pragma once
 
 #include <cstddef>

@@ -107,13 +107,14 @@ Status CsvParser::end_record() {
   }
   CALL_CHECK(end_field());
   begun_ = false;
-  for (const auto& field : record_.fields) {
-    if (!is_valid_utf8(field)) {
-      return Error{Errc::invalid_argument,
-                   fmt::format("line {}: the text is not UTF-8; convert the file first, e.g. "
-                               "iconv -f WINDOWS-1252 -t UTF-8",
-                               record_.line)};
-    }
+  for (std::size_t i = 0; i < record_.fields.size(); ++i) {
+    // A NUL is valid UTF-8, but in a text file it means UTF-16, and PostgreSQL stores none.
+    const auto& field = record_.fields[i];
+    if (is_valid_utf8(field) && field.find('\0') == std::string::npos) continue;
+    return Error{Errc::invalid_argument,
+                 fmt::format("line {}, field {}: the text is not UTF-8; convert the file first, "
+                             "e.g. iconv -f WINDOWS-1252 -t UTF-8",
+                             record_.line, i + 1)};
   }
   auto record = std::exchange(record_, {});
   return on_record_(std::move(record));

@@ -1,5 +1,5 @@
-// RFC 4180 CSV, read record by record from any source of bytes. A leading byte order mark is dropped, CRLF and LF both
-// end a record, empty lines are passed over.
+// RFC 4180 CSV, read record by record from any source of bytes. A leading byte order mark is
+// dropped, CRLF and LF both end a record, empty lines are passed over.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,8 @@ class CsvParser {
   using OnRecord = std::function<Status(CsvRecord&&)>;
   explicit CsvParser(OnRecord on_record) : on_record_(std::move(on_record)) {}
 
-  /// Errc::limit or Errc::invalid_argument name the line; or the error of on_record. The parser is then spent.
+  /// Errc::limit or Errc::invalid_argument name the line; or the error of on_record. The parser is
+  /// then spent.
   Status feed(std::string_view bytes);
   /// After the last piece: hands over a last record that lacks its line break.
   Status finish();

@@ -7,8 +7,8 @@
 
 namespace call::contacts {
 
-/// The number as E.164 ("+14155550123"), or nullopt when it is not a valid number. `region` ("US") is for numbers
-/// written without a country code; empty: such numbers are invalid.
+/// The number as E.164 ("+14155550123"), or nullopt when it is not a valid number. `region` ("US")
+/// is for numbers written without a country code; empty: such numbers are invalid.
 std::optional<std::string> to_e164(std::string_view number, std::string_view region);
 
 /// True for a region that libphonenumber knows ("US", "IL").

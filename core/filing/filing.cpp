@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "core/base/affinity.hpp"
+#include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/log/log.hpp"
 #include "core/record/folder.hpp"
@@ -25,8 +26,8 @@ Error io_error(std::string_view doing, const fs::path& path, const std::error_co
   return {Errc::io, fmt::format("cannot {} {}: {}", doing, path.string(), error.message())};
 }
 
-/// rename(2), or a copy under another name and then a rename when the two lie on different file systems: a reader of the
-/// target sees the whole folder or none.
+/// rename(2), or a copy under another name and then a rename when the two lie on different file
+/// systems: a reader of the target sees the whole folder or none.
 Status move_folder(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::create_directories(to.parent_path(), error);
@@ -62,7 +63,16 @@ Status enter(store::Connection& store, const record::CallRecord& call, const fs:
   return store::put_call_record(store, row);
 }
 
-/// The target of a folder that is no longer in the spool: the date is not known from its name, so it is looked for.
+/// A crash after a copy to another file system, before the original was removed: both folders hold
+/// the same record.
+bool is_same_record(const fs::path& a, const fs::path& b) {
+  const auto first = read_file(a / record::kRecordFile);
+  const auto second = read_file(b / record::kRecordFile);
+  return first && second && *first == *second;
+}
+
+/// The target of a folder that is no longer in the spool: the date is not known from its name, so
+/// it is looked for.
 Result<fs::path> find_filed(const fs::path& records_dir, const fs::path& folder) {
   std::error_code error;
   for (const auto& day : fs::directory_iterator(records_dir, error)) {
@@ -112,11 +122,16 @@ Result<fs::path> file_call_record(store::Connection& store, const fs::path& reco
                  fmt::format("{} holds the record of another call", source.string())};
   }
   const auto target = target_of(records_dir, call);
+  const bool filed = in_spool && fs::exists(target, error);
+  if (filed && !is_same_record(folder, target)) {
+    return Error{Errc::conflict, fmt::format("{} holds another record; {} stays where it is",
+                                             target.string(), folder.string())};
+  }
   CALL_CHECK(enter(store, call, in_spool ? target : source));
   if (!in_spool) return source;
-  if (fs::exists(target, error)) {
-    return Error{Errc::conflict, fmt::format("{} exists already; {} stays where it is",
-                                             target.string(), folder.string())};
+  if (filed) {
+    fs::remove_all(folder, error);
+    return target;
   }
   CALL_CHECK(move_folder(folder, target));
   return target;

@@ -1,8 +1,10 @@
-// Filing call records: from the media server's spool into the records directory and the store. Runs in the worker: the
-// scan finds finished folders and enqueues a job for each, the job files one. Functions block.
+// Filing call records: from the media server's spool into the records directory and the store. Runs
+// in the worker: the scan finds finished folders and enqueues a job for each, the job files one.
+// Functions block.
 //
-// A record is filed when its row exists and its folder is in place. Both steps are idempotent and the row comes first,
-// so a crash between them leaves the folder in the spool, where the next scan finds it again.
+// A record is filed when its row exists and its folder is in place. Both steps are idempotent and
+// the row comes first, so a crash between them leaves the folder in the spool, where the next scan
+// finds it again.
 #pragma once
 
 #include <cstddef>
@@ -26,18 +28,20 @@ inline constexpr std::string_view kRecordsQueue = "records";
 std::filesystem::path target_of(const std::filesystem::path& records_dir,
                                 const record::CallRecord& record);
 
-/// Files the folder; returns where it lies now. A folder that was filed before is found at its target and entered again.
-/// Errc::not_found: it is neither in the spool nor filed. Errc::protocol: its record.json is damaged; it stays.
+/// Files the folder; returns where it lies now. A folder that was filed before is found at its
+/// target and entered again. Errc::not_found: it is neither in the spool nor filed. Errc::protocol:
+/// its record.json is damaged; it stays.
 Result<std::filesystem::path> file_call_record(store::Connection& store,
                                                const std::filesystem::path& records_dir,
                                                const std::filesystem::path& folder);
 
-/// Finished folders in the spool (those still being written are called *.part), at most `limit`. A spool that does
-/// not exist yet is empty.
+/// Finished folders in the spool (those still being written are called *.part), at most `limit`. A
+/// spool that does not exist yet is empty.
 Result<std::vector<std::filesystem::path>> ready_folders(const std::filesystem::path& spool_dir,
                                                          std::size_t limit);
 
-/// Enqueues a job for each ready folder; how many are new. A folder whose job failed gets another one ten minutes later.
+/// Enqueues a job for each ready folder; how many are new. A folder whose job failed gets another
+/// one ten minutes later.
 Result<std::size_t> enqueue_ready(rq::Client& queue, const std::filesystem::path& spool_dir,
                                   Deadline deadline);
 

@@ -22,8 +22,9 @@ namespace fs = std::filesystem;
 constexpr std::string_view kUser = "calld";
 constexpr const char* kPackage = "postgresql";
 
-/// The directory with initdb, postgres and psql. Debian keeps one for each major version, outside PATH. A cluster runs
-/// only under the version that made it, so `version` (empty: the newest) decides.
+/// The directory with initdb, postgres and psql. Debian keeps one for each major version, outside
+/// PATH. A cluster runs only under the version that made it, so `version` (empty: the newest)
+/// decides.
 Result<fs::path> find_binaries(const std::string& version) {
   std::vector<std::pair<int, fs::path>> found;
   std::error_code error;
@@ -47,7 +48,8 @@ Result<fs::path> find_binaries(const std::string& version) {
                                     version};
 }
 
-/// Into a directory beside, then renamed: a crash half-way leaves nothing that looks like a cluster.
+/// Into a directory beside, then renamed: a crash half-way leaves nothing that looks like a
+/// cluster.
 Status init_cluster(const ServerDir& dir, const fs::path& binaries, bool durable,
                     Deadline deadline) {
   const auto fresh = dir.path() / "data.new";
@@ -96,7 +98,8 @@ std::vector<std::string> server_arguments(const ServerDir& dir, const fs::path& 
   return argv;
 }
 
-/// What pg_ctl looks at: the eighth line of postmaster.pid says "ready" once connections are accepted.
+/// What pg_ctl looks at: the eighth line of postmaster.pid says "ready" once connections are
+/// accepted.
 bool is_ready(const fs::path& pid_file, pid_t pid) {
   const auto text = read_file(pid_file, 4096);
   if (!text) return false;

@@ -20,9 +20,10 @@
 #include "core/base/scope_exit.hpp"
 #include "core/base/strings.hpp"
 
-// Between fork and exec the child may only make system calls: this process has other threads, and one of them may
-// have held the allocator's lock. Everything it needs is therefore laid out before the fork, and what went wrong
-// comes back as two integers through a pipe that a successful exec closes.
+// Between fork and exec the child may only make system calls: this process has other threads, and
+// one of them may have held the allocator's lock. Everything it needs is therefore laid out before
+// the fork, and what went wrong comes back as two integers through a pipe that a successful exec
+// closes.
 
 namespace call::local {
 namespace {
@@ -151,7 +152,8 @@ Result<pid_t> spawn(const ChildOptions& options, int output_fd) {
   return describe(failure, options);
 }
 
-/// Waits until the process is gone, for its parent or anyone else; false when the deadline passed first.
+/// Waits until the process is gone, for its parent or anyone else; false when the deadline passed
+/// first.
 bool wait_gone(pid_t pid, Deadline deadline) {
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (fd < 0) return errno == ESRCH;

@@ -1,8 +1,9 @@
 // Child processes: started without a shell, watched by pid, ended by signal. Linux only.
 //
-// A child gets its own process group (Ctrl-C on the terminal reaches calld alone, which then stops its children in
-// order), default signal handling and the parent-death signal. Linux ties that signal to the *thread* that started
-// the child: start children on a thread that lives as long as they should, usually the main thread.
+// A child gets its own process group (Ctrl-C on the terminal reaches calld alone, which then stops
+// its children in order), default signal handling and the parent-death signal. Linux ties that
+// signal to the *thread* that started the child: start children on a thread that lives as long as
+// they should, usually the main thread.
 #pragma once
 
 #include <sys/types.h>
@@ -26,23 +27,25 @@ struct User {
   gid_t gid = 0;
 };
 
-/// The user that servers run as: nullopt (ourselves) unless we are root; then the first of `names` that exists.
+/// The user that servers run as: nullopt (ourselves) unless we are root; then the first of `names`
+/// that exists.
 Result<std::optional<User>> service_user(const std::vector<std::string>& names);
 
 struct ChildOptions {
   std::vector<std::string> argv;                                 ///< argv[0] is an absolute path
   std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours
   std::filesystem::path directory = "/";  ///< working directory, entered as `user`
-  std::filesystem::path
-      output;                ///< stdout and stderr are appended here (made 0600); empty: /dev/null
-  std::optional<User> user;  ///< dropped to before exec; needs root
-  int death_signal = 15;     ///< what the child gets when the starting thread ends
+  std::filesystem::path output;  ///< both streams go here (appended, 0600); empty: /dev/null
+  std::optional<User> user;      ///< dropped to before exec; needs root
+  int death_signal = 15;         ///< what the child gets when the starting thread ends
 };
 
-/// One child process. Not thread-safe. The destructor kills (SIGKILL) and reaps a child that still runs.
+/// One child process. Not thread-safe. The destructor kills (SIGKILL) and reaps a child that still
+/// runs.
 class Child {
  public:
-  /// Errc::not_found: no such program. Errc::permission: the user cannot reach the directory or the program.
+  /// Errc::not_found: no such program. Errc::permission: the user cannot reach the directory or the
+  /// program.
   static Result<Child> start(const ChildOptions& options);
   Child(Child&& other) noexcept;
   Child& operator=(Child&& other) noexcept;
@@ -63,14 +66,16 @@ class Child {
   std::optional<int> exit_code_;
 };
 
-/// Runs a program to its end. An exit code other than 0 is Errc::io with the last lines of its output.
+/// Runs a program to its end. An exit code other than 0 is Errc::io with the last lines of its
+/// output.
 Status run(ChildOptions options, Deadline deadline);
 
-/// For a process that is not our child: waits until `patience` ends, then `signal`, then SIGKILL; true when it is gone.
+/// For a process that is not our child: waits until `patience` ends, then `signal`, then SIGKILL;
+/// true when it is gone.
 bool end_process(pid_t pid, int signal, Deadline patience);
 
-/// The program's absolute path from $PATH and the usual directories; Errc::not_found names the package:
-/// "redis-server not found: apt-get install redis-server".
+/// The program's absolute path from $PATH and the usual directories; Errc::not_found names the
+/// package: "redis-server not found: apt-get install redis-server".
 Result<std::filesystem::path> find_program(std::string_view name, std::string_view package);
 
 }  // namespace call::local

@@ -1,4 +1,5 @@
-// A private Redis in a directory of its own: for `calld up` and for tests. TCP on 127.0.0.1, with a password.
+// A private Redis in a directory of its own: for `calld up` and for tests. TCP on 127.0.0.1, with a
+// password.
 //
 //   <dir>/data       append-only file   <dir>/password   0600, made once
 //   <dir>/port       kept between runs  <dir>/log        what the server says

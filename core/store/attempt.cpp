@@ -70,7 +70,8 @@ struct Situation {
 
 Situation lock_situation(Txn& txn, const AttemptRow& attempt) {
   Situation out;
-  // The list's state must hold until we commit: cancel_list() finishes only entries that it finds waiting.
+  // The list's state must hold until we commit: cancel_list() finishes only entries that it finds
+  // waiting.
   const auto list =
       query(txn, "SELECT state, max_attempts, retry_after_s FROM lists WHERE id = $1 FOR SHARE",
             {attempt.list_id})[0];
@@ -136,8 +137,8 @@ EntryStand conclude(Txn& txn, const Situation& now, const AttemptRow& attempt) {
           {attempt.entry_id, outcome, now.retry_after_s});
     return {EntryState::retry_wait, std::nullopt, true};
   }
-  // Late news about an entry that has gone on already: a machine verdict after the end, the true end of an attempt
-  // that was given up, or an operator's redial that is no longer needed.
+  // Late news about an entry that has gone on already: a machine verdict after the end, the true
+  // end of an attempt that was given up, or an operator's redial that is no longer needed.
   const bool correction = now.entry == EntryState::done
                               ? (now.outcome == Outcome::completed && outcome != *now.outcome) ||
                                     now.reason == kUnknownReason
@@ -147,7 +148,8 @@ EntryStand conclude(Txn& txn, const Situation& now, const AttemptRow& attempt) {
   return {EntryState::done, outcome, true};
 }
 
-/// An abandoned attempt whose call shows signs of life takes its entry and its number again, if they are still free.
+/// An abandoned attempt whose call shows signs of life takes its entry and its number again, if
+/// they are still free.
 bool reopen(Txn& txn, const Situation& now, AttemptRow& attempt) {
   if (attempt.state != AttemptState::abandoned || !attempt.status) return false;
   const bool waits = now.entry == EntryState::retry_wait || now.entry == EntryState::pending;

@@ -1,8 +1,8 @@
-// What happens to an attempt and its entry, whoever says so: a webhook, the driver, reconciliation, clean-up. Internal
-// to this module; every function runs inside its caller's transaction.
+// What happens to an attempt and its entry, whoever says so: a webhook, the driver, reconciliation,
+// clean-up. Internal to this module; every function runs inside its caller's transaction.
 //
-// Rows are locked in one order everywhere, so that nothing deadlocks for long: advisory lock of the call SID,
-// list_drivers, attempts, lists, entries.
+// Rows are locked in one order everywhere, so that nothing deadlocks for long: advisory lock of the
+// call SID, list_drivers, attempts, lists, entries.
 #pragma once
 
 #include <cstdint>
@@ -65,25 +65,26 @@ std::optional<AttemptRow> lock_attempt_by_id(Txn& txn, std::string_view id);
 std::optional<AttemptRow> lock_attempt_by_token(Txn& txn, std::string_view token);
 std::optional<AttemptRow> lock_attempt_by_sid(Txn& txn, std::string_view call_sid);
 
-/// Adds what an event says. Pure, and the order of events does not matter: the status only rises in rank, times keep the
-/// earliest, texts keep the first that says something.
+/// Adds what an event says. Pure, and the order of events does not matter: the status only rises in
+/// rank, times keep the earliest, texts keep the first that says something.
 void merge(AttemptRow& attempt, const CallFacts& facts);
-/// Held to the end of the transaction by everything that binds a SID or looks for one, so that an event without a
-/// token and the binding of its SID cannot miss each other.
+/// Held to the end of the transaction by everything that binds a SID or looks for one, so that an
+/// event without a token and the binding of its SID cannot miss each other.
 void lock_sid(Txn& txn, std::string_view call_sid);
-/// Gives the attempt its SID, unless it has one or another attempt has this one, and merges the events that came under
-/// that SID before anybody knew whose it was.
+/// Gives the attempt its SID, unless it has one or another attempt has this one, and merges the
+/// events that came under that SID before anybody knew whose it was.
 void bind_sid(Txn& txn, AttemptRow& attempt, std::string_view call_sid);
 /// Writes back what merge() and the protocol changed.
 void save(Txn& txn, const AttemptRow& attempt);
-/// Moves the entry to where its newest attempt says. May reopen an abandoned attempt whose call turns out to be up.
+/// Moves the entry to where its newest attempt says. May reopen an abandoned attempt whose call
+/// turns out to be up.
 EntryStand follow_attempt(Txn& txn, AttemptRow& attempt);
 
 /// An answering machine is on the line of a call that is up: asks for its end, once.
 std::optional<OutboxJob> end_machine_call(Txn& txn, const AttemptRow& attempt);
 
-/// Deletes an intent; its entry waits again, after `delay` (0: where it was in the order), or is done if its list
-/// was cancelled meanwhile.
+/// Deletes an intent; its entry waits again, after `delay` (0: where it was in the order), or is
+/// done if its list was cancelled meanwhile.
 void undo_intent(Txn& txn, const AttemptRow& attempt, std::chrono::milliseconds delay);
 void finish_entry(Txn& txn, std::int64_t entry_id, Outcome outcome, std::string_view reason);
 /// unknown -> abandoned, entry done/failed.

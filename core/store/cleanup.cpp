@@ -15,7 +15,8 @@ namespace {
 /// "calldcln" in ASCII, cut to fit: the advisory lock that one pass in the cluster holds.
 constexpr std::int64_t kCleanupLock = 0x63616c6c63;
 
-/// Every finding is one query that names its kind. None of them sees an attempt of a list whose driver is alive.
+/// Every finding is one query that names its kind. None of them sees an attempt of a list whose
+/// driver is alive.
 constexpr const char* kDead =
     "NOT EXISTS (SELECT FROM list_drivers d WHERE d.list_id = a.list_id AND d.holder IS NOT NULL "
     "AND d.expires_at > now())";

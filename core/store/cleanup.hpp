@@ -1,4 +1,5 @@
-// Putting right in the database what a dead process left behind. Never touches a list whose driver is alive.
+// Putting right in the database what a dead process left behind. Never touches a list whose driver
+// is alive.
 #pragma once
 
 #include <chrono>
@@ -41,7 +42,8 @@ struct CleanupPass {
 
 /// What a pass would do now; changes nothing.
 Result<CleanupPass> cleanup_plan(Connection& connection, const CleanupOptions& options);
-/// One pass in the whole cluster at a time: Errc::conflict while another runs. Journaled, also when it found nothing.
+/// One pass in the whole cluster at a time: Errc::conflict while another runs. Journaled, also when
+/// it found nothing.
 Result<CleanupPass> cleanup_run(Connection& connection, const CleanupOptions& options);
 /// The journal, newest first.
 Result<std::vector<CleanupPass>> cleanup_passes(Connection& connection, int limit = 20);

@@ -6,7 +6,8 @@
 namespace call::store {
 namespace {
 
-/// The caller's URL with our limits added. libpq takes parameters in both of its notations; a later one wins.
+/// The caller's URL with our limits added. libpq takes parameters in both of its notations; a later
+/// one wins.
 std::string connection_string(const Options& options) {
   const auto seconds = [](std::chrono::milliseconds span) {
     return std::to_string(

@@ -1,11 +1,13 @@
-// One connection to PostgreSQL. Every function of this module takes one and runs one transaction of its own on it.
+// One connection to PostgreSQL. Every function of this module takes one and runs one transaction of
+// its own on it.
 //
-// Threads: a connection belongs to one thread at a time; Pool (pool.hpp) hands them out.
-// Time: a statement ends after Options::statement_timeout, a dead network after about the same, so every function
-// of the module returns within a small multiple of it. All of them may block.
-// Errors, for every function of the module: unavailable (no connection, or lost: the next call connects again;
-// nothing is repeated by itself, and a change whose commit was cut off may or may not have happened), timeout,
-// permission, conflict (a constraint said no), internal (anything else that PostgreSQL says).
+// Threads: a connection belongs to one thread at a time; Pool (pool.hpp) hands them out. Time: a
+// statement ends after Options::statement_timeout, a dead network after about the same, so every
+// function of the module returns within a small multiple of it. All of them may block. Errors, for
+// every function of the module: unavailable (no connection, or lost: the next call connects again;
+// nothing is repeated by itself, and a change whose commit was cut off may or may not have
+// happened), timeout, permission, conflict (a constraint said no), internal (anything else that
+// PostgreSQL says).
 #pragma once
 
 #include <chrono>

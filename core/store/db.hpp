@@ -1,4 +1,5 @@
-// libpqxx, made small: parameters, rows and transactions. Internal to this module; exceptions end at in_transaction().
+// libpqxx, made small: parameters, rows and transactions. Internal to this module; exceptions end
+// at in_transaction().
 #pragma once
 
 #include <concepts>
@@ -84,8 +85,9 @@ T known(std::optional<T> value) {
 using Scope = std::optional<std::int64_t>;
 inline constexpr Scope kSystem = std::nullopt;
 
-/// Runs `body` in one transaction: committed when it returns a value, rolled back when it returns an error or throws.
-/// A deadlock or serialization failure runs it again, 3 times at most. Connects first if needed.
+/// Runs `body` in one transaction: committed when it returns a value, rolled back when it returns
+/// an error or throws. A deadlock or serialization failure runs it again, 3 times at most. Connects
+/// first if needed.
 Status transact(Connection& connection, Scope scope, std::string_view doing,
                 const std::function<Status(Txn&)>& body);
 

@@ -93,7 +93,8 @@ Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease)
 
 Status mark_sending(Connection& connection, const DriverLease& lease, std::string_view attempt_id) {
   return transact(connection, kSystem, "cannot mark the attempt", [&](Txn& txn) -> Status {
-    // A crash after the request left must find this row: the commit waits for the disk, whatever the server's default.
+    // A crash after the request left must find this row: the commit waits for the disk, whatever
+    // the server's default.
     query(txn, "SET LOCAL synchronous_commit = on");
     CALL_CHECK(require_lease(txn, lease));
     const auto state = lock_list_state(txn, lease.list_id);

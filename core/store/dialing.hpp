@@ -1,10 +1,12 @@
-// The driver's side of the attempt protocol. One driver per list: it holds a lease with an epoch that only grows.
+// The driver's side of the attempt protocol. One driver per list: it holds a lease with an epoch
+// that only grows.
 //
-// Actions (claim, mark_sending) need the lease to be the live one: Errc::conflict means that another driver took
-// over, or the list is no longer running, and the caller must stop. Facts (settle_*) are accepted from the driver that
-// made the attempt even after it lost the lease: what the carrier answered is evidence, whoever holds the list now.
-// A taken-over list has its dead driver's `sending` attempts made unknown and its `intent` attempts undone, in the
-// transaction that takes it over. System-wide: these functions see every tenant.
+// Actions (claim, mark_sending) need the lease to be the live one: Errc::conflict means that
+// another driver took over, or the list is no longer running, and the caller must stop. Facts
+// (settle_*) are accepted from the driver that made the attempt even after it lost the lease: what
+// the carrier answered is evidence, whoever holds the list now. A taken-over list has its dead
+// driver's `sending` attempts made unknown and its `intent` attempts undone, in the transaction
+// that takes it over. System-wide: these functions see every tenant.
 #pragma once
 
 #include <chrono>
@@ -27,7 +29,8 @@ struct DriverLease {
   std::int64_t epoch = 0;
 };
 
-/// Errc::conflict: another holder's lease is live (the text names it). The same holder again: a new epoch.
+/// Errc::conflict: another holder's lease is live (the text names it). The same holder again: a new
+/// epoch.
 Result<DriverLease> acquire_lease(Connection& connection, std::int64_t list_id,
                                   std::string_view holder, std::chrono::milliseconds ttl);
 /// Errc::conflict: lost.
@@ -65,16 +68,18 @@ struct ClaimResult {
   std::chrono::milliseconds next_due{0};  ///< not_due: when the first may be; 0 if not known
 };
 
-/// Takes the next entry and writes its attempt `intent`, in one transaction. Entries past their not_after become
-/// done/expired on the way.
+/// Takes the next entry and writes its attempt `intent`, in one transaction. Entries past their
+/// not_after become done/expired on the way.
 Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease);
 /// intent -> sending, durably committed before this returns: only then may the first byte go out.
 Status mark_sending(Connection& connection, const DriverLease& lease, std::string_view attempt_id);
-/// Undoes an intent; its entry waits for `delay` again. Errc::conflict unless it is an intent of this driver.
+/// Undoes an intent; its entry waits for `delay` again. Errc::conflict unless it is an intent of
+/// this driver.
 Status drop_intent(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
                    std::chrono::milliseconds delay);
 
-/// 201: binds the SID, applies events that came before under that SID. Never lowers a status that a webhook set.
+/// 201: binds the SID, applies events that came before under that SID. Never lowers a status that a
+/// webhook set. If a webhook has bound another SID, this second call is ended.
 Status settle_placed(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
                      std::string_view call_sid);
 /// 4xx: no call was made. The entry is done/failed, reason "carrier_CODE"; never retried by itself.
@@ -88,9 +93,11 @@ Status settle_not_sent(Connection& connection, const DriverLease& lease,
 Status settle_unknown(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
                       std::string_view why);
 
-/// running -> completed when every entry is done and no attempt is open; true if it is completed now.
+/// running -> completed when every entry is done and no attempt is open; true if it is completed
+/// now.
 Result<bool> complete_if_done(Connection& connection, const DriverLease& lease);
-/// running -> failed with a reason: the driver cannot go on (bad credentials ...). Waiting entries stay as they are.
+/// running -> failed with a reason: the driver cannot go on (bad credentials ...). Waiting entries
+/// stay as they are.
 Status fail_list(Connection& connection, const DriverLease& lease, std::string_view reason);
 
 }  // namespace call::store

@@ -6,8 +6,8 @@
 
 namespace call::store {
 
-/// Locks the lease row; true if the lease is the live one. Serializes all actions of a list's driver, and keeps a
-/// takeover out until we commit.
+/// Locks the lease row; true if the lease is the live one. Serializes all actions of a list's
+/// driver, and keeps a takeover out until we commit.
 bool lock_lease(Txn& txn, const DriverLease& lease);
 /// The same as a Status: Errc::conflict when lost.
 Status require_lease(Txn& txn, const DriverLease& lease);

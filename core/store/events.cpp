@@ -12,7 +12,8 @@
 namespace call::store {
 namespace {
 
-/// Forged requests are stopped by the signature; this keeps odd ones out of job arguments and indexes.
+/// Forged requests are stopped by the signature; this keeps odd ones out of job arguments and
+/// indexes.
 bool is_plain(std::string_view text) {
   return text.size() <= 64 && std::all_of(text.begin(), text.end(),
                                           [](unsigned char c) { return std::isalnum(c) != 0; });

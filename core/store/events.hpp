@@ -1,16 +1,19 @@
-// What the carrier says about a call, in whatever order it arrives: stored as received, once, and applied.
+// What the carrier says about a call, in whatever order it arrives: stored as received, once, and
+// applied.
 //
-// Order does not matter: a status only ever rises in rank (types.hpp), and of two with the same rank the first stays
-// (a call has one end), so every permutation of a call's events, with any of them repeated, ends in the same row.
-// An event is matched by its token, else by its call SID; one that matches nothing is kept and applied when
-// settle_placed() or another event binds its SID. System-wide: webhooks come before any tenant is known.
+// Order does not matter: a status only ever rises in rank (types.hpp), and of two with the same
+// rank the first stays (a call has one end), so every permutation of a call's events, with any of
+// them repeated, ends in the same row. An event is matched by its token, else by its call SID; one
+// that matches nothing is kept and applied when settle_placed() or another event binds its SID.
+// System-wide: webhooks come before any tenant is known.
 //
 // How a call's end becomes an entry's outcome:
 //   completed, machine verdict          machine
 //   completed                           completed
 //   busy | no-answer | failed           busy | no_answer | failed
 //   canceled                            cancelled if the list is, else no_answer
-// busy, no_answer and failed are tried again (retry_wait) while attempts are left and the list is not cancelled.
+// busy, no_answer and failed are tried again (retry_wait) while attempts are left and the list is
+// not cancelled.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +46,8 @@ struct Event {
   std::string call_sid;  ///< empty if none
   std::optional<CallStatus> status;
   std::optional<std::int64_t> sequence;
-  std::string
-      answered_by;  ///< Twilio's AnsweredBy: human, machine_start, machine_end_beep, fax, unknown ...
+  /// Twilio's AnsweredBy: human, machine_start, machine_end_beep, fax, unknown ...
+  std::string answered_by;
   std::optional<std::int64_t> duration_s;
   std::string error_code;
   std::string error_message;
@@ -65,7 +68,8 @@ struct EventEffect {
   std::string attempt_id;
   EntryState entry_state = EntryState::pending;
   std::optional<Outcome> outcome;  ///< once the entry is done
-  /// Committed with the event, to be pushed now: end_call after a machine verdict or for a second call.
+  /// Committed with the event, to be pushed now: end_call after a machine verdict or for a second
+  /// call.
   std::vector<OutboxJob> jobs;
 };
 

@@ -17,7 +17,8 @@ inline constexpr const char* kListColumns =
 inline constexpr const char* kListFrom = " FROM lists l JOIN tenants t ON t.id = l.tenant_id";
 
 List to_list(const Row& row);
-/// Errc::not_found when the scope of the transaction does not see it. FOR UPDATE of the list when `lock`.
+/// Errc::not_found when the scope of the transaction does not see it. FOR UPDATE of the list when
+/// `lock`.
 Result<List> read_list(Txn& txn, std::int64_t list_id, bool lock = false);
 /// The error of a list that must be in another state.
 Error wrong_state(const List& list, std::string_view wanted);

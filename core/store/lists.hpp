@@ -1,5 +1,6 @@
-// Lists: what operators create, start and watch. Every function here is fenced to one tenant by row-level security:
-// the transaction runs as role calld_api with app.tenant set, so a list of another tenant is simply not found.
+// Lists: what operators create, start and watch. Every function here is fenced to one tenant by
+// row-level security: the transaction runs as role calld_api with app.tenant set, so a list of
+// another tenant is simply not found.
 #pragma once
 
 #include <array>
@@ -66,8 +67,8 @@ struct ListSummary {
 /// Errc::invalid_argument names the setting and its limits.
 Status check_settings(const ListSettings& settings);
 
-/// By id ("42") or name; Errc::not_found names both the list and the tenant. A name of digits only is refused at
-/// creation, so the two never clash.
+/// By id ("42") or name; Errc::not_found names both the list and the tenant. A name of digits only
+/// is refused at creation, so the two never clash.
 Result<List> find_list(Connection& connection, std::int64_t tenant_id, std::string_view id_or_name);
 Result<ListSummary> list_summary(Connection& connection, std::int64_t tenant_id,
                                  std::int64_t list_id);

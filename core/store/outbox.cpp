@@ -17,7 +17,8 @@ OutboxJob to_job(const Row& row) {
           text(row, "args"), text(row, "job_id"), time(row, "created_at")};
 }
 
-/// "calld.dial_list" with [42] is "dial_list-42-9f86d081884c": an operator who sees the id knows the job.
+/// "calld.dial_list" with [42] is "dial_list-42-9f86d081884c": an operator who sees the id knows
+/// the job.
 std::string new_job_id(std::string_view function, std::string_view args_json) {
   constexpr std::size_t kMostArgs = 40;
   std::string out(function.substr(function.rfind('.') + 1));

@@ -1,6 +1,7 @@
-// Jobs that a committed change needs. A row is written in the transaction of the change; whoever made the change
-// pushes the job to Redis right after the commit and marks it sent; the relay pushes what was left. Job ids are
-// fixed in the row, so pushing one twice enqueues it once. Losing Redis loses nothing: rows can be pushed again.
+// Jobs that a committed change needs. A row is written in the transaction of the change; whoever
+// made the change pushes the job to Redis right after the commit and marks it sent; the relay
+// pushes what was left. Job ids are fixed in the row, so pushing one twice enqueues it once. Losing
+// Redis loses nothing: rows can be pushed again.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct OutboxJob {
   WallTime created_at;
 };
 
-/// Oldest first, `limit` at most, made at least `older_than_ms` ago (the writer has its chance first).
+/// Oldest first, `limit` at most, made at least `older_than_ms` ago (the writer has its chance
+/// first).
 Result<std::vector<OutboxJob>> unsent_jobs(Connection& connection, int limit,
                                            int older_than_ms = 0);
 /// Idempotent.

@@ -33,7 +33,8 @@ class PooledConnection {
 class Pool {
  public:
   Pool(Options options, std::size_t size);
-  /// Errc::limit when none came free before the deadline; Errc::unavailable when PostgreSQL is not there.
+  /// Errc::limit when none came free before the deadline; Errc::unavailable when PostgreSQL is not
+  /// there.
   Result<PooledConnection> take(Deadline deadline);
 
  private:

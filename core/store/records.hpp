@@ -35,13 +35,14 @@ struct CallRecordRow {
   WallTime filed_at;
 };
 
-/// Inserts or, for a SID filed before, replaces. The tenant comes from the attempt (else from the SID), never from
-/// the record. System-wide.
+/// Inserts or, for a SID filed before, replaces. The tenant comes from the attempt (else from the
+/// SID), never from the record. System-wide.
 Status put_call_record(Connection& connection, const NewCallRecord& record);
 /// By call SID or attempt UUID; Errc::not_found. Fenced to the tenant.
 Result<CallRecordRow> find_call_record(Connection& connection, std::int64_t tenant_id,
                                        std::string_view sid_or_attempt);
-/// Newest first; of one list or all of the tenant's. Fenced to the tenant. record_json is left empty.
+/// Newest first; of one list or all of the tenant's. Fenced to the tenant. record_json is left
+/// empty.
 Result<std::vector<CallRecordRow>> call_records(Connection& connection, std::int64_t tenant_id,
                                                 std::optional<std::int64_t> list_id,
                                                 int limit = 1000);

@@ -1,5 +1,6 @@
-// What the carrier answered to a create-call. These are facts from the driver that made the attempt, so they count
-// whether or not it still holds the list; but a webhook may have come first, and what it proved stays.
+// What the carrier answered to a create-call. These are facts from the driver that made the
+// attempt, so they count whether or not it still holds the list; but a webhook may have come first,
+// and what it proved stays.
 
 #include "core/log/log.hpp"
 #include "core/store/attempt.hpp"
@@ -22,35 +23,35 @@ bool is_undecided(const AttemptRow& attempt) {
   return attempt.state == AttemptState::sending || attempt.state == AttemptState::unknown;
 }
 
-/// Binds the SID and follows what it brings. True: the attempt belongs to another call, and this one must end.
-bool place(Txn& txn, AttemptRow& attempt, std::string_view call_sid) {
-  if (!attempt.call_sid.empty() && attempt.call_sid != call_sid) {
-    insert_end_call_job(txn, attempt.tenant_id, attempt.id, call_sid);
-    return true;
-  }
+/// Binds the SID and follows what it brings. Errc::conflict: the call belongs to another attempt.
+Status place(Txn& txn, AttemptRow& attempt, std::string_view call_sid) {
   bind_sid(txn, attempt, call_sid);
+  if (attempt.call_sid != call_sid) {
+    return Error{Errc::conflict, "the call " + std::string(call_sid) + " is another attempt's"};
+  }
   save(txn, attempt);
   follow_attempt(txn, attempt);
   end_machine_call(txn, attempt);
-  return false;
-}
-
-void report_second_call(std::string_view attempt_id, std::string_view call_sid) {
-  log::Logger("store").error("attempt {} has a second call, {}: ending it", attempt_id, call_sid);
+  return {};
 }
 
 }  // namespace
 
 Status settle_placed(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
                      std::string_view call_sid) {
-  const auto body = [&](Txn& txn) -> Result<bool> {
+  bool second_call = false;
+  const auto body = [&](Txn& txn) -> Status {
     lock_sid(txn, call_sid);
     CALL_TRY(auto attempt, lock_own(txn, lease, attempt_id));
-    return place(txn, attempt, call_sid);
+    second_call = !attempt.call_sid.empty() && attempt.call_sid != call_sid;
+    if (!second_call) return place(txn, attempt, call_sid);
+    insert_end_call_job(txn, attempt.tenant_id, attempt.id, call_sid);
+    return {};
   };
-  CALL_TRY(const bool second,
-           in_transaction(connection, kSystem, "cannot settle the attempt", body));
-  if (second) report_second_call(attempt_id, call_sid);
+  CALL_CHECK(transact(connection, kSystem, "cannot settle the attempt", body));
+  if (second_call) {
+    log::Logger("store").error("attempt {} has a second call, {}: ending it", attempt_id, call_sid);
+  }
   return {};
 }
 
@@ -99,18 +100,14 @@ Status settle_unknown(Connection& connection, const DriverLease& lease, std::str
 
 Status confirm_placed(Connection& connection, std::string_view attempt_id,
                       std::string_view call_sid) {
-  const auto body = [&](Txn& txn) -> Result<bool> {
+  return transact(connection, kSystem, "cannot confirm the attempt", [&](Txn& txn) -> Status {
     lock_sid(txn, call_sid);
     auto attempt = lock_attempt_by_id(txn, attempt_id);
     if (!attempt) {
       return Error{Errc::not_found, "there is no attempt " + std::string(attempt_id)};
     }
     return place(txn, *attempt, call_sid);
-  };
-  CALL_TRY(const bool second,
-           in_transaction(connection, kSystem, "cannot confirm the attempt", body));
-  if (second) report_second_call(attempt_id, call_sid);
-  return {};
+  });
 }
 
 }  // namespace call::store

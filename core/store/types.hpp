@@ -1,5 +1,6 @@
-// The words of the schema: states, outcomes and Twilio's call statuses, with their text forms (as stored, as shown,
-// as accepted by filters). Times are PostgreSQL's clock unless a field says otherwise.
+// The words of the schema: states, outcomes and Twilio's call statuses, with their text forms (as
+// stored, as shown, as accepted by filters). Times are PostgreSQL's clock unless a field says
+// otherwise.
 #pragma once
 
 #include <optional>
@@ -17,9 +18,11 @@ enum class EntryState { pending, dialing, in_call, retry_wait, done };
 /// What became of an entry. Set when, and only when, its state is done.
 enum class Outcome { completed, busy, no_answer, failed, machine, cancelled, refused, expired };
 
-/// One try to reach an entry. Open (the call may exist, the slot is taken): intent, sending, placed, unknown.
+/// One try to reach an entry. Open (the call may exist, the slot is taken): intent, sending,
+/// placed, unknown.
 ///   intent     claimed, nothing sent            rejected   the carrier refused, no call was made
-///   sending    the request may be on the wire   abandoned  no evidence in time; an operator decides about a redial
+///   sending    the request may be on the wire   abandoned  no evidence came in time; a redial is
+///                                                          an operator's decision
 ///   placed     the carrier gave a call SID      ended      the call is over
 ///   unknown    sent, but no answer proves or disproves the call
 enum class AttemptState { intent, sending, placed, unknown, rejected, abandoned, ended };

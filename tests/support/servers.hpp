@@ -1,6 +1,6 @@
-// Real servers for tests: one private PostgreSQL and one private Redis per test binary, started by the first test
-// that asks, stopped when the binary ends. Call these on the main thread. A server that cannot start fails the test
-// with the reason.
+// Real servers for tests: one private PostgreSQL and one private Redis per test binary, started by
+// the first test that asks, stopped when the binary ends. Call these on the main thread. A server
+// that cannot start fails the test with the reason.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
--- The whole schema of the first release. What must never happen is made impossible here, by constraints and
--- partial unique indexes; what should happen is in the functions of core/store.
+-- The whole schema of the first release. What must never happen is made impossible here, by
+-- constraints and partial unique indexes; what should happen is in the functions of core/store.
 
 -- Microseconds since 1970: how times leave the database.
 CREATE FUNCTION unix_us(timestamptz) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS
@@ -152,7 +152,8 @@ CREATE FUNCTION call_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   -- The one change allowed: an event that matched nothing finds its attempt.
   IF TG_OP = 'UPDATE' AND OLD.attempt_id IS NULL
-     AND to_jsonb(NEW) - 'attempt_id' - 'tenant_id' = to_jsonb(OLD) - 'attempt_id' - 'tenant_id' THEN
+     AND to_jsonb(NEW) - '{attempt_id,tenant_id}'::text[]
+       = to_jsonb(OLD) - '{attempt_id,tenant_id}'::text[] THEN
     RETURN NEW;
   END IF;
   RAISE EXCEPTION 'call_events is append-only';
@@ -204,19 +205,20 @@ CREATE TABLE cleanup_journal (
   after jsonb NOT NULL
 );
 
--- Row-level security. Whatever reads or writes for a tenant steps down to the role calld_api and sets app.tenant
--- for the length of its transaction (core/store/db.hpp); a forgotten WHERE then finds nothing of anybody else. The
--- role owns nothing, so no policy is skipped for it, and the owner needs no policy for the system's own work.
+-- Row-level security. Whatever reads or writes for a tenant steps down to the role calld_api and
+-- sets app.tenant for the length of its transaction (core/store/db.hpp); a forgotten WHERE then
+-- finds nothing of anybody else. The role owns nothing, so no policy is skipped for it, and the
+-- owner needs no policy for the system's own work.
 DO $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'calld_api') THEN
     CREATE ROLE calld_api NOLOGIN;
   END IF;
 EXCEPTION
-  WHEN duplicate_object OR unique_violation THEN NULL;  -- another database of this cluster was quicker
+  WHEN duplicate_object OR unique_violation THEN NULL;  -- another database's migration
   WHEN insufficient_privilege THEN
-    RAISE EXCEPTION 'this database user may not create the role calld_api: have an administrator run '
-      'CREATE ROLE calld_api NOLOGIN; GRANT calld_api TO %', quote_ident(current_user);
+    RAISE EXCEPTION 'this database user may not create the role calld_api: have an administrator '
+      'run CREATE ROLE calld_api NOLOGIN; GRANT calld_api TO %', quote_ident(current_user);
 END $$;
 DO $$
 BEGIN

@@ -1,6 +1,7 @@
 #include "core/contacts/contacts.hpp"
 
 #include <catch2/catch.hpp>
+#include <chrono>
 
 #include "core/contacts/phone.hpp"
 
@@ -50,9 +51,11 @@ TEST_CASE("contacts: invalid and duplicate numbers are refused by line with the 
 }
 
 TEST_CASE("contacts: a missing phone column is an error that lists the columns there are") {
-  CHECK(read("number,name\n1,2\n").error == "line 1: no column is called 'phone'; the columns are: number, name");
+  CHECK(read("number,name\n1,2\n").error ==
+        "line 1: no column is called 'phone'; the columns are: number, name");
   CHECK(read("phone,phone\n").error == "line 1: two columns are called 'phone'");
-  CHECK(read("").error == "the file is empty: the first line must name the columns, e.g. phone,name");
+  CHECK(read("").error ==
+        "the file is empty: the first line must name the columns, e.g. phone,name");
 }
 
 TEST_CASE("contacts: a row with too few or too many fields is refused, the rest goes on") {
@@ -61,6 +64,20 @@ TEST_CASE("contacts: a row with too few or too many fields is refused, the rest 
   CHECK(result.contacts[0].refused == contacts::kWrongFieldCount);
   CHECK(result.contacts[1].refused == contacts::kWrongFieldCount);
   CHECK(result.contacts[2].refused.empty());
+}
+
+TEST_CASE("contacts: a hundred thousand rows are a matter of seconds") {
+  constexpr int kRows = 100'000;
+  std::string text = "phone,name,city\n";
+  for (int i = 0; i < kRows; ++i) {
+    text += "+97250" + std::to_string(1'000'000 + i) + ",Contact,Haifa\n";
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const auto result = read(text);
+  const auto spent = std::chrono::steady_clock::now() - begin;
+  REQUIRE(result.contacts.size() == kRows);
+  CHECK(result.contacts.back().refused.empty());
+  CHECK(spent < std::chrono::seconds(60));  // ten times what a slow debug build needs
 }
 
 TEST_CASE("contacts: a number without a country code needs a region") {

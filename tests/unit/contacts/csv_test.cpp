@@ -20,7 +20,8 @@ Parsed parse(std::string_view text, std::size_t chunk) {
     return {};
   });
   Status status;
-  for (std::size_t at = 0; at < text.size() && status; at += chunk) status = parser.feed(text.substr(at, chunk));
+  for (std::size_t at = 0; at < text.size() && status; at += chunk)
+    status = parser.feed(text.substr(at, chunk));
   if (status) status = parser.finish();
   if (!status) parsed.error = status.error().context;
   return parsed;
@@ -52,15 +53,20 @@ TEST_CASE("contacts.csv: quotes, commas, line breaks and CRLF, whatever the piec
 TEST_CASE("contacts.csv: a 5 MB line is an error that names the line") {
   const auto parsed = parse("phone\n1\n\"" + std::string(5'000'000, 'x'), 65536);
   CHECK(parsed.records.size() == 2);
-  CHECK(parsed.error == "line 3: the record is longer than 1048576 bytes; is a quotation mark open?");
+  CHECK(parsed.error ==
+        "line 3: the record is longer than 1048576 bytes; is a quotation mark open?");
 }
 
 TEST_CASE("contacts.csv: a wrong encoding is an error that names the line") {
   const auto parsed = parse("phone,name\n1,Jos\xe9\n", 7);
-  CHECK(parsed.error.find("line 2: the text is not UTF-8") == 0);
+  CHECK(parsed.error.find("line 2, field 2: the text is not UTF-8") == 0);
+  // "phone" as UTF-16: every second byte is a NUL.
+  const auto wide = parse(std::string_view("p\0h\0o\0n\0e\0\n\0", 12), 5);
+  CHECK(wide.error.find("line 1, field 1: the text is not UTF-8") == 0);
 }
 
 TEST_CASE("contacts.csv: an open quotation mark and a stray one are errors") {
   CHECK(parse("phone\n\"1\n2\n", 3).error == "line 2: a quotation mark is never closed");
-  CHECK(parse("phone\n\"1\"2\n", 3).error == "line 2: a quotation mark inside a quoted field must be doubled");
+  CHECK(parse("phone\n\"1\"2\n", 3).error ==
+        "line 2: a quotation mark inside a quoted field must be doubled");
 }

@@ -74,6 +74,35 @@ TEST_CASE("filing: a crash between the row and the move is mended by the next ru
   CHECK(fs::exists(records / "2026-11-23" / kSid / record::kRecordFile));
 }
 
+TEST_CASE("filing: a crash between a copy and the removal of the original is mended, too") {
+  const support::ScratchDir dir;
+  auto store = support::connect(support::migrated_database());
+  const auto folder = spool_with(dir.path() / "spool", sample(kSid));
+  const auto records = dir.path() / "records";
+  const auto target = records / "2026-11-23" / kSid;
+  fs::create_directories(target.parent_path());
+  fs::copy(folder, target, fs::copy_options::recursive);
+
+  CHECK(*filing::file_call_record(store, records, folder) == target);
+  CHECK_FALSE(fs::exists(folder));
+  CHECK(fs::exists(target / record::kRecordFile));
+}
+
+TEST_CASE("filing: another record of the same call is never overwritten") {
+  const support::ScratchDir dir;
+  auto store = support::connect(support::migrated_database());
+  const auto spool = dir.path() / "spool";
+  const auto records = dir.path() / "records";
+  REQUIRE(filing::file_call_record(store, records, spool_with(spool, sample(kSid))));
+  auto other = sample(kSid);
+  other.agent = "echo";
+  const auto folder = spool_with(spool, other);
+  const auto refused = filing::file_call_record(store, records, folder);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::conflict);
+  CHECK(fs::exists(folder));
+}
+
 TEST_CASE("filing: a folder that is nowhere and one that is damaged are errors that name it") {
   const support::ScratchDir dir;
   auto store = support::connect(support::migrated_database());

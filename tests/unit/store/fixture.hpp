@@ -1,4 +1,5 @@
-// A migrated database of one test case with a list to dial, and short words for what the cases do with it.
+// A migrated database of one test case with a list to dial, and short words for what the cases do
+// with it.
 #pragma once
 
 #include <catch2/catch.hpp>

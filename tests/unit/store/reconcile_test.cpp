@@ -56,6 +56,22 @@ TEST_CASE("store.reconcile: evidence makes an unknown call a placed one") {
   CHECK_FALSE(take(abandon(unknown.connection, unknown.claim.attempt_id, "late")));
 }
 
+TEST_CASE("store.reconcile: a call that is another attempt's proves nothing") {
+  Running running(2);
+  const auto first = running.send();
+  check(settle_unknown(running.connection, running.lease, first.attempt_id, "timed out"));
+  running.place(3);
+  CHECK(take(sid_is_bound(running.connection, sid_of(3))));
+  CHECK_FALSE(take(sid_is_bound(running.connection, sid_of(4))));
+  CHECK(confirm_placed(running.connection, first.attempt_id, sid_of(3)).error().code ==
+        Errc::conflict);
+  CHECK(running.attempt(first).state == AttemptState::unknown);
+  check(confirm_placed(running.connection, first.attempt_id, sid_of(4)));
+  CHECK(confirm_placed(running.connection, first.attempt_id, sid_of(5)).error().code ==
+        Errc::conflict);
+  CHECK(running.value("SELECT count(*) FROM outbox WHERE function = 'calld.end_call'") == "0");
+}
+
 TEST_CASE("store.reconcile: without evidence the attempt is abandoned and nobody is redialed") {
   Unknown unknown;
   CHECK(take(abandon(unknown.connection, unknown.claim.attempt_id, "no evidence")));

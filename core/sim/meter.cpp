@@ -14,7 +14,10 @@ void Meter::begin_stream(std::int64_t call_ms) {
 
 void Meter::end_stream(milliseconds at) {
   heard(at, {}, false);
-  if (said_from_) log_said(at, true);
+  if (said_from_) {
+    summary_.said_ms += (at - *said_from_).count();
+    log_said(at, true);
+  }
   barged_in_at_.reset();
   waits_since_.reset();
 }

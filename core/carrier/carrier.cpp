@@ -1,5 +1,6 @@
-// Requests of the carrier's REST API. One http_call() each, on its own connection, and nothing here repeats one: the
-// HTTP layer below is ours and does not retry either, which most HTTP libraries do behind one's back.
+// Requests of the carrier's REST API. One http_call() each, on its own connection, and nothing here
+// repeats one: the HTTP layer below is ours and does not retry either, which most HTTP libraries do
+// behind one's back.
 
 #include "core/carrier/carrier.hpp"
 

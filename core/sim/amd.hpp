@@ -1,4 +1,5 @@
-// Answering machine detection as Twilio parameterises it, applied to what the script says the callee is. Pure.
+// Answering machine detection as Twilio parameterises it, applied to what the script says the
+// callee is. Pure.
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,8 @@ struct Verdict {
   std::chrono::milliseconds after{0};  ///< the answer
 };
 
-/// `greeting`: how long the callee speaks first, the beep included; 0 when it waits for the other side.
+/// `greeting`: how long the callee speaks first, the beep included; 0 when it waits for the other
+/// side.
 Verdict detect(const AmdRequest& request, const CallerScript& callee,
                std::chrono::milliseconds greeting);
 

@@ -11,7 +11,8 @@ namespace {
 
 constexpr double kFullScale = 32768.0;
 
-/// Peak of white noise with this level: its root mean square is the peak over the square root of three.
+/// Peak of white noise with this level: its root mean square is the peak over the square root of
+/// three.
 int noise_peak(double dbov) {
   return static_cast<int>(std::lround(kFullScale * std::pow(10.0, dbov / 20.0) * std::sqrt(3.0)));
 }

@@ -1,6 +1,6 @@
-// A scripted caller on the telephone: hears 20 ms, says 20 ms. Pure: time is the number of frames, so its life begins
-// with the first media stream of its call. The turn detector
-// is the loudness of what is heard, so the caller needs no help from the agent to know when it is its turn.
+// A scripted caller on the telephone: hears 20 ms, says 20 ms. Pure: time is the number of frames,
+// so its life begins with the first media stream of its call. The turn detector is the loudness of
+// what is heard, so the caller needs no help from the agent to know when it is its turn.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,8 @@ namespace call::sim {
 
 using Sound = std::shared_ptr<const audio::Pcm>;
 
-/// What a caller will say, synthesised before the telephone is picked up. Trimmed: sound from the first sample.
+/// What a caller will say, synthesised before the telephone is picked up. Trimmed: sound from the
+/// first sample.
 struct CallerSounds {
   Sound greeting;            ///< with the beep behind it; may be null
   std::vector<Sound> lines;  ///< one per line of the script; null for lines without words

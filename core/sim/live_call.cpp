@@ -1,5 +1,5 @@
-// A call's way from the queue to its end. The callee's sounds are synthesised while the telephone rings; when they are
-// not ready in time the callee picks up later rather than speaking late.
+// A call's way from the queue to its end. The callee's sounds are synthesised while the telephone
+// rings; when they are not ready in time the callee picks up later rather than speaking late.
 
 #include "core/sim/live_call.hpp"
 

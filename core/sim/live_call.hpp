@@ -1,5 +1,6 @@
-// A call from the moment it is queued until its last webhook is delivered: dialing, answering machine detection, TwiML,
-// media, hang-up. On the loop; keeps itself alive through what it waits for.
+// A call from the moment it is queued until its last webhook is delivered: dialing, answering
+// machine detection, TwiML, media, hang-up. On the loop; keeps itself alive through what it waits
+// for.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,5 @@
-// What a call tells the application. Status callbacks leave one by one, in order, as they do on a quiet day at Twilio.
+// What a call tells the application. Status callbacks leave one by one, in order, as they do on a
+// quiet day at Twilio.
 
 #include <algorithm>
 #include <chrono>

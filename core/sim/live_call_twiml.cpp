@@ -1,5 +1,6 @@
-// What a call does once it is answered: the TwiML interpreter. Verbs run one after the other; a document that cannot
-// be had or understood leads to the FallbackUrl once, then to the end of the call.
+// What a call does once it is answered: the TwiML interpreter. Verbs run one after the other; a
+// document that cannot be had or understood leads to the FallbackUrl once, then to the end of the
+// call.
 
 #include <nlohmann/json.hpp>
 #include <string>

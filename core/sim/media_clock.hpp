@@ -1,5 +1,6 @@
-// Gives every media stream its 20 ms steps. One timer for all; each stream keeps its own phase on an absolute time
-// line, so steps neither drift nor bunch. When this process was held up, missed steps are made up for, and counted.
+// Gives every media stream its 20 ms steps. One timer for all; each stream keeps its own phase on
+// an absolute time line, so steps neither drift nor bunch. When this process was held up, missed
+// steps are made up for, and counted.
 #pragma once
 
 #include <chrono>

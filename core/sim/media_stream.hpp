@@ -1,5 +1,5 @@
-// One media stream of one call: a WebSocket client that behaves as Twilio does, between a scripted caller and the
-// application's media server. On the loop.
+// One media stream of one call: a WebSocket client that behaves as Twilio does, between a scripted
+// caller and the application's media server. On the loop.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,8 @@ class StreamOwner {
   virtual void on_stream_warning(const Warning& warning) = 0;
 };
 
-/// nullopt when Twilio would open a stream there; otherwise what it would complain about. ws:// is taken on loopback.
+/// nullopt when Twilio would open a stream there; otherwise what it would complain about. ws:// is
+/// taken on loopback.
 std::optional<Warning> find_stream_fault(const carrier::twiml::Stream& stream);
 
 class MediaStream final : public Paced, public std::enable_shared_from_this<MediaStream> {

@@ -1,5 +1,6 @@
-// Measures one call: what was said and heard, stutters, turn gaps, barge-ins. Everything goes into the call's Summary
-// and, event by event, into its truth log. On the loop; times inside a stream come from the sound, not from a clock.
+// Measures one call: what was said and heard, stutters, turn gaps, barge-ins. Everything goes into
+// the call's Summary and, event by event, into its truth log. On the loop; times inside a stream
+// come from the sound, not from a clock.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// The simulator's calls as plain data: what was asked for, what the REST API shows, what is counted. Values: the loop
-// owns the originals, everybody else gets copies.
+// The simulator's calls as plain data: what was asked for, what the REST API shows, what is
+// counted. Values: the loop owns the originals, everybody else gets copies.
 #pragma once
 
 #include <chrono>
@@ -98,7 +98,8 @@ struct CallState {
   Summary summary;
 };
 
-/// A moment's view of all calls, oldest first. Calls that are over are shared, those that live are copies.
+/// A moment's view of all calls, oldest first. Calls that are over are shared, those that live are
+/// copies.
 using Calls = std::vector<std::shared_ptr<const CallState>>;
 
 /// Whole seconds between answer and end, rounded up; nullopt when never answered or still going on.

@@ -33,7 +33,8 @@ Playback::Cleared Playback::clear() {
 
 Playback::Tick Playback::tick() {
   Tick tick;
-  // What was handed out last time has sounded by now, so its marks are due before the next 20 ms begin.
+  // What was handed out last time has sounded by now, so its marks are due before the next 20 ms
+  // begin.
   tick.marks = take_marks_up_to(played_);
   tick.played = std::min(queue_.size(), audio::kFrameSamples);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(tick.played);

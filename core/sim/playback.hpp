@@ -1,9 +1,11 @@
-// What the callee hears: the carrier's buffer of outbound audio, played in real time. Pure: its only clock is the
-// number of ticks, each 20 ms of sound, so every heard byte has an exact place in time.
+// What the callee hears: the carrier's buffer of outbound audio, played in real time. Pure: its
+// only clock is the number of ticks, each 20 ms of sound, so every heard byte has an exact place in
+// time.
 //
-// A *gap* is what a listener would call a stutter: the buffer ran dry for more than 40 ms and at most 1 s, then more
-// audio of the same utterance played. Audio belongs to the same utterance unless, during the dry spell, the buffer was
-// cleared or the callee's own words began or ended (they took a turn). Longer dry spells are pauses, not gaps.
+// A *gap* is what a listener would call a stutter: the buffer ran dry for more than 40 ms and at
+// most 1 s, then more audio of the same utterance played. Audio belongs to the same utterance
+// unless, during the dry spell, the buffer was cleared or the callee's own words began or ended
+// (they took a turn). Longer dry spells are pauses, not gaps.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +39,8 @@ class Playback {
 
   /// Bytes that were taken; the rest is beyond the 10 minutes and is lost.
   std::size_t enqueue(audio::MulawView bytes);
-  /// True: nothing is queued or sounding, echo it at once. Otherwise a later tick or clear() returns it.
+  /// True: nothing is queued or sounding, echo it at once. Otherwise a later tick or clear()
+  /// returns it.
   bool mark(std::string name);
   struct Cleared {
     std::chrono::milliseconds dropped{0};

@@ -138,7 +138,8 @@ std::optional<WallTime> parse_day(std::string_view text) {
 
 constexpr std::chrono::hours kDay{24};
 
-/// NAME=day, NAME<=day ("on or before") and NAME>=day ("on or after"), the inequality being part of the name.
+/// NAME=day, NAME<=day ("on or before") and NAME>=day ("on or after"), the inequality being part of
+/// the name.
 void read_range(Reader& reader, const std::string& name, std::optional<WallTime>& from,
                 std::optional<WallTime>& before) {
   for (const auto* relation : {"", "<", ">"}) {

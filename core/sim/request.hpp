@@ -1,4 +1,5 @@
-// Requests to the REST API, checked as Twilio checks them. Pure. A refusal is the HTTP answer itself.
+// Requests to the REST API, checked as Twilio checks them. Pure. A refusal is the HTTP answer
+// itself.
 #pragma once
 
 #include <optional>

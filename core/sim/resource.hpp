@@ -1,5 +1,5 @@
-// The simulator's calls as JSON: Twilio's documents (fields, types and formats of its OpenAPI description) and the
-// truth under /sim. Pure.
+// The simulator's calls as JSON: Twilio's documents (fields, types and formats of its OpenAPI
+// description) and the truth under /sim. Pure.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
-// The simulator's HTTP face: Twilio's REST API for calls, and the truth under /sim. Runs on the HTTP server's threads;
-// asks the loop.
+// The simulator's HTTP face: Twilio's REST API for calls, and the truth under /sim. Runs on the
+// HTTP server's threads; asks the loop.
 //
-// Every answer of the REST API leaves through answer(): a plan of faults (lost, late, broken or doubled answers to a
-// create that was carried out, 5xx, 429) belongs there.
+// Every answer of the REST API leaves through answer(): a plan of faults (lost, late, broken or
+// doubled answers to a create that was carried out, 5xx, 429) belongs there.
 #pragma once
 
 #include <atomic>

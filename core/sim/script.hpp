@@ -7,10 +7,12 @@
 //   [[caller]]
 //   number = "+12025550101"
 //   label = "Ada"                     # for logs and reports
-//   lines = ["Yes.", "Seven.", { press = "1" }, { say = "Wait!", interrupt_after_ms = 700 }, { hang_up = true }]
+//   lines = ["Yes.", { press = "1" }, { say = "Wait!", interrupt_after_ms = 700 },
+//            { hang_up = true }]
 //
-// A line is said when the agent has spoken and then been silent for reply_after_ms. With interrupt_after_ms it comes
-// so long after the agent began to speak, whether it has finished or not.
+// A line is said when the agent has spoken and then been silent for reply_after_ms. With
+// interrupt_after_ms it comes so long after the agent began to speak, whether it has finished or
+// not.
 #pragma once
 
 #include <chrono>
@@ -60,7 +62,8 @@ struct CallerScript {
 
 class Script {
  public:
-  /// Errc::invalid_argument names file and caller or key. An empty text gives callers that pick up and say nothing.
+  /// Errc::invalid_argument names file and caller or key. An empty text gives callers that pick up
+  /// and say nothing.
   static Result<Script> parse(std::string_view toml, std::string_view name);
   const CallerScript& for_number(std::string_view number) const;
   /// At most `count` of the callers that pick up, for preparing their voices.

@@ -1,5 +1,6 @@
-// Builds the simulator's parts in order and takes them down in the reverse one: first nobody may ask any more, then the
-// calls end and say so, then the threads that hold on to them, and last the loop on which they live.
+// Builds the simulator's parts in order and takes them down in the reverse one: first nobody may
+// ask any more, then the calls end and say so, then the threads that hold on to them, and last the
+// loop on which they live.
 
 #include "core/sim/server.hpp"
 

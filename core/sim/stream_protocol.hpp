@@ -1,4 +1,5 @@
-// Twilio Media Streams, the carrier's side: the messages it sends, and the three it understands. Pure.
+// Twilio Media Streams, the carrier's side: the messages it sends, and the three it understands.
+// Pure.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct StreamIdentity {
   std::string stream_sid;
 };
 
-/// Builds messages, numbering them: `sequenceNumber` counts all after "connected", `chunk` the media alone.
+/// Builds messages, numbering them: `sequenceNumber` counts all after "connected", `chunk` the
+/// media alone.
 class StreamWriter {
  public:
   explicit StreamWriter(StreamIdentity identity) : identity_(std::move(identity)) {}

@@ -1,5 +1,5 @@
-// All calls of the simulator: takes new ones at the carrier's pace (calls per second, the rest waits in a queue), finds
-// and remembers them. On the loop, but for live() and wait_until_idle().
+// All calls of the simulator: takes new ones at the carrier's pace (calls per second, the rest
+// waits in a queue), finds and remembers them. On the loop, but for live() and wait_until_idle().
 #pragma once
 
 #include <condition_variable>
@@ -33,7 +33,8 @@ class Switchboard {
   std::optional<LiveCall::Update> update(std::string_view sid, const CallUpdate& update);
   Calls snapshot() const;
   std::size_t live() const;  ///< thread-safe
-  /// Until no call lives and every webhook of every call is delivered or given up. False at the deadline. Blocks.
+  /// Until no call lives and every webhook of every call is delivered or given up. False at the
+  /// deadline. Blocks.
   bool wait_until_idle(Deadline deadline) const;
   void hang_up_all(const char* by);
 

@@ -1,5 +1,6 @@
-// The truth about each call on disk: <dir>/<CallSid>/events.jsonl and call.wav. The loop hands over what happened in
-// portions; one thread writes. Losing a portion because the disk is too slow is counted, never waited for.
+// The truth about each call on disk: <dir>/<CallSid>/events.jsonl and call.wav. The loop hands over
+// what happened in portions; one thread writes. Losing a portion because the disk is too slow is
+// counted, never waited for.
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,5 @@
-// What callers say, synthesised off the loop and remembered: the same words in the same voice are computed once.
+// What callers say, synthesised off the loop and remembered: the same words in the same voice are
+// computed once.
 #pragma once
 
 #include <functional>
@@ -19,8 +20,8 @@ class Voices {
  public:
   explicit Voices(runtime::Loop& loop);
 
-  /// Everything that the caller of this script will say. `ready` runs on the loop, never inline; sounds that could not
-  /// be made are silent (and logged).
+  /// Everything that the caller of this script will say. `ready` runs on the loop, never inline;
+  /// sounds that could not be made are silent (and logged).
   void prepare(const CallerScript& script, std::function<void(CallerSounds)> ready);
   /// Computes ahead, so that the first call need not wait.
   void warm(const CallerScript& script);

@@ -1,8 +1,8 @@
-// Signed requests to the application: status callbacks, TwiML fetches, verdicts, stream events. A bounded pool of
-// threads does the blocking; answers come back on the loop.
+// Signed requests to the application: status callbacks, TwiML fetches, verdicts, stream events. A
+// bounded pool of threads does the blocking; answers come back on the loop.
 //
-// Everything that the simulated carrier says over HTTP leaves through Webhooks::send(): a plan of faults (lost, late,
-// doubled, reordered webhooks) belongs there.
+// Everything that the simulated carrier says over HTTP leaves through Webhooks::send(): a plan of
+// faults (lost, late, doubled, reordered webhooks) belongs there.
 #pragma once
 
 #include <atomic>
@@ -45,8 +45,9 @@ class Webhooks {
 
   Webhooks(Options options, runtime::Loop& loop);
 
-  /// Sends, and again (with the same I-Twilio-Idempotency-Token) as the URL's policy says: by default once more when no
-  /// connection came about. `done` runs on the loop, always (unless the loop has stopped), never inline. Thread-safe.
+  /// Sends, and again (with the same I-Twilio-Idempotency-Token) as the URL's policy says: by
+  /// default once more when no connection came about. `done` runs on the loop, always (unless the
+  /// loop has stopped), never inline. Thread-safe.
   void send(const Hook& hook, net::Params params, Done done);
   std::size_t pending() const { return pending_; }
   void stop();  ///< no more retries; waits for what is under way; blocks at most the time-out

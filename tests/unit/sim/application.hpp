@@ -1,4 +1,5 @@
-// The other side of the simulator in its tests: an application with webhooks and a media server of a few lines.
+// The other side of the simulator in its tests: an application with webhooks and a media server of
+// a few lines.
 #pragma once
 
 #include <catch2/catch.hpp>

@@ -1,4 +1,5 @@
-// The simulator's documents against Twilio's published description (schema api.v2010.account.call of 2010-04-01).
+// The simulator's documents against Twilio's published description (schema api.v2010.account.call
+// of 2010-04-01).
 #include "core/sim/resource.hpp"
 
 #include <catch2/catch.hpp>

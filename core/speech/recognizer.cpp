@@ -99,7 +99,8 @@ struct Recognizer::Impl {
       for (std::size_t i = 0; i < kCepstra; ++i) frame[i] -= mean.value()[i];
       rows.push_back(frame.data());
     }
-    ps_process_cep(decoder.get(), rows.data(), static_cast<int>(rows.size()), FALSE, FALSE);
+    // Frame by frame: given ten at once, as an audio event of 100 ms makes them, the library recognised nothing.
+    for (mfcc_t*& row : rows) ps_process_cep(decoder.get(), &row, 1, FALSE, FALSE);
     decoded = frames.size();
   }
 

@@ -1,0 +1,150 @@
+#include "core/speech/vad.hpp"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <memory>
+#include <string>
+
+#include "core/audio/dtmf.hpp"
+#include "core/audio/g711.hpp"
+#include "core/audio/level.hpp"
+#include "core/speech/embedded.hpp"
+#include "core/speech/endpointer.hpp"
+#include "core/speech/onnx.hpp"
+#include "core/speech/synthesizer.hpp"
+
+using namespace call;
+using namespace call::speech;
+using namespace std::chrono_literals;
+
+namespace {
+
+const std::shared_ptr<const SileroModel>& model() {
+  static const auto loaded = SileroModel::load();
+  return loaded;
+}
+
+audio::Pcm telephone(const audio::Pcm& pcm) {
+  return audio::mulaw_decode(audio::MulawView(audio::mulaw_encode(audio::PcmView(pcm))));
+}
+
+double share_of_speech(Vad& vad, const audio::Pcm& pcm) {
+  int speech = 0;
+  int frames = 0;
+  for (std::size_t at = 0; at + audio::kFrameSamples <= pcm.size(); at += audio::kFrameSamples) {
+    const float p = vad.push(audio::PcmView(pcm).subspan(at, audio::kFrameSamples));
+    REQUIRE(p >= 0.0F);
+    REQUIRE(p <= 1.0F);
+    if (p >= 0.5F) ++speech;
+    ++frames;
+  }
+  return static_cast<double>(speech) / frames;
+}
+
+audio::Pcm noise(int amplitude, std::size_t samples = 40000) {
+  audio::Pcm pcm(samples);
+  audio::ComfortNoise(amplitude, 11).fill(pcm);
+  return pcm;
+}
+
+audio::Pcm said(Voice voice, const char* text) {
+  return *Synthesizer({voice}).render(text);
+}
+
+}  // namespace
+
+TEST_CASE("speech.vad: Silero hears speech of every voice through mu-law") {
+  for (const Voice voice : {Voice::slt, Voice::rms, Voice::awb, Voice::kal16}) {
+    SileroVad vad(model());
+    INFO(to_string(voice));
+    CHECK(share_of_speech(
+              vad, telephone(said(voice, "good morning, how are you doing on this fine day"))) >
+          0.7);
+  }
+}
+
+TEST_CASE("speech.vad: Silero is deaf to silence, noise, tones, ring-back and DTMF") {
+  SileroVad vad(model());
+  CHECK(share_of_speech(vad, audio::Pcm(40000, 0)) == 0);
+  CHECK(share_of_speech(vad, telephone(noise(60))) < 0.02);
+  CHECK(share_of_speech(vad, telephone(noise(3000))) < 0.02);
+  CHECK(share_of_speech(vad, telephone(audio::dtmf_tones("0123456789*#", 200ms))) < 0.1);
+  // US ring-back is 440 + 480 Hz; "1" held is a pair of tones as well.
+  CHECK(share_of_speech(vad, telephone(audio::dtmf_tones("1", 3000ms))) < 0.1);
+}
+
+TEST_CASE(
+    "speech.vad: a reset detector gives what a new one gives; calls do not touch each other") {
+  const auto pcm = telephone(said(Voice::rms, "yes please"));
+  SileroVad one(model());
+  SileroVad two(model());
+  const double first = share_of_speech(one, pcm);
+  static_cast<void>(share_of_speech(two, noise(3000)));
+  one.reset();
+  CHECK(share_of_speech(one, pcm) == first);
+}
+
+TEST_CASE("speech.vad: frames of another size change nothing but the moment of the answer") {
+  const auto pcm = telephone(said(Voice::kal16, "call me later"));
+  const std::size_t whole = pcm.size() / 256 * 256;
+  const auto last = [&](std::size_t chunk) {
+    SileroVad vad(model());
+    float p = 0;
+    for (std::size_t at = 0; at < whole; at += chunk) {
+      p = vad.push(audio::PcmView(pcm).subspan(at, std::min(chunk, whole - at)));
+    }
+    return p;
+  };
+  CHECK(last(160) == last(256));
+  CHECK(last(1) == last(1000));
+}
+
+TEST_CASE("speech.vad: with the endpointer, two sentences are two utterances at their places") {
+  audio::Pcm pcm(8000, 0);
+  const auto first = said(Voice::rms, "yes");
+  const auto second = said(Voice::slt, "i would like to speak to a manager");
+  pcm.insert(pcm.end(), first.begin(), first.end());
+  pcm.insert(pcm.end(), 12000, 0);
+  const auto second_at = audio::duration_of(pcm.size());
+  pcm.insert(pcm.end(), second.begin(), second.end());
+  pcm.insert(pcm.end(), 8000, 0);
+  audio::ComfortNoise(20).add_to(pcm);
+  const auto line = telephone(pcm);
+
+  SileroVad vad(model());
+  Endpointer endpointer;
+  std::vector<SpeechEdge> edges;
+  for (std::size_t at = 0; at + 160 <= line.size(); at += 160) {
+    const float p = vad.push(audio::PcmView(line).subspan(at, 160));
+    if (const auto edge = endpointer.push(p)) edges.push_back(*edge);
+  }
+  REQUIRE(edges.size() == 4);
+  CHECK(std::abs((edges[0].at - 1000ms).count()) < 350);
+  CHECK(std::abs((edges[2].at - second_at).count()) < 350);
+}
+
+TEST_CASE("speech.vad: the energy detector follows the noise floor") {
+  EnergyVad vad;
+  CHECK(share_of_speech(vad, noise(60)) < 0.05);
+  vad.reset();
+  // A loud line: taken for speech at first, learnt after some seconds.
+  static_cast<void>(share_of_speech(vad, noise(1000, 120000)));
+  CHECK(share_of_speech(vad, noise(1000)) < 0.05);
+  auto speech = said(Voice::slt, "good morning to you all");
+  audio::mix_into(speech, noise(300, speech.size()));
+  vad.reset();
+  CHECK(share_of_speech(vad, speech) > 0.4);
+}
+
+TEST_CASE("speech.vad: a damaged model file yields fewer tensors, never a fault") {
+  const std::string whole(embedded_silero_onnx());
+  const auto all = branch_constants(whole, "else_branch").size();
+  CHECK(all >= 16);
+  CHECK(branch_constants(whole, "no_such_branch").empty());
+  for (std::size_t cut = 0; cut < whole.size(); cut += whole.size() / 23) {
+    CHECK(branch_constants(whole.substr(0, cut), "else_branch").size() <= all);
+  }
+  std::string noisy = whole.substr(0, 200000);
+  for (std::size_t i = 0; i < noisy.size(); i += 37) noisy[i] = static_cast<char>(noisy[i] ^ 0x55);
+  static_cast<void>(branch_constants(noisy, "else_branch"));
+}

@@ -1,11 +1,9 @@
 // callctl: the operator's tool. Parses the command line, runs the one command chosen, turns its result into an exit
 // code. The commands are in the other files of this folder.
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
 #include "cmd/commands.hpp"
 #include "cmd/session.hpp"
-#include "cmd/text_width.hpp"
 #include "cmd/version.hpp"
 
 namespace {
@@ -28,9 +26,9 @@ void add_global_options(CLI::App& app, GlobalOptions& options) {
   app.add_flag("--show-numbers", options.show_numbers, "Telephone numbers in full, not masked");
 }
 
-int finish(const call::Result<Exit>& result) {
+int finish(const Session& session, const call::Result<Exit>& result) {
   if (result) return *result;
-  std::fprintf(stderr, "callctl: %s\n", printable(result.error().context).c_str());
+  session.fail(result.error());
   return exit_code(result.error().code);
 }
 
@@ -61,5 +59,5 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
-  return finish(session.action());
+  return finish(session, session.action());
 }

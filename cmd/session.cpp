@@ -119,7 +119,8 @@ std::string Session::number(std::string_view phone) const {
 
 void Session::message(std::string_view text) const {
   std::string line = "callctl: ";
-  for (const auto part : split(text, '\n')) line += printable(part) + "\n";
+  for (const auto part : split(text, '\n'))
+    line += printable(replace_all(std::string(part), "\t", "  ")) + "\n";
   std::fputs(line.c_str(), stderr);
 }
 

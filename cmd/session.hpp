@@ -78,6 +78,8 @@ class Session {
   void say(fmt::format_string<Args...> format, Args&&... args) const {
     if (!options.quiet) message(fmt::format(format, std::forward<Args>(args)...));
   }
+  /// Why the command failed, on standard error, also with --quiet.
+  void fail(const Error& error) const { message(error.context); }
   /// A warning, on standard error, also with --quiet.
   template <class... Args>
   void warn(fmt::format_string<Args...> format, Args&&... args) const {

@@ -88,7 +88,9 @@ bool take_offset(std::string_view& text, int& minutes) {
 
 }  // namespace
 
-WallTime wall_now() { return std::chrono::floor<microseconds>(WallClock::now()); }
+WallTime wall_now() {
+  return std::chrono::floor<microseconds>(WallClock::now());
+}
 
 std::string to_rfc3339(WallTime time, int fraction_digits) {
   const Civil c = civil(time);
@@ -102,14 +104,13 @@ std::string to_rfc3339(WallTime time, int fraction_digits) {
 std::optional<WallTime> parse_rfc3339(std::string_view text) {
   Civil c;
   int offset = 0;
-  const bool shape = take_digits(text, 4, c.year) && take(text, '-') &&
-                     take_digits(text, 2, c.month) && take(text, '-') &&
-                     take_digits(text, 2, c.day) &&
-                     (take(text, 'T') || take(text, 't') || take(text, ' ')) &&
-                     take_digits(text, 2, c.hour) && take(text, ':') &&
-                     take_digits(text, 2, c.minute) && take(text, ':') &&
-                     take_digits(text, 2, c.second) && take_fraction(text, c.micro) &&
-                     take_offset(text, offset) && text.empty();
+  const bool shape =
+      take_digits(text, 4, c.year) && take(text, '-') && take_digits(text, 2, c.month) &&
+      take(text, '-') && take_digits(text, 2, c.day) &&
+      (take(text, 'T') || take(text, 't') || take(text, ' ')) && take_digits(text, 2, c.hour) &&
+      take(text, ':') && take_digits(text, 2, c.minute) && take(text, ':') &&
+      take_digits(text, 2, c.second) && take_fraction(text, c.micro) && take_offset(text, offset) &&
+      text.empty();
   if (!shape) return std::nullopt;
   return from_civil(c, offset);
 }

@@ -10,7 +10,9 @@ using MonoClock = std::chrono::steady_clock;
 
 class Deadline {
  public:
-  static Deadline after(std::chrono::milliseconds span) { return Deadline(MonoClock::now() + span); }
+  static Deadline after(std::chrono::milliseconds span) {
+    return Deadline(MonoClock::now() + span);
+  }
   static Deadline at(MonoClock::time_point point) { return Deadline(point); }
   static Deadline never() { return Deadline(MonoClock::time_point::max()); }
 

@@ -4,18 +4,30 @@ namespace call {
 
 std::string_view to_string(Errc code) {
   switch (code) {
-    case Errc::invalid_argument: return "invalid_argument";
-    case Errc::not_found: return "not_found";
-    case Errc::conflict: return "conflict";
-    case Errc::permission: return "permission";
-    case Errc::unavailable: return "unavailable";
-    case Errc::timeout: return "timeout";
-    case Errc::cancelled: return "cancelled";
-    case Errc::closed: return "closed";
-    case Errc::protocol: return "protocol";
-    case Errc::limit: return "limit";
-    case Errc::io: return "io";
-    case Errc::internal: return "internal";
+    case Errc::invalid_argument:
+      return "invalid_argument";
+    case Errc::not_found:
+      return "not_found";
+    case Errc::conflict:
+      return "conflict";
+    case Errc::permission:
+      return "permission";
+    case Errc::unavailable:
+      return "unavailable";
+    case Errc::timeout:
+      return "timeout";
+    case Errc::cancelled:
+      return "cancelled";
+    case Errc::closed:
+      return "closed";
+    case Errc::protocol:
+      return "protocol";
+    case Errc::limit:
+      return "limit";
+    case Errc::io:
+      return "io";
+    case Errc::internal:
+      return "internal";
   }
   return "unknown";
 }

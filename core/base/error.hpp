@@ -12,16 +12,16 @@ namespace call {
 enum class Errc {
   invalid_argument,  ///< the caller's input is wrong; the text names what and how to mend it
   not_found,
-  conflict,      ///< exists already, or the state does not allow it
-  permission,    ///< not allowed, bad credentials
-  unavailable,   ///< a needed service is not reachable; trying again later may work
-  timeout,       ///< a deadline passed
-  cancelled,     ///< we were told to stop
-  closed,        ///< the peer is gone
-  protocol,      ///< the peer said something that the protocol does not allow
-  limit,         ///< a stated limit was exceeded
-  io,            ///< file system or operating system
-  internal,      ///< an unexpected failure inside a library
+  conflict,     ///< exists already, or the state does not allow it
+  permission,   ///< not allowed, bad credentials
+  unavailable,  ///< a needed service is not reachable; trying again later may work
+  timeout,      ///< a deadline passed
+  cancelled,    ///< we were told to stop
+  closed,       ///< the peer is gone
+  protocol,     ///< the peer said something that the protocol does not allow
+  limit,        ///< a stated limit was exceeded
+  io,           ///< file system or operating system
+  internal,     ///< an unexpected failure inside a library
 };
 
 /// Short lower-case name, e.g. "not_found". Stable: scripts may read it.

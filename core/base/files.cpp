@@ -59,8 +59,8 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t max
 Status write_file_atomic(const std::filesystem::path& path, std::string_view bytes, int mode) {
   assert_may_block("write_file_atomic");
   const auto temporary = path.parent_path() / (path.filename().string() + "." + random_hex(4));
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                        static_cast<mode_t>(mode));
+  const int fd =
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, static_cast<mode_t>(mode));
   if (fd < 0) return errno_error("cannot create", temporary);
   auto written = write_all(fd, bytes, temporary);
   ::close(fd);

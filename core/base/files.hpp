@@ -13,6 +13,7 @@ namespace call {
 /// The file's bytes; Errc::limit above max_bytes, Errc::not_found, Errc::permission or Errc::io with the path named.
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes = 64U << 20);
 /// Writes beside the target, fsyncs, renames over it: readers see the old file or the new one, never half.
-Status write_file_atomic(const std::filesystem::path& path, std::string_view bytes, int mode = 0644);
+Status write_file_atomic(const std::filesystem::path& path, std::string_view bytes,
+                         int mode = 0644);
 
 }  // namespace call

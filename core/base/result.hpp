@@ -20,7 +20,8 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit by design
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
   bool ok() const { return state_.index() == 0; }
@@ -98,11 +99,13 @@ using Status = Result<void>;
 #define CALL_CONCAT(a, b) CALL_CONCAT_INNER(a, b)
 
 /// Declares `decl` from the value of `expr`, or returns its error.
-#define CALL_TRY(decl, expr)                                                                   \
-  auto CALL_CONCAT(call_try_, __LINE__) = (expr);                                              \
-  if (!CALL_CONCAT(call_try_, __LINE__)) return std::move(CALL_CONCAT(call_try_, __LINE__)).error(); \
+#define CALL_TRY(decl, expr)                                    \
+  auto CALL_CONCAT(call_try_, __LINE__) = (expr);               \
+  if (!CALL_CONCAT(call_try_, __LINE__))                        \
+    return std::move(CALL_CONCAT(call_try_, __LINE__)).error(); \
   decl = std::move(*CALL_CONCAT(call_try_, __LINE__))
 
 /// Returns the error of `expr` (a Status, or a Result whose value is not needed).
-#define CALL_CHECK(expr) \
-  if (auto call_check_result = (expr); !call_check_result) return std::move(call_check_result).error()
+#define CALL_CHECK(expr)                                   \
+  if (auto call_check_result = (expr); !call_check_result) \
+  return std::move(call_check_result).error()

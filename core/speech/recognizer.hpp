@@ -61,7 +61,7 @@ struct Transcript {
 
 class Recognizer {
  public:
-  static constexpr double kLeastConfidence = 0.5;
+  static constexpr double kLeastConfidence = 0.4;
   static constexpr std::chrono::milliseconds kMaxUtterance{30000};
 
   /// Loads a decoder: 15 ms, 7 MB. Blocks.
@@ -73,8 +73,8 @@ class Recognizer {
   void new_caller();
   /// Begins an utterance; one that is open is dropped.
   void start();
-  /// 8 kHz audio of the open utterance (only between start and finish), any amount: push while the caller still speaks, so that
-  /// finish() is quick. Audio beyond kMaxUtterance is ignored.
+  /// 8 kHz audio of the open utterance (only between start and finish), any amount: push while the caller still
+  /// speaks, so that finish() is quick. Audio beyond kMaxUtterance is ignored.
   void push(audio::PcmView pcm);
   /// Ends the utterance and says what it was. 1 to 5 ms; 5 % of the audio's time more when the result is doubtful.
   Transcript finish();

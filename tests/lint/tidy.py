@@ -6,7 +6,7 @@ from tree import ROOT, files, report
 
 MAX_SOURCE_LINES = 500
 MAX_HEADER_LINES = 300
-MAX_COLUMNS = 110
+MAX_COLUMNS = 120
 
 # pattern -> why; product code only (core, cmd, daemon)
 BANNED = {

@@ -6,9 +6,9 @@ using namespace call;
 
 TEST_CASE("base.strings: UTF-8 validity") {
   CHECK(is_valid_utf8("שלום 🙂 é"));
-  CHECK_FALSE(is_valid_utf8("\xc0\xaf"));          // overlong
-  CHECK_FALSE(is_valid_utf8("\xed\xa0\x80"));      // surrogate
-  CHECK_FALSE(is_valid_utf8("\xe9"));              // Latin-1
+  CHECK_FALSE(is_valid_utf8("\xc0\xaf"));      // overlong
+  CHECK_FALSE(is_valid_utf8("\xed\xa0\x80"));  // surrogate
+  CHECK_FALSE(is_valid_utf8("\xe9"));          // Latin-1
   CHECK(to_valid_utf8("a\xe9z") == "a\xef\xbf\xbdz");
 }
 

@@ -10,12 +10,15 @@ using nlohmann::json;
 
 namespace {
 
-const std::vector<Column> kColumns = {
-    {"line", "LINE", Align::right}, {"name", "NAME", Align::left, true}, {"outcome", "OUTCOME"}, {"sid", ""}};
+const std::vector<Column> kColumns = {{"line", "LINE", Align::right},
+                                      {"name", "NAME", Align::left, true},
+                                      {"outcome", "OUTCOME"},
+                                      {"sid", ""}};
 
-const json kRows = json::array({{{"line", 2}, {"name", "Ada Lovelace"}, {"outcome", "completed"}, {"sid", "CA1"}},
-                                {{"line", 13}, {"name", "דנה"}, {"outcome", nullptr}, {"sid", nullptr}},
-                                {{"line", 14}, {"name", "Zoë 🙂"}, {"outcome", "busy"}, {"sid", "CA3"}}});
+const json kRows =
+    json::array({{{"line", 2}, {"name", "Ada Lovelace"}, {"outcome", "completed"}, {"sid", "CA1"}},
+                 {{"line", 13}, {"name", "דנה"}, {"outcome", nullptr}, {"sid", nullptr}},
+                 {{"line", 14}, {"name", "Zoë 🙂"}, {"outcome", "busy"}, {"sid", "CA3"}}});
 
 Screen terminal(std::size_t columns) {
   Screen screen;
@@ -49,12 +52,15 @@ TEST_CASE("cmd.output: scripts get every column, versioned JSON, one object a li
   const auto lines = render(kColumns, kRows, Format::ndjson, {});
   CHECK(std::count(lines.begin(), lines.end(), '\n') == 3);
   CHECK(render(kColumns, kRows, Format::csv, {}) ==
-        "line,name,outcome,sid\r\n2,Ada Lovelace,completed,CA1\r\n13,דנה,,\r\n14,Zoë 🙂,busy,CA3\r\n");
+        "line,name,outcome,sid\r\n2,Ada Lovelace,completed,CA1\r\n13,דנה,,\r\n14,Zoë "
+        "🙂,busy,CA3\r\n");
 }
 
 TEST_CASE("cmd.output: CSV quotes what it must and disarms formulas, but not telephone numbers") {
   const std::vector<Column> columns = {{"a", "A"}};
-  const auto csv = [&](const char* text) { return render(columns, json::array({{{"a", text}}}), Format::csv, {}); };
+  const auto csv = [&](const char* text) {
+    return render(columns, json::array({{{"a", text}}}), Format::csv, {});
+  };
   CHECK(csv("x,\"y\"\nz") == "a\r\n\"x,\"\"y\"\"\nz\"\r\n");
   CHECK(csv("=HYPERLINK(1)") == "a\r\n'=HYPERLINK(1)\r\n");
   CHECK(csv("+14155550123") == "a\r\n+14155550123\r\n");

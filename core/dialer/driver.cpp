@@ -14,6 +14,7 @@
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/pacing.hpp"
+#include "core/dialer/relay.hpp"
 #include "core/dialer/sender_pool.hpp"
 #include "core/log/log.hpp"
 #include "core/redis/connection.hpp"
@@ -56,6 +57,7 @@ class Driver {
   void reconcile_meanwhile();
   void wait(milliseconds span);
   void settle_sends();
+  Status hand_over();
   Result<DialReport> leave(DialEnd end);
   bool draining() const { return run_.draining && run_.draining->load(); }
   Deadline carrier_patience() const { return Deadline::after(deps_.carrier->options().timeout); }
@@ -312,6 +314,16 @@ void Driver::settle_sends() {
   }
 }
 
+Status Driver::hand_over() {
+  rq::Client queue(deps_.redis);
+  return with_store([&](auto& store) -> Status {
+    CALL_TRY(const auto job, store::add_job(store, list_.tenant_id, "dial", store::kDialListJob,
+                                            "[" + std::to_string(list_.id) + "]"));
+    try_relay(store, queue, {job}, Deadline::after(kRedisPatience));
+    return {};
+  });
+}
+
 Result<DialReport> Driver::leave(DialEnd end) {
   settle_sends();
   const bool stopped = run_.stop.stop_requested() || draining();
@@ -325,12 +337,7 @@ Result<DialReport> Driver::leave(DialEnd end) {
   // A stopped or draining job is given back to its queue by the worker, or was stopped on purpose.
   if (end == DialEnd::handed_over && stopped)
     return Error{Errc::cancelled, "stopped; the list can go on in another job"};
-  if (end == DialEnd::handed_over) {
-    CALL_CHECK(with_store([&](auto& store) {
-      return store::add_job(store, list_.tenant_id, "dial", store::kDialListJob,
-                            "[" + std::to_string(list_.id) + "]");
-    }));
-  }
+  if (end == DialEnd::handed_over) CALL_CHECK(hand_over());
   report_.end = end;
   log_.debug("driver leaves: {}, placed {}, unknown {}", to_string(end), report_.placed,
              report_.unknown);

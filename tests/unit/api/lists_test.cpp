@@ -140,7 +140,7 @@ TEST_CASE("api.lists: predecessor A8.19 starting twice enqueues one job") {
 }
 
 TEST_CASE("api.lists: without Redis a start is accepted and its job waits in the outbox") {
-  Service api(1);  // port 1: nobody listens there
+  Service api(Service::Behind::no_redis);
   const auto path = "/v1/lists/" + std::to_string(api.make_list("no redis")) + "/start";
   CHECK(api.call("POST", path).status == 200);
   CHECK(api.value("SELECT count(*) FROM outbox WHERE sent_at IS NULL") == "1");
@@ -161,6 +161,16 @@ TEST_CASE("api.lists: pause, resume and cancel, and what the state does not allo
   const auto late = api.call("POST", path + "/start");
   CHECK(late.status == 409);
   CHECK(code_of(late) == "conflict");
+}
+
+TEST_CASE(
+    "api.lists: predecessor A9.21 a list that never started can be cancelled, without any worker") {
+  Service api;
+  const auto path = "/v1/lists/" + std::to_string(api.make_list("draft"));
+  const auto cancelled = api.call("POST", path + "/cancel");
+  CHECK(cancelled.status == 200);
+  CHECK(Service::json_of(cancelled)["state"] == "cancelled");
+  CHECK(Service::json_of(cancelled)["pending"] == 0);
 }
 
 TEST_CASE("api.entries: pages follow the cursor, filters are checked") {
@@ -205,6 +215,23 @@ TEST_CASE("api.entries: entries are added while the list runs, what it has alrea
   CHECK(api.call("POST", path + "/entries", R"({"name":"x","entries":[{}]})").status == 400);
   CHECK(api.call("POST", path + "/cancel").status == 200);
   CHECK(api.call("POST", path + "/entries", more).status == 409);
+}
+
+TEST_CASE("api.health: without PostgreSQL every answer says to try again, and nothing breaks") {
+  Service api(Service::Behind::no_database);
+  const auto lists = api.call("GET", "/v1/lists");
+  CHECK(lists.status == 503);
+  CHECK(lists.headers.get("Retry-After") == "5");
+  CHECK(code_of(lists) == "unavailable");
+  const net::Params report{{"CallSid", "CA00000000000000000000000000000001"},
+                           {"CallStatus", "completed"}};
+  const auto webhook = api.webhook("/twilio/status/0123456789abcdef", report);
+  CHECK(webhook.status == 503);
+  CHECK(webhook.headers.get("Retry-After") == "5");
+  const auto ready = api.request("GET", "/readyz");
+  CHECK(ready.status == 503);
+  CHECK(Service::json_of(ready)["checks"]["postgresql"] != "ok");
+  CHECK(api.request("GET", "/healthz").status == 200);
 }
 
 TEST_CASE("api.health: alive, ready and counted") {

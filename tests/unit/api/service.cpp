@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 
 const Secret kCarrierToken("carrier-token");
 
+constexpr std::uint16_t kNobody = 1;  // a port that nobody listens on
+
 Deadline soon() {
   return Deadline::after(milliseconds(10000));
 }
@@ -30,19 +32,21 @@ store::Options store_options(const std::string& url) {
 
 }  // namespace
 
-Service::Service(std::uint16_t redis_port)
+Service::Service(Behind behind)
     : database(support::migrated_database()),
       redis_url(support::fresh_redis()),
       pool(store_options(database), 4),
+      nowhere(store_options("postgresql://calld@127.0.0.1:1/calld"), 4),
       token(token_of("default")) {
   auto redis = redis::parse_url(redis_url);
   REQUIRE(redis);
-  if (redis_port != 0) redis->port = redis_port;
+  if (behind == Behind::no_redis) redis->port = kNobody;
   api::Options options;
   options.urls = {kPublicUrl, "wss://media.example.com"};
   options.keys.primary = kCarrierToken;
   options.http.max_body_bytes = 256U << 10;
-  auto started = api::Server::start(std::move(options), {&pool, *redis, &registry});
+  auto started = api::Server::start(
+      std::move(options), {behind == Behind::no_database ? &nowhere : &pool, *redis, &registry});
   REQUIRE(started);
   server = *std::move(started);
 }

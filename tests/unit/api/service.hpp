@@ -19,8 +19,9 @@ namespace call::api_test {
 
 class Service {
  public:
-  /// `redis_port`: another one than the real Redis's; 0: the real one.
-  explicit Service(std::uint16_t redis_port = 0);
+  /// What the API finds behind it.
+  enum class Behind { everything, no_redis, no_database };
+  explicit Service(Behind behind = Behind::everything);
   ~Service();
 
   net::HttpResponse request(const std::string& method, const std::string& target,
@@ -49,6 +50,7 @@ class Service {
   std::string redis_url;
   metrics::Registry registry;
   store::Pool pool;
+  store::Pool nowhere;
   std::string token;
   std::unique_ptr<api::Server> server;
 };

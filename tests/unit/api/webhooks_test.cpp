@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/carrier/twiml.hpp"
+#include "core/dialer/call_plan.hpp"
 #include "tests/unit/api/service.hpp"
 
 namespace call::api_test {
@@ -45,6 +46,20 @@ TEST_CASE("api.webhooks: a status is stored, applied and answered without conten
   CHECK(sent.attempt("call_sid") == kSid);
   CHECK(sent.attempt("call_status") == "ringing");
   CHECK(sent.api.value("SELECT params->>'SequenceNumber' FROM call_events") == "1");
+}
+
+TEST_CASE("api.webhooks: predecessor A8.23 every address that the dialer hands out is served") {
+  Service api;
+  using dialer::Hook;
+  for (const auto hook :
+       {Hook::answer, Hook::status, Hook::amd, Hook::stream, Hook::stream_ended}) {
+    const auto url = dialer::hook_url({Service::kPublicUrl, ""}, hook, "0123456789abcdef");
+    REQUIRE(url.starts_with(Service::kPublicUrl));
+    const auto answer =
+        api.webhook(url.substr(Service::kPublicUrl.size()), report("completed", 3, kOtherSid));
+    INFO(url);
+    CHECK((answer.status == 200 || answer.status == 204));
+  }
 }
 
 TEST_CASE("api.webhooks: a wrong signature is 403 and changes nothing") {

@@ -30,7 +30,8 @@ std::string parameter(const carrier::twiml::Stream& stream, std::string_view nam
   return "(none)";
 }
 
-TEST_CASE("dialer.call_plan: the TwiML connects the call to the media server with what it needs") {
+TEST_CASE(
+    "dialer.call_plan: predecessor A8.22 the callee's name and variables go along with the call") {
   const auto expiry = wall_now() + std::chrono::hours(1);
   const auto document = carrier::twiml::parse(twiml_of(plan(), kUrls, kKey, expiry));
   REQUIRE(document);
@@ -46,6 +47,7 @@ TEST_CASE("dialer.call_plan: the TwiML connects the call to the media server wit
   CHECK(parameter(connect.stream, "tenant") == "acme");
   CHECK(parameter(connect.stream, "list") == "42");
   CHECK(parameter(connect.stream, "entry") == "7");
+  CHECK(parameter(connect.stream, "name") == "Dana");
   CHECK(parameter(connect.stream, "var.city") == "Haifa \xF0\x9F\x98\x80");
   CHECK(parameter(connect.stream, "var.n") == "\xD7\x93\xD7\xA0\xD7\x99");
   CHECK(carrier::verify_media_token({kKey, {}}, plan().attempt_id,

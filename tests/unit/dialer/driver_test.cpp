@@ -118,7 +118,7 @@ TEST_CASE("dialer.driver: predecessor A9.19 hands over before its time is up, an
   const auto list = world.list(6, settings);
   const auto first = world.dial_for(list, milliseconds(250));
   CHECK(first.end == DialEnd::handed_over);
-  CHECK(world.value("SELECT count(*) FROM outbox WHERE function = 'calld.dial_list'") == "2");
+  CHECK(world.value("SELECT count(*) FROM outbox WHERE sent_at IS NOT NULL") == "1");
   const auto second = world.dial_for(list);
   CHECK(second.epoch > first.epoch);
   world.dial(list, 6 - std::ssize(world.phone.creates()));
@@ -161,6 +161,20 @@ TEST_CASE("dialer.driver: predecessor A8.20 cancelling stops new calls at once")
   CHECK((report->end == DialEnd::not_running || report->end == DialEnd::lease_lost));
   CHECK(world.phone.creates().size() <= at_cancel + 1);
   CHECK(world.value("SELECT count(*) FROM attempts WHERE state IN ('intent', 'sending')") == "0");
+}
+
+TEST_CASE(
+    "dialer.driver: predecessor A9.6 a number that is in another call waits, and both lists end") {
+  World world;
+  const auto first = world.list(1);
+  const auto second = world.list(1);
+  CHECK(world.dial(first).placed == 1);
+  CHECK(world.dial_for(second).placed == 0);
+  world.complete_calls();
+  CHECK(world.dial(second).placed == 1);
+  world.complete_calls();
+  CHECK(world.dial_to_end(first).end == DialEnd::completed);
+  CHECK(world.dial_to_end(second).end == DialEnd::completed);
 }
 
 TEST_CASE("dialer.driver: a draining worker gets its job back with the lease free") {

@@ -1,5 +1,6 @@
-// A carrier on loopback that does exactly what a test says, down to the bytes: answers, refuses, answers half, goes
-// away after reading. It keeps every request with its time, so that a test can count the calls that went out.
+// A carrier on loopback that does exactly what a test says, down to the bytes: answers, refuses,
+// answers half, goes away after reading. It keeps every request with its time, so that a test can
+// count the calls that went out.
 #pragma once
 
 #include <atomic>

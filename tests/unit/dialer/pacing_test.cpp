@@ -23,7 +23,7 @@ redis::Connection open_redis(const std::string& url) {
   return redis::Connection(*std::move(endpoint));
 }
 
-TEST_CASE("dialer.pacing: several workers together never exceed the rate") {
+TEST_CASE("dialer.pacing: predecessor A8.31 several workers together never exceed the rate") {
   const auto url = support::fresh_redis();
   constexpr double kRate = 50;
   std::mutex mutex;

@@ -35,8 +35,8 @@ class World {
 
   dialer::Run run(const std::string& holder = "test",
                   milliseconds limit = milliseconds(60000)) const;
-  /// Drivers, one slice after the other on this thread, until so many sends are settled or the list needs no driver.
-  /// The counts are of all of them.
+  /// Drivers, one slice after the other on this thread, until so many sends are settled or the list
+  /// needs no driver. The counts are of all of them.
   dialer::DialReport dial(std::int64_t list_id, std::int64_t sends = 1);
   dialer::DialReport dial_to_end(std::int64_t list_id);
   /// One slice.

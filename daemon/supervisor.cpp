@@ -98,7 +98,7 @@ void Supervisor::stop(const std::string& name) {
                                   [&](const Role& role) { return role.spec.name == name; });
   if (found == roles_.end()) return;
   if (found->child && !found->child->stop(SIGTERM, Deadline::after(found->spec.patience))) {
-    log_.warn("{} did not end in {} s and was killed", name, found->spec.patience.count() / 1000);
+    log_.warn("{} did not end in {} ms and was killed", name, found->spec.patience.count());
   }
   roles_.erase(found);
 }

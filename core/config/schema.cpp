@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <array>
 
-#include "core/base/strings.hpp"
-
 namespace call::config {
 namespace {
 

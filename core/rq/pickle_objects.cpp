@@ -74,15 +74,16 @@ Node moment(const Nodes& nodes, const std::string& type, const Args& args) {
 }
 
 Node duration(const Nodes& nodes, const Args& args) {
-  std::array<std::int64_t, 3> parts{};             // days, seconds, microseconds
-  constexpr std::int64_t kMostDays = 999'999'999;  // timedelta.max
+  // Days, seconds, microseconds. The days are a tenth of timedelta's own limit, so that the sum in
+  // microseconds fits.
+  constexpr std::array<std::int64_t, 3> kMost = {99'999'999, 999'999'999, 999'999'999};
+  std::array<std::int64_t, 3> parts{};
   for (std::size_t i = 0; i < parts.size() && i < args.size(); ++i) {
     const Node* part = argument(nodes, args, i, Kind::integer);
-    if (part == nullptr || std::abs(part->integer) > kMostDays)
+    if (part == nullptr || part->integer > kMost[i] || part->integer < -kMost[i])
       return foreign("datetime.timedelta");
     parts[i] = part->integer;
   }
-  if (parts[0] > kMostDays / 10000) return foreign("datetime.timedelta");
   return {.kind = Kind::duration, .integer = (parts[0] * 86400 + parts[1]) * kMicros + parts[2]};
 }
 

@@ -24,6 +24,25 @@ TEST_CASE("rq.reads: queues with their depth and the age of their oldest job") {
   CHECK_FALSE((*queues)[1].oldest_age);
 }
 
+TEST_CASE("rq.reads: workers with what they do") {
+  World world;
+  world.ask({"SADD", "rq:workers", "rq:worker:w", "rq:worker:gone"});
+  world.ask({"HSET", "rq:worker:w", "birth", "2026-11-23T13:06:19.422628Z", "last_heartbeat",
+             call::to_rfc3339(call::wall_now() - std::chrono::seconds(7), 6), "queues",
+             "a queue with a long name,b", "state", "busy", "current_job", "j", "pid", "7",
+             "successful_job_count", "3"});
+  const auto workers = rq::workers(world.redis, soon());
+  REQUIRE(workers);
+  REQUIRE(workers->size() == 1);
+  const auto& worker = workers->front();
+  CHECK(worker.name == "w");
+  CHECK(worker.queues == std::vector<std::string>{"a queue with a long name", "b"});
+  CHECK((worker.state == "busy" && worker.current_job == "j" && worker.pid == "7"));
+  CHECK(worker.heartbeat_age.value().count() >= 7);
+  CHECK((worker.succeeded == 3 && worker.failed == 0));
+  CHECK(call::to_rfc3339(worker.birth.value()) == "2026-11-23T13:06:19Z");
+}
+
 TEST_CASE("rq.reads: job ids page by page, started ones without their execution") {
   World world;
   for (int i = 0; i < 5; ++i) world.add("f", Json::array(), {.job_id = "j" + std::to_string(i)});

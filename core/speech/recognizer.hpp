@@ -61,7 +61,7 @@ struct Transcript {
 
 class Recognizer {
  public:
-  static constexpr double kLeastConfidence = 0.4;
+  static constexpr double kLeastConfidence = 0.5;
   static constexpr std::chrono::milliseconds kMaxUtterance{30000};
 
   /// Loads a decoder: 15 ms, 7 MB. Blocks.

@@ -70,7 +70,7 @@ void Caller::act(Frame& out) {
     out.hang_up = line.interrupt_after ? "in the middle of the agent's sentence" : "its turn";
   else if (!line.press.empty())
     out.pressed = line.press;
-  else
+  else if (sounds_.lines[index])
     start(sounds_.lines[index], index, out);
 }
 

@@ -16,7 +16,9 @@ constexpr std::size_t kQueue = 200000;
 constexpr std::size_t kThreads = 2;
 
 constexpr std::size_t kTrimWindow = 5 * audio::kSamplesPerMs;
-constexpr double kTrimDbov = -45.0;
+constexpr double kTrimDbov = -55.0;                         ///< soft consonants lie above
+constexpr std::size_t kLeadIn = 30 * audio::kSamplesPerMs;  ///< kept before the first sound
+constexpr std::size_t kTail = 60 * audio::kSamplesPerMs;    ///< and behind the last
 
 bool is_loud(audio::PcmView pcm, std::size_t at) {
   const auto count = std::min(kTrimWindow, pcm.size() - at);
@@ -42,6 +44,9 @@ audio::Pcm trim_silence(audio::PcmView pcm) {
   std::size_t end = pcm.size();
   while (end > begin && !is_loud(pcm, end - std::min(kTrimWindow, end - begin)))
     end -= std::min(kTrimWindow, end - begin);
+  if (begin == end) return {};
+  begin -= std::min(begin, kLeadIn);
+  end = std::min(pcm.size(), end + kTail);
   const auto kept = pcm.subspan(begin, end - begin);
   return {kept.begin(), kept.end()};
 }

@@ -36,7 +36,8 @@ class Voices {
   runtime::ThreadPool pool_;
 };
 
-/// Without the near-silence at both ends, so that the first sample is the first sound. Pure.
+/// Without the silence at both ends, but for 30 ms before the first sound and 60 ms behind the last.
+/// Empty for silence. Pure.
 audio::Pcm trim_silence(audio::PcmView pcm);
 
 }  // namespace call::sim

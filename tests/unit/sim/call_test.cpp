@@ -97,7 +97,7 @@ TEST_CASE("sim.call: a conversation from the first ring to the truth on disk") {
   REQUIRE(call["gaps"] == 0);
   REQUIRE(call["barge_ins"] == 0);
   REQUIRE(call["turn_gap_ms"].size() == 1);
-  REQUIRE(call["turn_gap_ms"][0].get<int>() >= 280);
+  REQUIRE(call["turn_gap_ms"][0].get<int>() >= 180);
   REQUIRE(has_warning(call, 31921));
   REQUIRE(fixture.truth("/sim/report")["by_status"]["completed"] == 1);
 

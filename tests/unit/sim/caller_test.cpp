@@ -4,6 +4,7 @@
 
 #include "core/audio/g711.hpp"
 #include "core/sim/amd.hpp"
+#include "core/sim/voices.hpp"
 
 using namespace call;
 using namespace call::sim;
@@ -202,4 +203,18 @@ TEST_CASE("sim.caller: answering machine detection follows Twilio's parameters")
   REQUIRE(detect(request, machine, 4000ms).who == AnsweredBy::machine_end_silence);
   REQUIRE(detect(request, machine, 40s).who == AnsweredBy::unknown);
   REQUIRE(detect(request, machine, 40s).after == 30s);
+}
+
+TEST_CASE("sim.voices: silence is trimmed to 30 ms before and 60 ms behind the sound") {
+  audio::Pcm pcm(audio::samples_in(500ms), 0);
+  const auto sound = tone(200ms);
+  pcm.insert(pcm.end(), sound->begin(), sound->end());
+  pcm.insert(pcm.end(), audio::samples_in(400ms), 0);
+  const auto trimmed = trim_silence(pcm);
+  REQUIRE(trimmed.size() == audio::samples_in(290ms));
+  REQUIRE(std::equal(sound->begin(), sound->end(),
+                     trimmed.begin() + static_cast<std::ptrdiff_t>(audio::samples_in(30ms))));
+  REQUIRE(trim_silence(*sound) == *sound);
+  REQUIRE(trim_silence(audio::Pcm(4000, 3)).empty());
+  REQUIRE(trim_silence({}).empty());
 }

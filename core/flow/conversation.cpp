@@ -199,9 +199,10 @@ void Conversation::on(const media::BargedIn& event) {
 
 // ---- listening
 
-void Conversation::on(const media::SpeechBegan&) {
+void Conversation::on(const media::SpeechBegan& event) {
   silence_due_ms_.reset();
   listening_ = {};
+  listening_.start_ms = event.at_ms;
   listening_.open = true;
   ears_->start();
 }
@@ -228,8 +229,8 @@ void Conversation::on(const media::SpeechPaused& event) {
   if (speaking() || !transcript.accepted || !dialogue_.understand(transcript.text)) return;
   media::TurnEnded turn;
   turn.speech_end_ms = event.speech_end_ms;
-  turn.start_ms = event.speech_end_ms - audio::duration_of(listening_.audio.size()).count();
-  turn.endpoint_ms = port_.clock_ms();
+  turn.start_ms = listening_.start_ms;
+  turn.endpoint_ms = event.at_ms;
   listening_.settled = true;
   port_.send(media::FinishTurn{});
   decide(transcript, turn);
@@ -279,11 +280,12 @@ void Conversation::decide(const speech::Transcript& transcript, const media::Tur
     say(dialogue_.accept(*understood));
     return;
   }
-  if (!was_said) {
+  if (was_said) {
+    keep_turn(transcript, turn, std::nullopt);
+  } else {
     log_.debug("rejected \"{}\" (confidence {:.2f}, {} ms of audio)", transcript.text,
                transcript.confidence, transcript.audio.count());
   }
-  if (was_said) keep_turn(transcript, turn, std::nullopt);
   if (speaking()) return;  // the agent goes on
   if (interrupted_ && !was_said) return resume();
   if (!dialogue_.awaits_answer()) {

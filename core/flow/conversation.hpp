@@ -69,6 +69,7 @@ class Conversation {
   };
   /// What the callee has said since it began to speak.
   struct Listening {
+    std::int64_t start_ms = 0;
     audio::Pcm audio;
     std::optional<speech::Transcript> at_pause;
     bool settled = false;  ///< decided at the pause; the turn's end brings nothing new

@@ -13,9 +13,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// A recogniser is lent for one utterance; with all of them taken the callee is asked to repeat.
+/// With all recognisers taken the callee is asked to repeat.
 constexpr milliseconds kRecognizerPatience{1000};
 
+/// Borrows a recogniser at the callee's first word and keeps it for the call, because it learns the
+/// voice and the line.
 class PooledEars final : public Ears {
  public:
   PooledEars(HandlerContext& context, std::shared_ptr<const speech::PhraseModel> model,
@@ -38,10 +40,7 @@ class PooledEars final : public Ears {
     if (lease_) (*lease_)->push(pcm);
   }
   speech::Transcript finish() override {
-    if (!lease_) return {};
-    auto transcript = (*lease_)->finish();
-    lease_.reset();
-    return transcript;
+    return lease_ ? (*lease_)->finish() : speech::Transcript();
   }
 
  private:

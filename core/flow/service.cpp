@@ -21,14 +21,15 @@ std::string thread_name(const std::string& call_sid) {
 
 }  // namespace
 
-// Members end in reverse: the server (no more calls), then the threads, then what they use.
+// Members end in reverse: the threads are joined, then the server goes, then what they use.
 struct Service::Impl {
   Impl(Catalog c, ServiceOptions o, ServiceHooks h, metrics::Registry& registry)
       : options(std::move(o)),
         hooks(std::move(h)),
         catalog(std::move(c)),
         vad(speech::SileroModel::load()),
-        context(options.max_recognizers, registry) {}
+        context(options.max_recognizers > 0 ? options.max_recognizers : options.server.max_calls,
+                registry) {}
 
   Result<media::CallPlan> plan(const media::StartInfo& start);
   media::ServerHooks server_hooks();
@@ -39,7 +40,7 @@ struct Service::Impl {
   const std::shared_ptr<const speech::SileroModel> vad;
   HandlerContext context;
   std::unique_ptr<media::Server> server;
-  CallThreads threads;  // before the server goes: handlers send to its loops
+  CallThreads threads;  // joined before the server goes: handlers send to its loops
 };
 
 Result<media::CallPlan> Service::Impl::plan(const media::StartInfo& start) {

@@ -22,7 +22,8 @@ struct ServiceOptions {
   media::ServerOptions server;
   CatalogOptions catalog;
   std::string default_agent = "survey";
-  std::size_t max_recognizers = 64;  ///< callees who speak at the same moment; 7 MB each
+  std::size_t max_recognizers =
+      0;  ///< 7 MB each, one a call in which the callee speaks; 0: max_calls
 };
 
 /// Supplied by the wiring. All run on loops and must not block.

@@ -29,7 +29,8 @@ struct SpeechAudio {
 /// and only if the callee goes on, else TurnEnded; the handler may also end the turn now with a
 /// FinishTurn.
 struct SpeechPaused {
-  std::int64_t speech_end_ms = 0;
+  std::int64_t speech_end_ms = 0;  ///< the last voiced sample
+  std::int64_t at_ms = 0;
 };
 struct TurnEnded {
   std::int64_t start_ms = 0;

@@ -84,7 +84,8 @@ bool TurnTracker::push(audio::PcmView pcm, float probability, const Agent& agent
   if (!paused_ && endpointer_.silence() >= options_.pause) {
     paused_ = true;
     pass_audio(true, out);
-    out.push_back(SpeechPaused{(endpointer_.position() - endpointer_.silence()).count()});
+    out.push_back(
+        SpeechPaused{(endpointer_.position() - endpointer_.silence()).count(), position_ms()});
   }
   if (!paused_) pass_audio(false, out);
   return interrupts;

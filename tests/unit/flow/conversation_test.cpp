@@ -20,7 +20,6 @@ struct ScriptedEars final : Ears {
   explicit ScriptedEars(std::deque<std::string>& w) : words(w) {}
   void start() override { pushed = 0; }
   void push(audio::PcmView pcm) override { pushed += pcm.size(); }
-  /// The same words again when the utterance goes on: what was said last.
   speech::Transcript finish() override {
     speech::Transcript transcript;
     if (pushed == 0 || words.empty()) return transcript;
@@ -126,6 +125,7 @@ TEST_CASE(
   CHECK(report.turns[6].heard_text == report.turns[6].text);
   CHECK(report.turns[6].heard_ms ==
         static_cast<std::int64_t>(report.turns[6].text.size()) * kMsPerLetter);
+  CHECK(report.turns[1].end_ms - report.turns[1].start_ms == 500);
   REQUIRE(report.waterfalls.size() == 3);
   for (const auto& w : report.waterfalls) {
     REQUIRE(w.first_heard_ms);
@@ -255,7 +255,6 @@ TEST_CASE("flow.conversation: keys answer, also over the agent's voice") {
 TEST_CASE("flow.conversation: a callee who goes on after a pause is heard as a whole") {
   Call call;
   call.listen();
-  call.words = {"six", "six or rather yes", "yes"};
   call.words = {"", "yes"};  // at the pause nothing is understood yet
   call.run(400, true);
   call.run(400);

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/dialer/instruments.hpp"
+#include "core/dialer/store_access.hpp"
 #include "core/log/log.hpp"
 
 namespace call::dialer {
@@ -21,7 +22,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kStorePatience{5000};
 constexpr milliseconds kSettleRetry{250};
 constexpr milliseconds kNotSentDelay{2000};
 constexpr milliseconds kThrottledDelay{1000};  // when the carrier names no time
@@ -54,7 +54,6 @@ class Sending {
  private:
   using Change = std::function<Status(store::Connection&)>;
 
-  Status change(const Change& write);
   void settle(std::string_view what, const Change& write);
   void back_in_line(milliseconds delay);
   AttemptReport fenced(std::string why);
@@ -69,17 +68,12 @@ class Sending {
   log::Logger log_;
 };
 
-Status Sending::change(const Change& write) {
-  CALL_TRY(auto connection, deps_.store->take(Deadline::after(kStorePatience)));
-  return write(*connection);
-}
-
 /// An answer is evidence and must not be lost while PostgreSQL restarts. If it cannot be written at
 /// all, the attempt stays `sending`, which the next driver reads as unknown: never as "redial".
 void Sending::settle(std::string_view what, const Change& write) {
   const auto give_up = Deadline::after(2 * options_.lease_ttl);
   while (true) {
-    const auto written = change(write);
+    const auto written = with_store(deps_, write);
     if (written) {
       log_.debug("settled: {}", what);
       return;
@@ -98,8 +92,9 @@ void Sending::settle(std::string_view what, const Change& write) {
 void Sending::back_in_line(milliseconds delay) {
   settle("nothing was sent",
          [&](auto& store) { return store::settle_not_sent(store, lease_, claim_.attempt_id); });
-  const auto dropped = change(
-      [&](auto& store) { return store::drop_intent(store, lease_, claim_.attempt_id, delay); });
+  const auto dropped = with_store(deps_, [&](auto& store) {
+    return store::drop_intent(store, lease_, claim_.attempt_id, delay);
+  });
   // Not ours any more: whoever took the list over has undone the intent already.
   if (!dropped) log_.debug("intent not dropped: {}", dropped.error().to_string());
 }
@@ -172,8 +167,8 @@ AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
 }
 
 AttemptReport Sending::run(const LeaseClock& clock) {
-  const auto marked =
-      change([&](auto& store) { return store::mark_sending(store, lease_, claim_.attempt_id); });
+  const auto marked = with_store(
+      deps_, [&](auto& store) { return store::mark_sending(store, lease_, claim_.attempt_id); });
   if (!marked) {
     // The commit may have happened although its answer was lost; that nothing was sent is certain.
     if (marked.error().code != Errc::conflict) back_in_line(milliseconds(0));

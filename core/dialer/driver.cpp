@@ -1,23 +1,15 @@
-// The driver of one list: claims entries, takes turns, hands each to a sender thread, and keeps the
-// lease alive meanwhile. One thread runs the loop; senders report back under one mutex. The loop
-// never sleeps blindly: it waits on a condition that a finished send, a stop or the next due moment
-// ends.
+// The loop never sleeps blindly: it waits on a condition that a finished send, a stop or the next due
+// moment ends. A turn is taken only when an entry is claimed and a sender thread is free, so that no
+// turn is wasted and none waits in a queue.
+#include "core/dialer/driver.hpp"
+
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
-#include <optional>
-#include <utility>
-#include <vector>
 
 #include "core/base/scope_exit.hpp"
-#include "core/dialer/attempt.hpp"
-#include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
-#include "core/dialer/pacing.hpp"
 #include "core/dialer/relay.hpp"
 #include "core/dialer/sender_pool.hpp"
-#include "core/log/log.hpp"
-#include "core/redis/connection.hpp"
+#include "core/dialer/store_access.hpp"
 #include "core/store/outbox.hpp"
 
 namespace call::dialer {
@@ -25,67 +17,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kStorePatience{5000};
 constexpr milliseconds kRedisPatience{2000};
 constexpr milliseconds kOutagePause{500};
 constexpr milliseconds kReconcileEvery{10000};
-
-class Driver {
- public:
-  Driver(const Deps& deps, const Options& options, const Run& run, store::List list,
-         store::DriverLease lease, MonoClock::time_point leased_at);
-  ~Driver();
-
-  Result<DialReport> drive();
-
- private:
-  template <class F>
-  auto with_store(F&& use) -> decltype(use(std::declval<store::Connection&>())) {
-    auto connection = deps_.store->take(Deadline::after(kStorePatience));
-    if (!connection) return std::move(connection).error();
-    return use(**connection);
-  }
-
-  std::optional<DialEnd> must_leave();
-  void keep_lease();
-  void step();
-  bool claim();
-  void on_no_claim(const store::ClaimResult& result);
-  bool take_turn();
-  void send();
-  void finished(const AttemptReport& report);
-  void reconcile_meanwhile();
-  void wait(milliseconds span);
-  void settle_sends();
-  Status hand_over();
-  Result<DialReport> leave(DialEnd end);
-  bool draining() const { return run_.draining && run_.draining->load(); }
-  Deadline carrier_patience() const { return Deadline::after(deps_.carrier->options().timeout); }
-
-  const Deps& deps_;
-  const Options& options_;
-  const Run& run_;
-  const store::List list_;
-  const store::DriverLease lease_;
-  const log::Logger log_;
-  const Deadline slice_;
-  redis::Connection redis_;
-  std::vector<Pace> paces_;
-
-  LeaseClock clock_;
-  MonoClock::time_point renew_at_;
-  MonoClock::time_point reconcile_at_;
-  std::optional<store::Claim> held_;  // claimed, waiting for its turn
-  std::optional<DialEnd> end_;        // why the loop ends, once it is known
-  bool outage_logged_ = false;
-
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  int sends_ = 0;                  // under mutex_, as all below
-  bool news_ = false;              // a send ended since the last wait
-  std::string credentials_error_;  // not empty: the carrier refuses us
-  DialReport report_;
-};
 
 Deadline slice_of(const Deps& deps, const Options& options, const Run& run) {
   // A send begun at the last moment must fit in front of the job's time limit.
@@ -104,6 +38,8 @@ std::vector<Pace> paces_of(const Deps& deps, const Options& options, const store
   }
   return paces;
 }
+
+}  // namespace
 
 Driver::Driver(const Deps& deps, const Options& options, const Run& run, store::List list,
                store::DriverLease lease, MonoClock::time_point leased_at)
@@ -142,7 +78,7 @@ void Driver::keep_lease() {
   const auto now = MonoClock::now();
   if (now < renew_at_) return;
   const auto renewed = with_store(
-      [&](auto& store) { return store::renew_lease(store, lease_, options_.lease_ttl); });
+      deps_, [&](auto& store) { return store::renew_lease(store, lease_, options_.lease_ttl); });
   if (renewed) {
     clock_.renewed(now, options_.lease_ttl);
     renew_at_ = now + options_.lease_ttl / 3;
@@ -171,7 +107,7 @@ void Driver::step() {
 }
 
 bool Driver::claim() {
-  auto claimed = with_store([&](auto& store) { return store::claim_next(store, lease_); });
+  auto claimed = with_store(deps_, [&](auto& store) { return store::claim_next(store, lease_); });
   if (!claimed) {
     if (claimed.error().code == Errc::conflict) {
       end_ = DialEnd::lease_lost;
@@ -200,7 +136,7 @@ void Driver::on_no_claim(const store::ClaimResult& result) {
       return;
     case store::NoClaim::all_done: {
       const auto completed =
-          with_store([&](auto& store) { return store::complete_if_done(store, lease_); });
+          with_store(deps_, [&](auto& store) { return store::complete_if_done(store, lease_); });
       if (completed && *completed) {
         end_ = DialEnd::completed;
         return;
@@ -316,7 +252,7 @@ void Driver::settle_sends() {
 
 Status Driver::hand_over() {
   rq::Client queue(deps_.redis);
-  return with_store([&](auto& store) -> Status {
+  return with_store(deps_, [&](auto& store) -> Status {
     CALL_TRY(const auto job, store::add_job(store, list_.tenant_id, "dial", store::kDialListJob,
                                             "[" + std::to_string(list_.id) + "]"));
     try_relay(store, queue, {job}, Deadline::after(kRedisPatience));
@@ -329,11 +265,11 @@ Result<DialReport> Driver::leave(DialEnd end) {
   const bool stopped = run_.stop.stop_requested() || draining();
   if (end == DialEnd::list_failed) {
     log_.error("the list fails: {}", credentials_error_);
-    CALL_CHECK(with_store([&](auto& store) {
+    CALL_CHECK(with_store(deps_, [&](auto& store) {
       return store::fail_list(store, lease_, "the carrier refuses us: " + credentials_error_);
     }));
   }
-  CALL_CHECK(with_store([&](auto& store) { return store::release_lease(store, lease_); }));
+  CALL_CHECK(with_store(deps_, [&](auto& store) { return store::release_lease(store, lease_); }));
   // A stopped or draining job is given back to its queue by the worker, or was stopped on purpose.
   if (end == DialEnd::handed_over && stopped)
     return Error{Errc::cancelled, "stopped; the list can go on in another job"};
@@ -352,46 +288,6 @@ Result<DialReport> Driver::drive() {
     keep_lease();
     if (!end_) step();
   }
-}
-
-}  // namespace
-
-std::string_view to_string(DialEnd end) {
-  switch (end) {
-    case DialEnd::completed:
-      return "completed";
-    case DialEnd::not_running:
-      return "not_running";
-    case DialEnd::other_driver:
-      return "other_driver";
-    case DialEnd::lease_lost:
-      return "lease_lost";
-    case DialEnd::handed_over:
-      return "handed_over";
-    case DialEnd::list_failed:
-      return "list_failed";
-  }
-  return "";
-}
-
-Result<DialReport> dial_list(const Deps& deps, const Options& options, std::int64_t list_id,
-                             const Run& run) {
-  std::optional<store::List> list;
-  std::optional<store::DriverLease> lease;
-  const auto leased_at = MonoClock::now();
-  {
-    CALL_TRY(auto connection, deps.store->take(Deadline::after(kStorePatience)));
-    CALL_TRY(list, store::load_list(*connection, list_id));
-    if (list->state != store::ListState::running) return DialReport{DialEnd::not_running, list_id};
-    auto acquired = store::acquire_lease(*connection, list_id, run.holder, options.lease_ttl);
-    if (!acquired && acquired.error().code == Errc::conflict) {
-      const log::Logger log("dialer");
-      log.with("list", list_id).debug("nothing to do: {}", acquired.error().to_string());
-      return DialReport{DialEnd::other_driver, list_id};
-    }
-    CALL_TRY(lease, std::move(acquired));
-  }
-  return Driver(deps, options, run, *std::move(list), *std::move(lease), leased_at).drive();
 }
 
 }  // namespace call::dialer

@@ -7,6 +7,7 @@
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/relay.hpp"
+#include "core/dialer/store_access.hpp"
 #include "core/json/json.hpp"
 #include "core/log/log.hpp"
 #include "core/store/cleanup.hpp"
@@ -15,9 +16,6 @@
 namespace call::dialer {
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr milliseconds kStorePatience{5000};
 constexpr std::string_view kCleanupJob = "calld.cleanup";
 
 Result<Json> dial_list_job(const Deps& deps, const Options& options, rq::JobContext& job) {

@@ -9,6 +9,7 @@
 
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
+#include "core/dialer/store_access.hpp"
 #include "core/json/json.hpp"
 #include "core/log/log.hpp"
 #include "core/store/events.hpp"
@@ -20,7 +21,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 
-constexpr milliseconds kStorePatience{5000};
 constexpr int kBatch = 1000;
 // The carrier's clock may differ from PostgreSQL's, and date_created has whole seconds.
 constexpr minutes kClockSkew{1};
@@ -39,12 +39,6 @@ class Reconciler {
   Result<std::vector<carrier::Call>> candidates(const store::StaleAttempt& attempt);
   Result<bool> bind(const store::StaleAttempt& attempt, const carrier::Call& call);
   Status report(const store::StaleAttempt& attempt, const carrier::Call& call);
-  template <class F>
-  auto with_store(F&& use) -> decltype(use(std::declval<store::Connection&>())) {
-    auto connection = deps_.store->take(Deadline::after(kStorePatience));
-    if (!connection) return std::move(connection).error();
-    return use(**connection);
-  }
 
   const Deps& deps_;
   const Options& options_;
@@ -53,7 +47,7 @@ class Reconciler {
 };
 
 Result<std::int64_t> Reconciler::run(std::int64_t list_id) {
-  CALL_TRY(const auto stale, with_store([&](auto& store) {
+  CALL_TRY(const auto stale, with_store(deps_, [&](auto& store) {
              return store::stale_attempts(store, options_.unknown_grace, options_.overdue_grace,
                                           kBatch);
            }));
@@ -92,8 +86,9 @@ Result<std::vector<carrier::Call>> Reconciler::candidates(const store::StaleAtte
       const bool known = std::any_of(found.begin(), found.end(),
                                      [&](const auto& other) { return other.sid == call.sid; });
       if (!exact || !in_time || known) continue;
-      CALL_TRY(const bool bound,
-               with_store([&](auto& store) { return store::sid_is_bound(store, call.sid); }));
+      CALL_TRY(const bool bound, with_store(deps_, [&](auto& store) {
+                 return store::sid_is_bound(store, call.sid);
+               }));
       if (!bound) found.push_back(std::move(call));
     }
   }
@@ -110,13 +105,13 @@ Status Reconciler::report(const store::StaleAttempt& attempt, const carrier::Cal
   if (call.duration) event.duration_s = call.duration->count();
   event.occurred_at = call.end_time;
   event.params_json = json::dump({{"sid", call.sid}, {"status", to_string(call.status)}});
-  CALL_CHECK(with_store([&](auto& store) { return store::apply_event(store, event); }));
+  CALL_CHECK(with_store(deps_, [&](auto& store) { return store::apply_event(store, event); }));
   return {};
 }
 
 Result<bool> Reconciler::bind(const store::StaleAttempt& attempt, const carrier::Call& call) {
-  const auto confirmed =
-      with_store([&](auto& store) { return store::confirm_placed(store, attempt.id, call.sid); });
+  const auto confirmed = with_store(
+      deps_, [&](auto& store) { return store::confirm_placed(store, attempt.id, call.sid); });
   if (!confirmed) {
     if (confirmed.error().code != Errc::conflict) return confirmed.error();
     return false;  // the call is another attempt's, or a webhook was faster
@@ -141,7 +136,7 @@ Result<bool> Reconciler::unknown(const store::StaleAttempt& attempt) {
     log_.with("attempt", attempt.id).debug("still unknown: the carrier lists no such call");
     return false;
   }
-  CALL_TRY(const bool given_up, with_store([&](auto& store) {
+  CALL_TRY(const bool given_up, with_store(deps_, [&](auto& store) {
              return store::abandon(store, attempt.id, "the carrier lists no such call");
            }));
   if (given_up) {

@@ -1,5 +1,6 @@
-// Why not let PocketSphinx do it: the map has to sit between the spectrum and the search, and its own "live" mean
-// normalisation either takes the last call's speaker into the next call or knows nothing in the first utterance.
+// Why not let PocketSphinx do it: the map has to sit between the spectrum and the search, and its
+// own "live" mean normalisation either takes the last call's speaker into the next call or knows
+// nothing in the first utterance.
 #include "core/speech/cepstra.hpp"
 
 #include <pocketsphinx.h>
@@ -13,12 +14,12 @@
 namespace call::speech {
 namespace {
 
-// Exact digital silence has no logarithm: human digits over the telephone went from 12 % to 90 % word errors for
-// want of this noise.
+// Exact digital silence has no logarithm: human digits over the telephone went from 12 % to 90 %
+// word errors for want of this noise.
 constexpr int kNoisePeak = 20;
 
-// The training speech's mean (pocketsphinx-en-us, feat.params, -cmninit); how many frames of the caller weigh as much
-// as it; and how many frames (10 ms) are remembered at most.
+// The training speech's mean (pocketsphinx-en-us, feat.params, -cmninit); how many frames of the
+// caller weigh as much as it; and how many frames (10 ms) are remembered at most.
 constexpr Cepstrum kUsualMean{41.00F, -5.29F, -0.12F, 5.09F,  2.48F,  -4.07F, -1.37F,
                               -1.78F, -5.08F, -2.05F, -6.45F, -1.42F, 1.17F};
 constexpr double kUsualMeanWeight = 100;
@@ -104,8 +105,8 @@ void TelephoneFrontEnd::finish(std::vector<Cepstrum>& out) {
   int32 frames = 0;
   fe_end_utt(fe_.get(), last.data(), &frames);
   if (frames > 0) add_frame(last, out);
-  // The last frames have no right-hand neighbours but the last frame again. A window that never filled (less than
-  // 90 ms of audio) holds nothing worth recognising.
+  // The last frames have no right-hand neighbours but the last frame again. A window that never
+  // filled (less than 90 ms of audio) holds nothing worth recognising.
   for (std::size_t i = 0; i < CepstralMap::kAround && window_.size() + 1 == CepstralMap::kWindow;
        ++i) {
     window_.push_back(window_.back());

@@ -1,4 +1,5 @@
-// From 8 kHz telephone audio to the cepstra that the 16 kHz acoustic model was trained on, as a stream.
+// From 8 kHz telephone audio to the cepstra that the 16 kHz acoustic model was trained on, as a
+// stream.
 #pragma once
 
 #include <array>
@@ -33,8 +34,8 @@ class CepstralMap {
   std::vector<float> weights_;  ///< [output][input]
 };
 
-/// What is known of a speaker's (and line's) average cepstrum: the training speech's at first, the caller's own more
-/// and more.
+/// What is known of a speaker's (and line's) average cepstrum: the training speech's at first, the
+/// caller's own more and more.
 class CepstralMean {
  public:
   CepstralMean();
@@ -48,8 +49,8 @@ class CepstralMean {
   double frames_ = 0;
 };
 
-/// Comfort noise, up-sampling, sphinxbase's MFCC and the map, in that order; the mean is still in. One thread. Output
-/// lags the input by about 70 ms until finish().
+/// Comfort noise, up-sampling, sphinxbase's MFCC and the map, in that order; the mean is still in.
+/// One thread. Output lags the input by about 70 ms until finish().
 class TelephoneFrontEnd {
  public:
   /// `config` is the decoder's, borrowed for the constructor only.

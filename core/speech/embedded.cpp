@@ -1,5 +1,5 @@
-// Data in the binary, so that it runs from anywhere. .incbin instead of a generated array: 2 MB of source text would
-// take g++ half a minute and a gigabyte.
+// Data in the binary, so that it runs from anywhere. .incbin instead of a generated array: 2 MB of
+// source text would take g++ half a minute and a gigabyte.
 #include "core/speech/embedded.hpp"
 
 #include <cstddef>

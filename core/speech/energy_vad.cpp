@@ -26,7 +26,8 @@ float EnergyVad::push(audio::PcmView pcm) noexcept {
   const double threshold = std::max(floor_dbov_ + options_.margin_db, options_.least_dbov);
   probability_ =
       static_cast<float>(std::clamp(0.5 + (level - threshold) / (2 * kSoftnessDb), 0.0, 1.0));
-  // Down fast (a quarter of the way a frame), up slowly, so that speech itself hardly lifts the floor.
+  // Down fast (a quarter of the way a frame), up slowly, so that speech itself hardly lifts the
+  // floor.
   if (level < floor_dbov_) {
     floor_dbov_ += 0.25 * (level - floor_dbov_);
   } else {

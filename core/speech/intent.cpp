@@ -1,8 +1,9 @@
-// Each template is compiled into a small automaton over words; a sentence is matched against it with edits: a word
-// said too much, a word left out, a word instead of another. Costs are weighted, so that "um" or "please" hardly
-// count and a word that only one intent uses counts most. The cheapest template wins. Chosen over a statistical
-// classifier because it rejects (a classifier answers anything with confidence), needs no training, and its verdict
-// can be explained to the author of an agent.
+// Each template is compiled into a small automaton over words; a sentence is matched against it
+// with edits: a word said too much, a word left out, a word instead of another. Costs are weighted,
+// so that "um" or "please" hardly count and a word that only one intent uses counts most. The
+// cheapest template wins. Chosen over a statistical classifier because it rejects (a classifier
+// answers anything with confidence), needs no training, and its verdict can be explained to the
+// author of an agent.
 #include "core/speech/intent.hpp"
 
 #include <algorithm>
@@ -50,7 +51,8 @@ struct Automaton {
     edges[static_cast<std::size_t>(from)].push_back(std::move(edge));
   }
 
-  /// Adds the node behind state `from` and returns the state after it. States only ever lead to later ones.
+  /// Adds the node behind state `from` and returns the state after it. States only ever lead to
+  /// later ones.
   int add(const PhraseNode& node, int from, int slot) {
     switch (node.kind) {
       case PhraseNode::Kind::word: {
@@ -97,7 +99,8 @@ struct Automaton {
   }
 };
 
-/// How one cell of the table was reached: from which state with which count of words, and what it said of the word.
+/// How one cell of the table was reached: from which state with which count of words, and what it
+/// said of the word.
 struct Step {
   double cost = kInfinity;
   double weight = 0;  ///< of the template's words on the way
@@ -125,8 +128,8 @@ struct IntentMatcher::Impl {
 
 namespace {
 
-/// Cheapest way to read the sentence along an automaton. Both states and words only go forward, so the table is filled
-/// in one sweep.
+/// Cheapest way to read the sentence along an automaton. Both states and words only go forward, so
+/// the table is filled in one sweep.
 template <class Weight>
 std::vector<std::vector<Step>> align(const Automaton& automaton,
                                      const std::vector<std::string>& words,

@@ -75,8 +75,8 @@ double LanguageModel::probability(const std::string& word,
 }
 
 std::string LanguageModel::to_arpa() const {
-  // Interpolated Witten-Bell in back-off form: listed n-grams carry the whole mixture, so the weight of the lower
-  // order is types / (total + types).
+  // Interpolated Witten-Bell in back-off form: listed n-grams carry the whole mixture, so the
+  // weight of the lower order is types / (total + types).
   const auto back_off = [](const History& h) { return std::log10(h.types / h.mass()); };
   std::size_t bigrams = 0;
   std::size_t trigrams = 0;

@@ -157,8 +157,9 @@ void expand(const PhraseNode& node, const Choose& choose, std::vector<std::strin
 
 using Sentences = std::vector<std::vector<std::string>>;
 
-/// All sentences of a template, or nothing if there are more than `limit`. The decisions of one pass through the tree
-/// are the digits of an odometer: the next pass repeats all but the last that can still go up.
+/// All sentences of a template, or nothing if there are more than `limit`. The decisions of one
+/// pass through the tree are the digits of an odometer: the next pass repeats all but the last that
+/// can still go up.
 Sentences enumerate(const PhraseNode& root, std::size_t limit) {
   struct Digit {
     std::size_t value;

@@ -1,14 +1,18 @@
-// PocketSphinx behind the Recognizer. Measured on this code's settings: one pass over the lexicon tree and a best path
-// through the lattice. The second, flat pass (-fwdflat) changed one word in fifty and cost a third more time and 40 ms
-// at the end of the utterance.
+// PocketSphinx behind the Recognizer. Measured on this code's settings: one pass over the lexicon
+// tree and a best path through the lattice. The second, flat pass (-fwdflat) changed one word in
+// fifty and cost a third more time and 40 ms at the end of the utterance.
 //
-// The mean cepstrum is fixed while an utterance is decoded, so the first words of a caller who is much louder or duller
-// than the training speech suffer. When the result is doubtful, the utterance is decoded again with the mean that it
-// has taught, and the better of the two is kept: the price of a second pass is paid only where it helps.
+// The mean cepstrum is fixed while an utterance is decoded, so the first words of a caller who is
+// much louder or duller than the training speech suffer. When the result is doubtful, the utterance
+// is decoded again with the mean that it has taught, and the better of the two is kept: the price
+// of a second pass is paid only where it helps.
 //
-// Confidence: the search scores each frame against the best of the sounds that were possible in it, so the mean
-// acoustic score of the words says how far from perfectly they fit. Phrases of the model lie at 20 to 40, strangers at
-// 36 to 60. The lattice posterior was rejected for this: it only compares the hypothesis with its own rivals.
+// Confidence: the search scores each frame against the best of the sounds that were possible in it,
+// so the mean acoustic score of the words says how far from perfectly they fit. Phrases of the
+// model lie at 20 to 40, strangers at 36 to 60. Pure noise fits a word like "five" perfectly, so
+// the words must also stand out of the background: by 5 at least in speech, by 3 at most in noise
+// (units of the first cepstrum). The lattice posterior was rejected for this: it only compares the
+// hypothesis with its own rivals.
 #include "core/speech/recognizer.hpp"
 
 #include <pocketsphinx.h>
@@ -36,6 +40,7 @@ namespace {
 constexpr double kEvenMisfit = 42;  // confidence 0.5
 constexpr double kMisfitSpread = 4;
 constexpr double kDoubtful = 0.8;
+constexpr double kLeastContrast = 4;
 constexpr double kScoreScale = 1024;  // SENSCR_SHIFT of the acoustic scores in a lattice
 
 void on_sphinx_message(void*, err_lvl_t level, const char* format, ...) {
@@ -45,7 +50,8 @@ void on_sphinx_message(void*, err_lvl_t level, const char* format, ...) {
   va_start(args, format);
   std::vsnprintf(text.data(), text.size(), format, args);
   va_end(args);
-  // Its "errors" are mostly remarks on one utterance; what fails is reported by the call that failed.
+  // Its "errors" are mostly remarks on one utterance; what fails is reported by the call that
+  // failed.
   const log::Logger logger("speech");
   logger.debug("pocketsphinx: {}", trim(std::string_view(text.data())));
 }
@@ -99,7 +105,8 @@ struct Recognizer::Impl {
       for (std::size_t i = 0; i < kCepstra; ++i) frame[i] -= mean.value()[i];
       rows.push_back(frame.data());
     }
-    // Frame by frame: given ten at once, as an audio event of 100 ms makes them, the library recognised nothing.
+    // Frame by frame: given ten at once, as an audio event of 100 ms makes them, the library
+    // recognised nothing.
     for (mfcc_t*& row : rows) ps_process_cep(decoder.get(), &row, 1, FALSE, FALSE);
     decoded = frames.size();
   }
@@ -115,6 +122,7 @@ struct Recognizer::Impl {
 
   double confidence() {
     double score = 0;
+    double loudness = 0;
     double length = 0;
     for (ps_seg_t* s = ps_seg_iter(decoder.get()); s != nullptr; s = ps_seg_next(s)) {
       if (is_filler(ps_seg_word(s))) continue;
@@ -126,11 +134,23 @@ struct Recognizer::Impl {
       ps_seg_frames(s, &first, &last);
       ps_seg_prob(s, &acoustic, &language, &back_off);
       score += acoustic;
+      last = std::min(last, static_cast<int>(frames.size()) - 1);
+      for (int i = first; i <= last; ++i) loudness += frames[static_cast<std::size_t>(i)][0];
       length += last - first + 1;
     }
-    if (length == 0) return 0;
+    if (length == 0 || loudness / length < background() + kLeastContrast) return 0;
     const double misfit = -score / kScoreScale / length;
     return 1 / (1 + std::exp((misfit - kEvenMisfit) / kMisfitSpread));
+  }
+
+  /// The quiet tenth of the utterance, as the cepstrum's loudness.
+  double background() const {
+    std::vector<float> loudness;
+    loudness.reserve(frames.size());
+    for (const Cepstrum& frame : frames) loudness.push_back(frame[0]);
+    const auto tenth = loudness.begin() + static_cast<std::ptrdiff_t>(loudness.size() / 10);
+    std::nth_element(loudness.begin(), tenth, loudness.end());
+    return *tenth;
   }
 };
 
@@ -161,7 +181,8 @@ Result<std::unique_ptr<Recognizer>> Recognizer::create(std::shared_ptr<const Phr
       cmd_ln_parse_r(nullptr, ps_args(), static_cast<int>(argv.size()), argv.data(), TRUE));
   if (impl->config) impl->decoder.reset(ps_init(impl->config.get()));
   if (!impl->decoder) return Error{Errc::internal, "PocketSphinx could not load the phrase model"};
-  // The mean is our business. The option -cmn would not do: the model's own feat.params overrides it.
+  // The mean is our business. The option -cmn would not do: the model's own feat.params overrides
+  // it.
   ps_get_feat(impl->decoder.get())->cmn = CMN_NONE;
   impl->front_end = std::make_unique<TelephoneFrontEnd>(impl->config.get());
   impl->model = std::move(model);
@@ -199,12 +220,18 @@ Transcript Recognizer::finish() {
   impl_->decode();
   Transcript transcript = impl_->end();
   impl_->open = false;
-  impl_->mean.learn(impl_->frames);
-  if (transcript.confidence < kDoubtful) {
-    impl_->begin();
-    impl_->decode();
-    Transcript again = impl_->end();
-    if (again.confidence > transcript.confidence) transcript = std::move(again);
+  // Nothing recognised is left at that: with the mean of its own noise, noise would look like the
+  // average of speech.
+  if (!transcript.text.empty()) {
+    const CepstralMean before = impl_->mean;
+    impl_->mean.learn(impl_->frames);
+    if (transcript.confidence < kDoubtful) {
+      impl_->begin();
+      impl_->decode();
+      Transcript again = impl_->end();
+      if (again.confidence > transcript.confidence) transcript = std::move(again);
+    }
+    if (transcript.confidence < kLeastConfidence) impl_->mean = before;
   }
   transcript.accepted = transcript.confidence >= kLeastConfidence;
   transcript.audio = audio::duration_of(impl_->samples);

@@ -68,15 +68,16 @@ class Recognizer {
   static Result<std::unique_ptr<Recognizer>> create(std::shared_ptr<const PhraseModel> model);
   ~Recognizer();
 
-  /// Forgets what was learnt of the last caller's voice and line, so that a call does not depend on the one before.
-  /// The pool does this at checkout.
+  /// Forgets what was learnt of the last caller's voice and line, so that a call does not depend on
+  /// the one before. The pool does this at checkout.
   void new_caller();
   /// Begins an utterance; one that is open is dropped.
   void start();
-  /// 8 kHz audio of the open utterance (only between start and finish), any amount: push while the caller still
-  /// speaks, so that finish() is quick. Audio beyond kMaxUtterance is ignored.
+  /// 8 kHz audio of the open utterance (only between start and finish), any amount: push while the
+  /// caller still speaks, so that finish() is quick. Audio beyond kMaxUtterance is ignored.
   void push(audio::PcmView pcm);
-  /// Ends the utterance and says what it was. 1 to 5 ms; 5 % of the audio's time more when the result is doubtful.
+  /// Ends the utterance and says what it was. 1 to 5 ms; 5 % of the audio's time more when the
+  /// result is doubtful.
   Transcript finish();
   /// Drops the open utterance.
   void cancel();

@@ -1,7 +1,8 @@
-// Silero VAD v6, the 8 kHz network (its "else" branch), computed without an inference library: a short-time Fourier
-// transform written as a matrix, four small convolutions, one LSTM cell and a logistic output. Checked by its
-// authors' measure only through the .onnx itself: the same weights, the same arithmetic, float throughout.
-// Rejected: ONNX Runtime (40 MB of memory, not in Debian) for a network that takes 0.05 ms by hand.
+// Silero VAD v6, the 8 kHz network (its "else" branch), computed without an inference library: a
+// short-time Fourier transform written as a matrix, four small convolutions, one LSTM cell and a
+// logistic output. Checked by its authors' measure only through the .onnx itself: the same weights,
+// the same arithmetic, float throughout. Rejected: ONNX Runtime (40 MB of memory, not in Debian)
+// for a network that takes 0.05 ms by hand.
 #include <algorithm>
 #include <array>
 #include <cmath>

@@ -1,5 +1,5 @@
-// flite reads ASCII English. Everything else in a prompt (a contact's name in Hebrew, an emoji) would be skipped or
-// spelled as bytes, so it is taken out here, and the caller can see what.
+// flite reads ASCII English. Everything else in a prompt (a contact's name in Hebrew, an emoji)
+// would be skipped or spelled as bytes, so it is taken out here, and the caller can see what.
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -102,7 +102,8 @@ bool has_word(std::string_view text) {
   });
 }
 
-/// One space between words, none before a mark, and of marks left side by side by a gap only the last.
+/// One space between words, none before a mark, and of marks left side by side by a gap only the
+/// last.
 std::string tidy(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -1,7 +1,9 @@
 // flite behind the Synthesizer. Facts that shape this file, measured with flite 2.2:
-// - registering a voice writes library globals, so it happens once under call_once; synthesis from many threads is
+// - registering a voice writes library globals, so it happens once under call_once; synthesis from
+// many threads is
 //   sound after that, because everything else lives in the utterance (8 threads, 7,040 utterances);
-// - the streaming callback has to be set in the utterance's features, not in the voice's, which all threads share;
+// - the streaming callback has to be set in the utterance's features, not in the voice's, which all
+// threads share;
 // - two runs of one text differ in single samples (the excitation is random), never in length.
 #include "core/speech/synthesizer.hpp"
 

@@ -74,7 +74,8 @@ TEST_CASE("speech.asr: clearly spoken phrases of the model are understood over t
   for (const auto& [text, intent] : kPhrases) {
     const auto heard = recognise(**recognizer, caller_says(voice, text));
     const auto match = matcher->match(heard.text);
-    // 0.3 seconds of a high voice without what lies above 4 kHz: "two" is "you" to the model, "four" is "five".
+    // 0.3 seconds of a high voice without what lies above 4 kHz: "two" is "you" to the model,
+    // "four" is "five".
     if (voice == Voice::slt && (text == std::string("two") || text == std::string("four")))
       continue;
     INFO(to_string(voice) << " said \"" << text << "\", heard \"" << heard.text << "\" "
@@ -109,11 +110,26 @@ TEST_CASE("speech.asr: silence and noise are nothing said") {
   auto recognizer = Recognizer::create(survey_model());
   REQUIRE(recognizer.ok());
   CHECK_FALSE(recognise(**recognizer, audio::Pcm(16000, 0)).accepted);
-  audio::Pcm noise(16000);
-  audio::ComfortNoise(2000).fill(noise);
-  CHECK_FALSE(recognise(**recognizer, noise).accepted);
+  for (const int amplitude : {20, 200, 2000, 6000}) {
+    audio::Pcm noise(16000);
+    audio::ComfortNoise(amplitude).fill(noise);
+    const auto heard = recognise(**recognizer, noise);
+    INFO("noise of " << amplitude << " heard as \"" << heard.text << '"');
+    CHECK_FALSE(heard.accepted);
+  }
   CHECK_FALSE(recognise(**recognizer, {}).accepted);
   CHECK_FALSE(recognise(**recognizer, audio::Pcm(80, 100)).accepted);
+}
+
+TEST_CASE("speech.asr: noise that was taken for a turn does not spoil the next one") {
+  auto recognizer = Recognizer::create(survey_model());
+  REQUIRE(recognizer.ok());
+  audio::Pcm noise(24000);
+  audio::ComfortNoise(1000).fill(noise);
+  static_cast<void>(recognise(**recognizer, noise));
+  const auto heard = recognise(**recognizer, caller_says(Voice::rms, "i would say four"));
+  CHECK(heard.text == "i would say four");
+  CHECK(heard.accepted);
 }
 
 TEST_CASE("speech.asr: one caller's call does not depend on the one before") {

@@ -1,4 +1,5 @@
-// A phrase book of the size and kind that a survey agent has, shared by the tests and the benchmark.
+// A phrase book of the size and kind that a survey agent has, shared by the tests and the
+// benchmark.
 #pragma once
 
 #include "core/speech/phrases.hpp"

@@ -47,16 +47,16 @@ label = "keys the answers"
 lines = ["Yes.", { press = "4" }, "Yes."]
 """
 
-CONTACTS = """phone,name,expected
-+12125550101,Ada Lovelace,completed
-+12125550102,Busy Bee,busy
-+12125550103,Nobody Home,no_answer
-+12125550104,The Millers,machine
-+12125550105,Hanna Hangup,completed
-+12125550106,דנה כהן,completed
-+1999,Invalid Number,refused
-(212) 555-0101,Ada Again,refused
-+12125550107,Zoë 🙂,completed
+CONTACTS = """phone,name,expected,hoped
++12125550101,Ada Lovelace,completed,completed
++12125550102,Busy Bee,busy,completed
++12125550103,Nobody Home,no_answer,completed
++12125550104,The Millers,machine,completed
++12125550105,Hanna Hangup,completed,completed
++12125550106,דנה כהן,completed,completed
++1999,Invalid Number,refused,completed
+(212) 555-0101,Ada Again,refused,completed
++12125550107,Zoë 🙂,completed,completed
 """
 
 BIN = None
@@ -92,9 +92,10 @@ class WholePath(unittest.TestCase):
         self.system.callctl("list", "wait", "people", "--expect", "expected")
 
     def test_an_expectation_that_is_not_met_is_reported(self):
-        run = self.system.callctl_run("list", "wait", "people", "--expect", "name")
+        run = self.system.callctl_run("list", "wait", "people", "--expect", "hoped")
         self.assertEqual(run.returncode, 1)
-        self.assertIn("expected Ada Lovelace", run.stderr)
+        self.assertIn("line 3: +1212*****02 ended as busy, expected completed", run.stderr)
+        self.assertEqual(run.stderr.count("expected completed"), 5)
 
     def test_refused_rows_keep_their_reason(self):
         self.assertEqual(self.entry("Invalid Number")["reason"], "invalid_number")
@@ -208,7 +209,7 @@ class Mistakes(unittest.TestCase):
         path.write_bytes("phone,name\n+12125550101,Zo\xeb\n".encode("latin-1"))
         run = self.system.callctl_run("list", "create", "b", path, "--from", "+15005550006")
         self.assertEqual(run.returncode, 2)
-        self.assertIn("line 2: the text is not UTF-8", run.stderr)
+        self.assertIn("line 2, field 2: the text is not UTF-8", run.stderr)
 
     def test_a_huge_line_is_refused(self):
         self.assertIn("line 2: the record is longer than 1048576 bytes",

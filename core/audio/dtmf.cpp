@@ -15,8 +15,8 @@ constexpr std::string_view kKeys = "123A456B789C*0#D";
 // Of one tone of the pair; a pair is then about -12 dBov and far from clipping.
 constexpr double kAmplitude = 6000;
 
-// What makes a window a key: loud enough, the pair carries most of the energy (speech never does), and neither tone
-// is much weaker than the other (Q.24 allows 4 to 8 dB of twist).
+// What makes a window a key: loud enough, the pair carries most of the energy (speech never does),
+// and neither tone is much weaker than the other (Q.24 allows 4 to 8 dB of twist).
 constexpr double kLeastDbovEnergy = 1e4;  ///< mean square, about -50 dBov
 constexpr double kLeastShare = 0.7;
 constexpr double kMostTwist = 8.0;  ///< as a power ratio, 9 dB

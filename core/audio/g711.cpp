@@ -35,7 +35,8 @@ constexpr auto make_decode_table() {
   return table;
 }
 
-// By sample / 4, rounded towards zero: code boundaries lie at magnitudes 4, 12, 20, ..., so the rest never decides.
+// By sample / 4, rounded towards zero: code boundaries lie at magnitudes 4, 12, 20, ..., so the
+// rest never decides.
 constexpr auto make_encode_table() {
   std::array<std::uint8_t, 1U << 14> table{};
   for (int i = 0; i < (1 << 14); ++i) {

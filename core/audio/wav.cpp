@@ -1,6 +1,7 @@
-// The writer: bytes are collected in memory and handed to the kernel every `sync_every` samples together with a
-// header that counts them, data first. A process that dies therefore leaves a header that promises no more than the
-// file holds; the reader in turn trusts the file's length more than the header.
+// The writer: bytes are collected in memory and handed to the kernel every `sync_every` samples
+// together with a header that counts them, data first. A process that dies therefore leaves a
+// header that promises no more than the file holds; the reader in turn trusts the file's length
+// more than the header.
 #include "core/audio/wav.hpp"
 
 #include <fcntl.h>

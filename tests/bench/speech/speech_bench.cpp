@@ -2,8 +2,9 @@
 //
 //   cmake --build --preset release --target speech_bench && build/release/bin/speech_bench
 //
-// "Telephone" is 8 kHz through mu-law both ways with a quiet line's noise. RTF is the CPU time of this thread over the
-// play time. The callers are flite's voices reading what the phrase book expects: an upper bound, not a promise.
+// "Telephone" is 8 kHz through mu-law both ways with a quiet line's noise. RTF is the CPU time of
+// this thread over the play time. The callers are flite's voices reading what the phrase book
+// expects: an upper bound, not a promise.
 #include <ctime>
 
 #include <algorithm>

@@ -12,7 +12,8 @@ TEST_CASE("audio.g711: every sample comes back within half a step of its segment
     const auto sample = static_cast<std::int16_t>(value);
     const int back = mulaw_decode(mulaw_encode(sample));
     const int magnitude = std::min(std::abs(value), 32635);
-    // Steps are 8, 16, ... 1024 by segment; magnitudes are offset by 132 before the segments are cut.
+    // Steps are 8, 16, ... 1024 by segment; magnitudes are offset by 132 before the segments are
+    // cut.
     int step = 8;
     for (int limit = 256; magnitude + 132 >= limit && step < 1024; limit *= 2) step *= 2;
     const int error = std::abs(std::abs(back) - magnitude);

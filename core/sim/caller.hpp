@@ -35,7 +35,7 @@ class Caller {
 
   /// What happened in one frame, besides the sound.
   struct Frame {
-    audio::MulawFrame said;
+    audio::MulawFrame said{};
     bool audible_heard = false;  ///< the agent was audible
     std::optional<std::size_t>
         began;            ///< index of the line whose words began; kGreeting for the greeting

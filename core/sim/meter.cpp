@@ -38,16 +38,18 @@ void Meter::frame(milliseconds at, const Playback::Tick& tick, const Caller::Fra
 
 /// Runs of outbound audio, exact to the sample: a run ends where padding begins.
 void Meter::heard(milliseconds at, const Playback::Tick& tick, bool late) {
+  late_since_dry_ |= late;
   if (tick.gap) {
-    ++(late ? summary_.gaps_while_late : summary_.gaps);
-    if (!late)
-      summary_.longest_gap_ms =
-          std::max<std::int64_t>(summary_.longest_gap_ms, tick.gap->length.count());
+    const auto length = tick.gap->length.count();
+    ++(late_since_dry_ ? summary_.gaps_while_late : summary_.gaps);
+    if (!late_since_dry_)
+      summary_.longest_gap_ms = std::max<std::int64_t>(summary_.longest_gap_ms, length);
     truth_.event(in_call(at), "gap",
                  {{"at_ms", in_call(tick.gap->at)},
-                  {"length_ms", tick.gap->length.count()},
-                  {"simulator_late", late}});
+                  {"length_ms", length},
+                  {"simulator_late", late_since_dry_}});
   }
+  if (tick.played == audio::kFrameSamples) late_since_dry_ = false;
   if (tick.played > 0) {
     if (!heard_from_) heard_from_ = at;
     heard_samples_ += tick.played;

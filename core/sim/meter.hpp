@@ -22,7 +22,8 @@ class Meter {
   /// A stream began; `call_ms` is where its time 0 lies in the call.
   void begin_stream(std::int64_t call_ms);
   void end_stream(std::chrono::milliseconds at);
-  /// One step of 20 ms that began at `at`. `late`: this simulator lagged, so a gap proves nothing.
+  /// One step of 20 ms that began at `at`. `late`: this simulator lagged. A gap with a late step
+  /// in it proves nothing and is counted apart.
   void frame(std::chrono::milliseconds at, const Playback::Tick& tick, const Caller::Frame& caller,
              bool agent_sounding, bool late);
   void cleared(std::chrono::milliseconds at, const Playback::Cleared& cleared);
@@ -39,6 +40,7 @@ class Meter {
   std::int64_t stream_began_ms_ = 0;
   std::optional<std::chrono::milliseconds> heard_from_;  ///< a run of outbound audio is sounding
   std::uint64_t heard_samples_ = 0;                      ///< of that run
+  bool late_since_dry_ = false;  ///< this simulator lagged since outbound audio ran out
   std::optional<std::chrono::milliseconds> said_from_;
   std::size_t line_ = 0;  ///< being said
   std::optional<std::chrono::milliseconds> barged_in_at_;

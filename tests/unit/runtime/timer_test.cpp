@@ -1,5 +1,6 @@
 #include "core/runtime/timer.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <future>
 #include <memory>
@@ -94,7 +95,7 @@ TEST_CASE("runtime.timer: a period does not drift and skips what it missed") {
         while (MonoClock::now() - start < 45ms) {  // the points at 20, 30 and 40 ms are missed
         }
       }
-      if (offsets.size() == 4) {
+      if (offsets.size() == 12) {
         timer.cancel();
         done.set_value();
       }
@@ -102,10 +103,12 @@ TEST_CASE("runtime.timer: a period does not drift and skips what it missed") {
   });
   done.get_future().get();
   CHECK(offsets[1] >= 50ms);
+  auto least_late = MonoClock::duration::max();
   for (std::size_t i = 1; i < offsets.size(); ++i) {
-    CHECK(offsets[i] % 10ms < 9ms);  // on the grid of the start, not 10 ms behind the last run
     CHECK(offsets[i] / 10ms > offsets[i - 1] / 10ms);
+    least_late = std::min(least_late, offsets[i] % 10ms);
   }
+  CHECK(least_late < 5ms);  // counted from the late run, every point would be 5 ms behind the grid
 }
 
 TEST_CASE("runtime.timer: the task may destroy its own timer") {

@@ -1,6 +1,8 @@
 """Commands, options and manual pages hold together both ways.
 
-Every command and option that --help prints is in the manual, and every option that the manual lists exists.
+calld has one page, callctl one for itself and one for each command group (callctl list -> man/callctl-list.1). Every
+command and option that --help prints stands in its page, every option that a page names exists there (a group's page
+may also name callctl's own options), callctl(1) refers to every group's page, and each page is installed.
 """
 import pathlib
 import re
@@ -9,50 +11,75 @@ import sys
 
 from tree import ROOT, report
 
-PAGES = {"callctl": "man/callctl.1", "calld": "man/calld.8"}
+MAN = ROOT / "man"
+EVERYWHERE = {"--help", "--version"}
 
 
 def help_of(binary, words):
     run = subprocess.run([str(binary), *words, "--help"], capture_output=True, text=True,
                          check=False, timeout=20)
     if run.returncode != 0:
-        return None
+        sys.exit(f"{binary.name} {' '.join(words)} --help does not exit 0")
     return run.stdout
 
 
-def walk(binary, words, seen):
-    """Options and command paths of one program, by asking each level for its help."""
-    text = help_of(binary, words)
-    if text is None:
-        sys.exit(f"{binary.name} {' '.join(words)} --help does not exit 0")
-    seen.setdefault("options", set()).update(re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]*)", text))
-    section = re.split(r"^Subcommands:\s*$", text, flags=re.M)
-    if len(section) > 1:
-        for line in section[1].splitlines():
-            found = re.match(r"^ {2}([a-z][a-z-]*)\b", line)
-            if found:
-                path = [*words, found.group(1)]
-                seen.setdefault("commands", set()).add(" ".join(path))
-                walk(binary, path, seen)
-    return seen
+class Commands:
+    """One level of a program's parser: its own options, and the levels below."""
+
+    def __init__(self, binary, words=()):
+        text = help_of(binary, words)
+        self.path = " ".join(words)
+        self.options = set(re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]*)", text)) - EVERYWHERE
+        below = re.split(r"^Subcommands:\s*$", text, flags=re.M)[1:]
+        names = re.findall(r"^ {2}([a-z][a-z-]*)\b", below[0], flags=re.M) if below else []
+        self.below = {name: Commands(binary, (*words, name)) for name in names}
+
+    def all_options(self):
+        return self.options.union(*(c.all_options() for c in self.below.values()))
+
+    def all_paths(self):
+        for command in self.below.values():
+            yield command.path
+            yield from command.all_paths()
+
+
+def check_page(page, commands, options, also_allowed, problems):
+    path = MAN / page
+    if not path.exists():
+        problems.append(f"man/{page} is missing: write it, and name it in man/CMakeLists.txt")
+        return ""
+    text = path.read_text().replace("\\-", "-")
+    listed = {"--" + o for o in re.findall(r"\bFl -([a-z][a-z0-9-]*)", text)} - EVERYWHERE
+    for option in sorted(options - listed):
+        problems.append(f"man/{page}: {option} of --help is not in the manual")
+    for option in sorted(listed - options - also_allowed):
+        problems.append(f"man/{page}: {option} does not exist")
+    documented = {" ".join(m.split()) for m in re.findall(r"\bCm ([a-z][a-z -]*)", text)}
+    for command in commands:
+        if not any(d == command or d.startswith(command + " ") for d in documented):
+            problems.append(f"man/{page}: command '{command}' is not in the manual")
+    return text
 
 
 def main():
+    binaries = pathlib.Path(sys.argv[1])
     problems = []
-    for program, page in PAGES.items():
-        binary = pathlib.Path(sys.argv[1]) / program
-        seen = walk(binary, [], {})
-        text = (ROOT / page).read_text().replace("\\-", "-")
-        listed = {"--" + o for o in re.findall(r"\bFl -([a-z][a-z0-9-]*)", text)}
-        for option in sorted(seen["options"] - listed - {"--help"}):
-            problems.append(f"{page}: {option} of {program} --help is not in the manual")
-        for option in sorted(listed - seen["options"] - {"--version", "--help"}):
-            problems.append(f"{page}: {option} does not exist in {program}")
-        documented = {" ".join(m.split()) for m in re.findall(r"\bCm ([a-z][a-z -]*)", text)}
-        for command in sorted(seen.get("commands", set())):
-            if command not in documented and not any(
-                    d.startswith(command + " ") for d in documented):
-                problems.append(f"{page}: command '{command}' is not in the manual")
+    calld = Commands(binaries / "calld")
+    check_page("calld.8", calld.all_paths(), calld.all_options(), set(), problems)
+
+    callctl = Commands(binaries / "callctl")
+    overview = check_page("callctl.1", [], callctl.options, callctl.all_options(), problems)
+    installed = (MAN / "CMakeLists.txt").read_text()
+    for name, group in callctl.below.items():
+        page = f"callctl-{name}.1"
+        check_page(page, [name, *group.all_paths()], group.all_options(), callctl.options, problems)
+        if f".Xr callctl-{name} 1" not in overview:
+            problems.append(f"man/callctl.1: it does not refer to callctl-{name}(1)")
+        if page not in installed:
+            problems.append(f"man/CMakeLists.txt: {page} is not installed")
+    for page in MAN.glob("callctl-*.1"):
+        if page.stem.removeprefix("callctl-") not in callctl.below:
+            problems.append(f"man/{page.name}: callctl has no such command group")
     return report(problems, "options")
 
 

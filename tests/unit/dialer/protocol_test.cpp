@@ -112,7 +112,7 @@ TEST_CASE("dialer.protocol: bad credentials fail the list and burn no entry") {
   CHECK(world.value("SELECT state FROM lists") == "failed");
   CHECK(world.value("SELECT reason FROM lists").find("refuses us") != std::string::npos);
   CHECK(world.value("SELECT count(*) FROM entries WHERE state = 'pending'") == "20");
-  CHECK(world.phone.creates().size() <= 4);
+  CHECK(world.phone.creates().size() < 20);  // those under way when the first refusal was read
 }
 
 TEST_CASE("dialer.protocol: predecessor A9.15 a webhook before the REST reply is kept and obeyed") {

@@ -22,14 +22,14 @@ def free_port():
 
 
 def until(condition, seconds=15, what="the condition"):
-    """The first true value of condition(); an AssertionError when it never is."""
+    """The first true value of condition(); an AssertionError when it never is. `what` may be a function, asked then."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"{what} was not met within {seconds} s")
+            raise AssertionError(f"{what() if callable(what) else what} was not met within {seconds} s")
         time.sleep(0.01)
 
 
@@ -40,10 +40,11 @@ def status_of(job):
 
 
 class RedisServer:
-    def __init__(self):
+    def __init__(self, *options):
         self.directory = tempfile.TemporaryDirectory()
         self.port = free_port()
         self.process = None
+        self.options = options or ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
         self.start()
 
     @property
@@ -52,9 +53,8 @@ class RedisServer:
 
     def start(self):
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--appendonly", "yes",
-             "--appendfsync", "always", "--save", "", "--dir", self.directory.name],
-            stdout=subprocess.DEVNULL)
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory.name,
+             *self.options], stdout=subprocess.DEVNULL)
         connection = redis.Redis(port=self.port)
 
         def answers():
@@ -68,8 +68,13 @@ class RedisServer:
         self.process.terminate()
         self.process.wait()
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
     def close(self):
-        self.stop()
+        if self.process.poll() is None:
+            self.stop()
         self.directory.cleanup()
 
 
@@ -86,17 +91,21 @@ class CppWorker:
         return self
 
     def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+        self.kill()
         self.log.close()
 
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def wait(self, seconds=15):
         return self.process.wait(seconds)
@@ -123,20 +132,20 @@ class Suite(unittest.TestCase):
         self.redis.flushall()
         self.queue = rq.Queue("default", connection=self.redis)
 
-    def worker(self, queues="default", **options):
-        """A running worker that has registered itself."""
+    def worker(self, queues="default", through=None, **options):
+        """A running worker that has registered itself; it reaches Redis through a proxy if given."""
         options.setdefault("name", "cpp")
-        worker = CppWorker(self.server.url, queues, **options)
+        worker = CppWorker((through or self.server).url, queues, **options)
         self.addCleanup(worker.__exit__)
         slots = int(options.get("concurrency", 1))
         names = [options["name"]] if slots == 1 else [f"{options['name']}.{i + 1}" for i in range(slots)]
 
-        def registered():
+        def ready():
             if worker.process.poll() is not None:
                 raise AssertionError(f"the worker ended: {worker.said()}")
             return all(self.redis.hget(f"rq:worker:{name}", "pid") == str(worker.process.pid).encode()
-                       for name in names)
-        until(registered, what="the worker being registered")
+                       and self.redis.pubsub_numsub(f"rq:pubsub:{name}")[0][1] == 1 for name in names)
+        until(ready, what="the worker being registered and listening")
         return worker
 
     def cpp(self, verb, *words, **options):

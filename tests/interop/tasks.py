@@ -1,5 +1,7 @@
 """What Python workers run in the interop suite."""
 
+import time
+
 
 def add(a, b):
     return a + b
@@ -11,3 +13,7 @@ def fail(text):
 
 def shout(text, times=1):
     return text.upper() * times
+
+
+def sleep(seconds):
+    time.sleep(seconds)

@@ -40,7 +40,8 @@ Status run_api(Process& process) {
   const auto& config = process.config();
   CALL_TRY(const auto account, carrier_options(config));
   CALL_TRY(const auto redis, redis_endpoint(config));
-  const auto options = api_options(config, account);
+  auto options = api_options(config, account);
+  options.http.pulses = &process.pulses();
   const auto database = store_options(config, process.role());
   CALL_CHECK(wait_at_the_door(process, options.http, database));
 

@@ -32,12 +32,15 @@ Status run_media(Process& process) {
                        config.media.listen.to_string());
   }
 
+  auto options = service_options(config);
+  options.server.pulses = &process.pulses();
   CALL_TRY(const auto service,
-           flow::Service::start(service_options(config), hooks, process.metrics()));
+           flow::Service::start(options, hooks, process.metrics()));
   process.ready(fmt::format("taking calls on {}:{}", config.media.listen.host, service->port()));
   process.run_until_told_to_end();
   draining = true;
-  if (!service->drain(Deadline::after(config.media.drain_timeout))) {
+  if (!process.finish(config.media.drain_timeout,
+                      [&](Deadline deadline) { return service->drain(deadline); })) {
     process.log().warn("{} calls are ended before their time", service->active_calls());
   }
   service->stop(Deadline::after(kStop));

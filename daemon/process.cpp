@@ -88,7 +88,7 @@ bool Process::pause(std::chrono::milliseconds span) {
   while (!draining_) {
     const auto slice = watchdog ? std::min(*watchdog, until.left()) : until.left();
     const auto event = shutdown_.wait(Deadline::after(slice));
-    if (watchdog) notify("WATCHDOG=1");
+    if (watchdog) feed_watchdog(*watchdog);
     if (event == runtime::Shutdown::Event::drain) {
       draining_ = true;
       notify("STOPPING=1");
@@ -103,6 +103,31 @@ bool Process::pause(std::chrono::milliseconds span) {
 
 void Process::run_until_told_to_end() {
   while (pause(std::chrono::hours(1))) continue;
+}
+
+bool Process::finish(std::chrono::milliseconds span, const std::function<bool(Deadline)>& step) {
+  constexpr std::chrono::seconds kMargin{10};
+  const auto until = Deadline::after(span);
+  notify(fmt::format("EXTEND_TIMEOUT_USEC={}", std::chrono::microseconds(span + kMargin).count()));
+  const auto watchdog = watchdog_interval();
+  for (;;) {
+    const auto slice = watchdog ? std::min(*watchdog, until.left()) : until.left();
+    if (step(Deadline::after(slice))) return true;
+    if (until.passed()) return false;
+    if (watchdog) feed_watchdog(*watchdog);
+  }
+}
+
+// The main thread does not vouch for the others: they beat for themselves.
+void Process::feed_watchdog(std::chrono::milliseconds interval) {
+  const auto slowest = pulses_.slowest();
+  const bool starving = slowest && slowest->silence >= interval;
+  if (starving && !starving_) {
+    log_.error("{} has made no progress for {} s: the watchdog is not fed", slowest->name,
+               std::chrono::duration_cast<std::chrono::seconds>(slowest->silence).count());
+  }
+  starving_ = starving;
+  if (!starving) notify("WATCHDOG=1");
 }
 
 void Process::reload() {

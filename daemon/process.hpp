@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "core/control/control.hpp"
 #include "core/log/log.hpp"
 #include "core/metrics/metrics.hpp"
+#include "core/runtime/pulse.hpp"
 #include "core/runtime/shutdown.hpp"
 
 namespace call::daemon {
@@ -31,6 +33,8 @@ class Process {
   const log::Logger& log() const { return log_; }
   metrics::Registry& metrics() { return metrics_; }
   runtime::Shutdown& shutdown() { return shutdown_; }
+  /// What the watchdog watches: it is fed only while every pulse beats.
+  runtime::Pulses& pulses() { return pulses_; }
   const std::string& role() const { return role_; }
 
   /// One line about what the process does now, for systemd and `status` of the control socket.
@@ -42,15 +46,20 @@ class Process {
   bool pause(std::chrono::milliseconds span);
   /// pause() until told to end.
   void run_until_told_to_end();
+  /// At the end: repeats `step` (true: done) for `span` at most, while the service manager is kept informed and
+  /// grants the time. False: not done.
+  bool finish(std::chrono::milliseconds span, const std::function<bool(Deadline)>& step);
 
  private:
   Process(std::string role, config::Sources sources);
   Status load();
   void open_control();
   void reload();
+  void feed_watchdog(std::chrono::milliseconds interval);
 
   const std::string role_;
   const config::Sources sources_;
+  runtime::Pulses pulses_;
   runtime::Shutdown shutdown_;  // before everything that has threads
   config::Loaded loaded_;
   std::unique_ptr<log::Session> log_session_;
@@ -59,6 +68,7 @@ class Process {
   Guarded<std::string> state_;
   std::unique_ptr<control::Server> control_;
   bool draining_ = false;
+  bool starving_ = false;  ///< the watchdog is not fed
 };
 
 }  // namespace call::daemon

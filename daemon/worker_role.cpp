@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <future>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -25,6 +26,7 @@ using std::chrono::seconds;
 
 constexpr seconds kChorePeriod{1};
 constexpr seconds kLookAtDatabase{2};
+constexpr seconds kDrain{60};  // above what the worker gives its jobs
 // Create-calls under way at the same time, all lists of the process together.
 constexpr std::size_t kSenders = 16;
 
@@ -51,11 +53,13 @@ rq::Registry make_registry(const config::Config& config, const dialer::Deps& dep
 // The outbox, lists without a driver, finished call records.
 class Chores {
  public:
-  Chores(const dialer::Deps& deps, const config::Path& spool_dir)
-      : dialer_(deps), queue_(deps.redis), spool_dir_(spool_dir) {}
+  Chores(const dialer::Deps& deps, const config::Path& spool_dir, runtime::Pulses& pulses)
+      : dialer_(deps), queue_(deps.redis), spool_dir_(spool_dir), pulse_(&pulses, "chores") {}
 
   void tick() {
+    pulse_.beat();
     dialer_.tick();
+    pulse_.beat();
     const auto found = filing::enqueue_ready(queue_, spool_dir_, Deadline::after(seconds(5)));
     if (found) return;
     if (const auto hidden = failures_.admit()) {
@@ -68,23 +72,28 @@ class Chores {
   dialer::Chores dialer_;
   rq::Client queue_;
   const config::Path spool_dir_;
+  runtime::Pulse pulse_;
   log::Throttle failures_{seconds(30)};
   const log::Logger log_{"filing"};
 };
 
 // Works until told to end, or until the worker ends by itself (burst, or an RQ shutdown command).
 Status work(Process& process, rq::Worker& worker) {
-  Status worked;
+  std::promise<Status> promise;
+  auto worked = promise.get_future();
   std::thread runner([&] {
     runtime::name_this_thread("worker");
-    worked = worker.run();
+    promise.set_value(worker.run());
     process.shutdown().request();
   });
   process.ready(fmt::format("working on {}", fmt::join(process.config().worker.queues, ", ")));
   process.run_until_told_to_end();
   worker.request_stop();
+  process.finish(kDrain, [&](Deadline deadline) {
+    return worked.wait_until(deadline.point()) == std::future_status::ready;
+  });
   runner.join();
-  return worked;
+  return worked.get();
 }
 
 }  // namespace
@@ -105,6 +114,7 @@ Status run_worker(Process& process, bool burst) {
   auto options = worker_options(config, redis);
   options.burst = burst;
   options.metrics = &process.metrics();
+  options.pulses = &process.pulses();
   rq::Worker worker(options, make_registry(config, deps, pool));
 
   net::HttpServerOptions http;
@@ -118,7 +128,7 @@ Status run_worker(Process& process, bool burst) {
 
   CALL_CHECK(wait_for_database(process, database));
   const StartCleanup cleanup(process, deps, dialer_options(config));
-  Chores chores(deps, config.worker.spool_dir);
+  Chores chores(deps, config.worker.spool_dir, process.pulses());
   const Ticker ticker("chores", kChorePeriod, [&] { chores.tick(); });
   return work(process, worker);
 }

@@ -16,6 +16,7 @@ namespace call::config {
 namespace {
 
 constexpr std::string_view kDefaultFile = "/etc/calld/calld.toml";
+constexpr std::size_t kCredentialBytesMax = 4096;
 
 std::optional<std::string> process_environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -112,20 +113,30 @@ Status take_file(const Path& file, Merge& merge) {
   return {};
 }
 
-// $CREDENTIALS_DIRECTORY/carrier.auth_token stands in for carrier.auth_token_file (systemd.exec(5),
-// LoadCredential=).
-void take_credentials(const Environment& environment, Merge& merge) {
+// What systemd hands over (systemd.exec(5)): the file carrier.auth_token stands in for the key carrier.auth_token_file,
+// and the contents of database.url for that key, which may hold a password. LoadCredential=calld:DIRECTORY hands over
+// every file of a directory, as calld_NAME.
+Status take_credentials(const Environment& environment, Merge& merge) {
   const auto directory = environment("CREDENTIALS_DIRECTORY");
-  if (!directory || directory->empty()) return;
+  if (!directory || directory->empty()) return {};
   for (const Key& key : schema()) {
     const std::string name = key.full_name();
-    if (!name.ends_with("_file")) continue;
-    const Path file = Path(*directory) / name.substr(0, name.size() - 5);
-    std::error_code ignored;
-    if (std::filesystem::exists(file, ignored)) {
-      merge.take(key, {{}, file.string(), {}}, "CREDENTIALS_DIRECTORY");
+    const bool names_a_file = name.ends_with("_file");
+    if (!names_a_file && !key.secret) continue;
+    const auto id = names_a_file ? name.substr(0, name.size() - 5) : name;
+    for (const auto& file : {Path(*directory) / id, Path(*directory) / ("calld_" + id)}) {
+      std::error_code ignored;
+      if (!std::filesystem::exists(file, ignored)) continue;
+      std::string value = file.string();
+      if (!names_a_file) {
+        CALL_TRY(const auto text, read_file(file, kCredentialBytesMax));
+        value = trim(text);
+      }
+      merge.take(key, {{}, std::move(value), {}}, file.string());
+      break;
     }
   }
+  return {};
 }
 
 void take_environment(const Environment& environment, Merge& merge) {
@@ -146,8 +157,8 @@ Result<Loaded> load(const Sources& sources) {
   Path file = sources.file.value_or(Path(environment("CALLD_CONFIG").value_or("")));
   std::error_code ignored;
   if (file.empty() && std::filesystem::exists(kDefaultFile, ignored)) file = kDefaultFile;
-  take_credentials(environment, merge);
   if (!file.empty()) CALL_CHECK(take_file(file, merge));
+  CALL_CHECK(take_credentials(environment, merge));
   take_environment(environment, merge);
   for (const Flag& flag : sources.flags) {
     const Key* key = find_key(flag.key);

@@ -17,8 +17,13 @@ std::size_t lateness_bucket(milliseconds lateness) {
 
 }  // namespace
 
-LoopCalls::LoopCalls(std::string name, milliseconds tick, Instruments& instruments)
-    : period_(tick), instruments_(instruments), loop_(std::move(name)), timer_(loop_) {}
+LoopCalls::LoopCalls(const std::string& name, const ServerOptions& options,
+                     Instruments& instruments)
+    : period_(options.tick),
+      instruments_(instruments),
+      pulse_(options.pulses, name),
+      loop_(name),
+      timer_(loop_) {}
 
 LoopCalls::~LoopCalls() {
   loop_.stop();
@@ -33,6 +38,7 @@ void LoopCalls::start() {
 }
 
 void LoopCalls::tick() {
+  pulse_.beat();
   const auto now = MonoClock::now();
   const auto late = std::max<MonoClock::duration>(now - next_tick_, MonoClock::duration::zero());
   while (next_tick_ <= now) next_tick_ += period_;

@@ -21,6 +21,7 @@
 #include "core/media/server.hpp"
 #include "core/net/ws.hpp"
 #include "core/runtime/loop.hpp"
+#include "core/runtime/pulse.hpp"
 #include "core/runtime/timer.hpp"
 
 namespace call::media {
@@ -30,7 +31,7 @@ class CallConnection;
 /// The calls of one loop and the tick that drives them, by absolute deadlines.
 class LoopCalls {
  public:
-  LoopCalls(std::string name, std::chrono::milliseconds tick, Instruments& instruments);
+  LoopCalls(const std::string& name, const ServerOptions& options, Instruments& instruments);
   ~LoopCalls();  ///< stops and joins the loop
 
   runtime::Loop& loop() { return loop_; }
@@ -47,6 +48,7 @@ class LoopCalls {
   Instruments& instruments_;
   std::vector<CallConnection*> calls_;
   MonoClock::time_point next_tick_{};
+  runtime::Pulse pulse_;
   runtime::Loop loop_;
   runtime::Timer timer_;
 };
@@ -69,6 +71,7 @@ struct ServerState {
   Guarded<std::set<std::string>> held;  ///< call ids of accepted streams
   log::Logger log{"media"};
   log::Throttle refusals{std::chrono::seconds(1)};
+  std::atomic<int> realtime_loops{0};
 
   mutable std::mutex mutex;
   std::condition_variable left;

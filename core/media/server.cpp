@@ -9,6 +9,7 @@
 #include "core/base/assert.hpp"
 #include "core/media/call_connection.hpp"
 #include "core/net/ws_server.hpp"
+#include "core/runtime/realtime.hpp"
 
 namespace call::media {
 namespace {
@@ -75,8 +76,8 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, ServerHooks
   CALL_TRY(state.spool, Spool::start(state.options.spool, registry));
   std::vector<runtime::Loop*> loops;
   for (std::size_t i = 0; i < state.options.loops; ++i) {
-    state.loops.push_back(std::make_unique<LoopCalls>(fmt::format("media-{}", i),
-                                                      state.options.tick, state.instruments));
+    state.loops.push_back(std::make_unique<LoopCalls>(fmt::format("media-{}", i), state.options,
+                                                      state.instruments));
     loops.push_back(&state.loops.back()->loop());
   }
   net::WsServerOptions ws;
@@ -87,7 +88,14 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, ServerHooks
   ws_hooks.upgrade = [&state](const net::HttpRequest& request) { return upgrade(state, request); };
   ws_hooks.http = [&state](const net::HttpRequest& request) { return plain_http(state, request); };
   CALL_TRY(impl->ws, net::WsServer::start(std::move(ws), std::move(ws_hooks), loops));
-  for (auto& calls : state.loops) calls->start();
+  for (auto& calls : state.loops) {
+    calls->loop().post([&state] {
+      if (runtime::make_this_thread_realtime())
+        state.log.info("loop {} of {} has real-time priority", ++state.realtime_loops,
+                       state.options.loops);
+    });
+    calls->start();
+  }
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

@@ -24,6 +24,7 @@
 #include "core/metrics/metrics.hpp"
 #include "core/net/http.hpp"
 #include "core/net/url.hpp"
+#include "core/runtime/pulse.hpp"
 #include "core/speech/vad.hpp"
 
 namespace call::media {
@@ -33,6 +34,7 @@ struct ServerOptions {
   std::size_t loops = 1;        ///< at least 1
   std::size_t max_calls = 200;  ///< streams, including those that have not said their start message
   std::chrono::milliseconds tick{40};
+  runtime::Pulses* pulses = nullptr;  ///< one pulse a loop; may be null
   SessionOptions session;
   SpoolOptions spool;
 };

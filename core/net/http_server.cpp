@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -31,6 +32,7 @@ namespace {
 constexpr std::size_t kReadBytes = 4096;
 constexpr std::chrono::milliseconds kLinger{2000};
 constexpr std::chrono::milliseconds kAgain{100};
+constexpr std::chrono::seconds kPulse{1};
 
 }  // namespace
 
@@ -40,12 +42,14 @@ struct HttpServer::Impl {
   Impl(HttpServerOptions server_options, HttpHandler server_handler)
       : options(std::move(server_options)),
         handler(std::move(server_handler)),
+        pulse(options.pulses, options.name),
         pool(options.name, options.threads, options.queue_capacity),
         loop(options.name + "-io") {}
 
+  void start_pulse();
   void take(TcpSocket socket);
   void remove(const std::shared_ptr<Session>& session);
-  HttpResponse run_handler(const HttpRequest& request) const;
+  HttpResponse run_handler(const HttpRequest& request);
   bool wait_until_empty(Deadline deadline);
 
   const HttpServerOptions options;
@@ -61,8 +65,10 @@ struct HttpServer::Impl {
   std::size_t open_sessions = 0;  // mutex
   std::uint16_t port = 0;
   std::shared_ptr<Listener> listener;
+  runtime::Pulse pulse;
   runtime::ThreadPool pool;
-  runtime::Loop loop;  // last: what it still holds when it ends may use everything above
+  runtime::Loop loop;  // what it still holds when it ends may use everything above
+  std::optional<runtime::Timer> pulse_timer;  // made on the loop, ends after its join()
 };
 
 class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
@@ -264,7 +270,14 @@ void HttpServer::Impl::remove(const std::shared_ptr<Session>& session) {
   changed.notify_all();
 }
 
-HttpResponse HttpServer::Impl::run_handler(const HttpRequest& request) const {
+// A round through the loop and the pool. A pool that is too busy for it beats with each request.
+void HttpServer::Impl::start_pulse() {
+  pulse_timer.emplace(loop);
+  pulse_timer->every(kPulse, [this] { pool.submit([this] { pulse.beat(); }); });
+}
+
+HttpResponse HttpServer::Impl::run_handler(const HttpRequest& request) {
+  pulse.beat();
   try {
     return handler(request);
   } catch (const std::exception& error) {
@@ -286,6 +299,7 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options,
   CALL_TRY(impl->listener, Listener::open(impl->loop, impl->options.listen));
   impl->port = impl->listener->port();
   impl->loop.post([server = impl.get()] {
+    server->start_pulse();
     server->listener->start(
         [server]() -> runtime::Loop& { return server->loop; },
         [server](runtime::Loop&, TcpSocket socket) { server->take(std::move(socket)); });
@@ -309,6 +323,7 @@ void HttpServer::stop(Deadline deadline) {
   if (std::exchange(server.stopped, true)) return;
   server.loop.post([&server] {
     server.listener->close();
+    if (server.pulse_timer) server.pulse_timer->cancel();
     server.draining = true;
     const auto sessions = server.sessions;  // drain() may remove from it
     for (const auto& session : sessions) session->drain();

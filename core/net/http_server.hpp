@@ -14,6 +14,7 @@
 #include "core/base/result.hpp"
 #include "core/net/http.hpp"
 #include "core/net/url.hpp"
+#include "core/runtime/pulse.hpp"
 
 namespace call::net {
 
@@ -28,6 +29,7 @@ struct HttpServerOptions {
   std::chrono::milliseconds read_timeout{15000};  ///< for one whole request: 408
   std::chrono::milliseconds idle_timeout{60000};  ///< between requests of one connection: closed
   std::chrono::milliseconds write_timeout{15000};
+  runtime::Pulses* pulses = nullptr;  ///< the loop and the pool, as one pulse; may be null
 };
 
 /// Runs on a thread of the pool, several at a time; may block. HEAD arrives as GET and its answer

@@ -13,7 +13,8 @@ namespace {
 
 class Beat {
  public:
-  explicit Beat(Crew& crew) : crew_(crew), connection_(crew.connect("beat")) {}
+  explicit Beat(Crew& crew)
+      : crew_(crew), connection_(crew.connect("beat")), pulse_(crew.options.pulses, "rq-beat") {}
   void run();
 
  private:
@@ -25,11 +26,13 @@ class Beat {
 
   Crew& crew_;
   redis::Connection connection_;
+  runtime::Pulse pulse_;
 };
 
 void Beat::run() {
   auto next = MonoClock::now();
   while (!crew_.ending) {
+    pulse_.beat();
     if (MonoClock::now() >= next) {
       const auto status = beat_all();
       crew_.note_redis(status);

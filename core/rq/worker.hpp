@@ -19,6 +19,7 @@
 #include "core/base/result.hpp"
 #include "core/redis/endpoint.hpp"
 #include "core/rq/registry.hpp"
+#include "core/runtime/pulse.hpp"
 
 namespace call::metrics {
 class Registry;
@@ -51,6 +52,7 @@ struct WorkerOptions {
   std::chrono::milliseconds overrun_grace{5000};
 
   metrics::Registry* metrics = nullptr;  ///< may be null; outlives the worker
+  runtime::Pulses* pulses = nullptr;     ///< of the heartbeats' thread; may be null
 };
 
 /// A snapshot for health checks and `top`.

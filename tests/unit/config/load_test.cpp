@@ -185,15 +185,26 @@ TEST_CASE("config.secret: the file's text without its newline") {
   CHECK(unset.error().context.find("is not set") != std::string::npos);
 }
 
-TEST_CASE("config.secret: systemd's credentials directory stands in, the file's key wins") {
+TEST_CASE("config.secret: what systemd hands over wins over the file") {
   Fixture f;
   f.write("carrier.auth_token", "from systemd\n");
   f.variables["CREDENTIALS_DIRECTORY"] = f.dir.string();
   const auto loaded = f.load_text("");
   REQUIRE(loaded.ok());
   CHECK(read_secret(loaded->config.carrier.auth_token_file)->reveal() == "from systemd");
-  const auto named = f.load_text("[carrier]\nauth_token_file = \"/elsewhere\"\n");
-  CHECK(named->config.carrier.auth_token_file.path == "/elsewhere");
+  const auto named = f.load_text("[carrier]\nauth_token_file = \"/readable/by/root\"\n");
+  CHECK(named->config.carrier.auth_token_file.path == f.dir / "carrier.auth_token");
+}
+
+TEST_CASE("config.secret: a whole directory of credentials, and an address with a password") {
+  Fixture f;
+  f.write("calld_carrier.auth_token", "from a directory\n");
+  f.write("calld_database.url", "postgresql://calld:hidden@db/calld\n");
+  f.variables["CREDENTIALS_DIRECTORY"] = f.dir.string();
+  const auto loaded = f.load_text("[database]\nurl = \"postgresql:///other\"\n");
+  REQUIRE(loaded.ok());
+  CHECK(read_secret(loaded->config.carrier.auth_token_file)->reveal() == "from a directory");
+  CHECK(loaded->config.database.url == "postgresql://calld:hidden@db/calld");
 }
 
 TEST_CASE("config.secret: a secret that every user can read is warned about") {

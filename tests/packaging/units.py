@@ -1,0 +1,214 @@
+"""The systemd units as they are installed: how exposed they are, what each line is for, and that the daemons speak the
+service manager's protocol.
+
+    python3 tests/packaging/units.py BUILD_DIR [TestClass.test_name]
+"""
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+from harness import System, free_ports, wait_for  # noqa: E402
+
+BUILD = None
+SERVICES = {"calld-api.service": 15, "calld-worker@main.service": 15, "calld-cleanup.service": 15,
+            "calld-media.service": 20}  # the highest exposure allowed, in tenths
+
+
+class Units(unittest.TestCase):
+    """The files, staged as a package puts them."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = pathlib.Path(tempfile.mkdtemp(prefix="calld-units-"))
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        subprocess.run(["cmake", "--install", BUILD, "--prefix", cls.root / "usr", "--component", "units"],
+                       check=True, capture_output=True)
+        found = list(cls.root.rglob("calld.target"))
+        assert len(found) == 1, found
+        cls.units = found[0].parent
+        # Instances and the example, where systemd would look for them.
+        shutil.copy(cls.units / "calld-worker@.service", cls.units / "calld-worker@main.service")
+        for path in (ROOT / "packaging/examples/campaign").glob("calld-campaign@.*"):
+            shutil.copy(path, cls.units / path.name.replace("@.", "@news."))
+
+    def analyze(self, *words):
+        return subprocess.run(["systemd-analyze", "--no-pager", *words], cwd=self.units, capture_output=True,
+                              text=True, check=False, env={**os.environ, "SYSTEMD_UNIT_PATH": f"{self.units}:"})
+
+    def test_exposure_stays_below_the_limit(self):
+        for unit, limit in SERVICES.items():
+            with self.subTest(unit):
+                run = self.analyze("security", "--offline=true", f"--threshold={limit}", f"./{unit}")
+                self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+                print(run.stdout.splitlines()[-1])
+
+    def test_the_shared_hardening_reaches_every_unit(self):
+        text = self.analyze("security", "--offline=true", "./calld-api.service").stdout
+        self.assertRegex(text, r"✓ NoNewPrivileges=")
+        media = self.analyze("security", "--offline=true", "./calld-media.service").stdout
+        self.assertRegex(media, r"✗ RestrictRealtime=", "the media server may not use its real-time loops")
+
+    def test_systemd_understands_every_unit(self):
+        units = sorted(p.name for p in self.units.iterdir() if p.is_file() and "@." not in p.name)
+        run = self.analyze("verify", "--man=no", *(f"./{u}" for u in units))
+        # The programs need not be installed on the machine that builds them.
+        complaints = [line for line in run.stderr.splitlines()
+                      if "is not executable: No such file" not in line and "calld" in line]
+        self.assertEqual(complaints, [])
+
+    def test_every_line_of_the_hardening_has_a_reason(self):
+        for name in ("hardening.conf", "realtime.conf"):
+            reason = False
+            for number, line in enumerate((ROOT / "packaging/systemd" / name).read_text().splitlines(), 1):
+                if line.startswith("#"):
+                    reason = True
+                elif not line.strip():
+                    reason = False
+                elif "=" in line:
+                    self.assertTrue(reason, f"{name}:{number}: {line} has no comment above")
+
+    def test_no_timer_fires_late(self):
+        timers = list(self.units.glob("*.timer"))
+        self.assertGreaterEqual(len(timers), 2)
+        for timer in timers:
+            self.assertRegex(timer.read_text(), r"(?m)^Persistent=false$", timer.name)
+
+    def test_no_unit_holds_a_secret_in_its_environment(self):
+        for unit in self.units.glob("*.service"):
+            self.assertNotRegex(unit.read_text(), r"(?mi)^Environment=.*(token|secret|password)", unit.name)
+            self.assertIn("LoadCredential=calld:/etc/calld/secrets", unit.read_text(), unit.name)
+
+
+class ServiceManager:
+    """The socket of sd_notify(3), and a program started as a unit of Type=notify would be."""
+
+    def __init__(self, directory, command, env):
+        self.messages = []
+        path = directory / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+        self.log_path = directory / "service.log"
+        self.log = open(self.log_path, "wb")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
+                                        env={**env, "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "1000000"})
+
+    def read(self):
+        while True:
+            try:
+                self.messages += self.socket.recv(4096).decode().splitlines()
+            except OSError:
+                return
+
+    def log_text(self):
+        return self.log_path.read_bytes()
+
+    def count(self, message):
+        return sum(m.startswith(message) for m in self.messages)
+
+    def wait_for(self, message, times=1):
+        def there():
+            if self.process.poll() is not None and self.count(message) < times:
+                raise AssertionError(f"it ended before {message}: {self.log_text().decode()}")
+            return self.count(message) >= times
+        wait_for(there, 60, f"{times} x {message}; got {self.messages}")
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.reader.join(5)
+        self.log.close()
+
+
+class Notify(unittest.TestCase):
+    """Each role under a service manager: ready, watchdog, status, end."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(pathlib.Path(BUILD) / "bin", "").__enter__()
+        cls.addClassCleanup(cls.system.__exit__)
+
+    def start(self, role, *options):
+        directory = pathlib.Path(tempfile.mkdtemp(dir=self.system.dir))
+        (port,) = free_ports(1)
+        env = {**self.system.env, f"CALLD_{role.upper()}_LISTEN": f"127.0.0.1:{port}",
+               "CALLD_SERVICE_RUNTIME_DIR": str(directory)}
+        service = ServiceManager(directory, [self.system.bin / "calld", role, "--config",
+                                             self.system.state / "calld.toml", *options], env)
+        self.addCleanup(service.close)
+        service.wait_for("READY=1")
+        return service
+
+    def lives_as_a_service(self, role, *options):
+        service = self.start(role, *options)
+        service.wait_for("WATCHDOG=1", 3)
+        self.assertGreater(service.count("STATUS="), 0)
+        service.process.send_signal(signal.SIGTERM)
+        service.wait_for("STOPPING=1")
+        self.assertEqual(service.process.wait(60), 0)
+        return service
+
+    def test_api(self):
+        self.lives_as_a_service("api")
+
+    def test_worker(self):
+        service = self.lives_as_a_service("worker", "--name", "under-systemd", "--queues", "of-this-test")
+        self.assertGreater(service.count("EXTEND_TIMEOUT_USEC="), 0)
+
+    def test_media(self):
+        service = self.lives_as_a_service("media")
+        self.assertGreater(service.count("EXTEND_TIMEOUT_USEC="), 0)
+
+    def test_a_loop_that_hangs_starves_the_watchdog(self):
+        """The main thread and every other thread go on; one I/O loop of the media server is stopped."""
+        service = self.start("media")
+        service.wait_for("WATCHDOG=1", 2)
+        with StoppedThread(service.process.pid, "media-0"):
+            wait_for(lambda: b"media-0 has made no progress" in service.log_text(), 60,
+                     "the hanging loop is noticed")
+            before = service.count("WATCHDOG=1")
+        service.wait_for("WATCHDOG=1", before + 2)
+
+
+class StoppedThread:
+    """Stops one thread of a child process, as a debugger would."""
+
+    SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
+
+    def __init__(self, pid, name):
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        (self.tid,) = [int(t.name) for t in pathlib.Path(f"/proc/{pid}/task").iterdir()
+                       if (t / "comm").read_text().strip() == name]
+
+    def ptrace(self, request):
+        null = ctypes.c_void_p(0)
+        if self.libc.ptrace(request, self.tid, null, null) != 0:
+            raise OSError(ctypes.get_errno(), f"ptrace {request} of thread {self.tid}")
+
+    def __enter__(self):
+        self.ptrace(self.SEIZE)
+        self.ptrace(self.INTERRUPT)
+        os.waitpid(self.tid, 0x40000000)  # __WALL: until it has stopped
+
+    def __exit__(self, *_):
+        self.ptrace(self.DETACH)
+
+
+if __name__ == "__main__":
+    BUILD = pathlib.Path(sys.argv[1]).resolve()
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)

@@ -34,8 +34,7 @@ Status run_media(Process& process) {
 
   auto options = service_options(config);
   options.server.pulses = &process.pulses();
-  CALL_TRY(const auto service,
-           flow::Service::start(options, hooks, process.metrics()));
+  CALL_TRY(const auto service, flow::Service::start(options, hooks, process.metrics()));
   process.ready(fmt::format("taking calls on {}:{}", config.media.listen.host, service->port()));
   process.run_until_told_to_end();
   draining = true;

@@ -76,8 +76,8 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, ServerHooks
   CALL_TRY(state.spool, Spool::start(state.options.spool, registry));
   std::vector<runtime::Loop*> loops;
   for (std::size_t i = 0; i < state.options.loops; ++i) {
-    state.loops.push_back(std::make_unique<LoopCalls>(fmt::format("media-{}", i), state.options,
-                                                      state.instruments));
+    state.loops.push_back(
+        std::make_unique<LoopCalls>(fmt::format("media-{}", i), state.options, state.instruments));
     loops.push_back(&state.loops.back()->loop());
   }
   net::WsServerOptions ws;

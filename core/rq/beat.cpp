@@ -11,6 +11,8 @@
 namespace call::rq {
 namespace {
 
+constexpr std::chrono::seconds kPulse{1};  // the thread shows at least so often that it lives
+
 class Beat {
  public:
   explicit Beat(Crew& crew)
@@ -41,7 +43,7 @@ void Beat::run() {
                      : std::min<std::chrono::milliseconds>(crew_.options.heartbeat_every,
                                                            std::chrono::milliseconds(1000)));
     }
-    auto due = next;
+    auto due = std::min(next, MonoClock::now() + kPulse);
     for (const auto& slot : crew_.slots) due = std::min(due, watch(*slot));
     crew_.beat_alarm.wait(Deadline::at(due));
   }

@@ -103,7 +103,7 @@ class ServiceManager:
         self.log_path = directory / "service.log"
         self.log = open(self.log_path, "wb")
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL,
-                                        env={**env, "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "1000000"})
+                                        env={**env, "NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "4000000"})
 
     def read(self):
         while True:

@@ -15,6 +15,7 @@
 #include "core/audio/g711.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/files.hpp"
+#include "core/base/scope_exit.hpp"
 
 namespace call::audio {
 namespace {
@@ -74,6 +75,16 @@ std::string header(const WavFormat& format, std::uint64_t samples) {
   out += "data";
   put32(out, data);
   return out;
+}
+
+void append_samples(std::string& out, const WavFormat& format, PcmView interleaved) {
+  for (const std::int16_t sample : interleaved) {
+    if (format.encoding == WavEncoding::mulaw) {
+      out.push_back(static_cast<char>(mulaw_encode(sample)));
+    } else {
+      put16(out, static_cast<std::uint16_t>(sample));
+    }
+  }
 }
 
 Error disk_error(std::string_view what) {
@@ -153,13 +164,7 @@ Status WavWriter::append(PcmView interleaved) {
   if ((samples_ + added) * bytes_per_sample(format_) > kMostBytes) {
     return Error{Errc::limit, "a WAV file cannot hold more than 4 GiB"};
   }
-  for (const std::int16_t sample : interleaved) {
-    if (format_.encoding == WavEncoding::mulaw) {
-      buffer_.push_back(static_cast<char>(mulaw_encode(sample)));
-    } else {
-      put16(buffer_, static_cast<std::uint16_t>(sample));
-    }
-  }
+  append_samples(buffer_, format_, interleaved);
   samples_ += added;
   return samples_ - synced_samples_ >= sync_every_ ? sync() : Status{};
 }
@@ -270,6 +275,40 @@ Result<Wav> parse_wav(std::string_view bytes) {
 Result<Wav> read_wav(const std::filesystem::path& path, std::size_t max_bytes) {
   CALL_TRY(const std::string bytes, read_file(path, max_bytes));
   return parse_wav(bytes).with_context(path.string());
+}
+
+std::string encode_wav(const WavFormat& format, PcmView interleaved) {
+  const auto samples = interleaved.size() / static_cast<std::size_t>(format.channels);
+  std::string out = header(format, samples);
+  out.reserve(out.size() + samples * bytes_per_sample(format));
+  append_samples(out, format, interleaved);
+  return out;
+}
+
+Status silence(const std::filesystem::path& path, int channel, std::int64_t from, std::int64_t to) {
+  constexpr std::size_t kHeader = 44;
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return disk_error("cannot open " + path.string());
+  const ScopeExit closes([fd] { ::close(fd); });
+  std::string head(kHeader, '\0');
+  if (::pread(fd, head.data(), kHeader, 0) != static_cast<ssize_t>(kHeader) ||
+      head.substr(36, 4) != "data" || get16(head, 20) != kFormatPcm) {
+    return Error{Errc::protocol, path.string() + " is not a recording of ours"};
+  }
+  const auto channels = get16(head, 22);
+  const std::size_t block = 2U * channels;
+  const auto samples = static_cast<std::int64_t>(get32(head, 40) / block);
+  from = std::clamp<std::int64_t>(from, 0, samples);
+  to = std::clamp<std::int64_t>(to, from, samples);
+  std::string bytes(static_cast<std::size_t>(to - from) * block, '\0');
+  const auto at = static_cast<off_t>(kHeader + static_cast<std::size_t>(from) * block);
+  if (::pread(fd, bytes.data(), bytes.size(), at) != static_cast<ssize_t>(bytes.size())) {
+    return disk_error("reading " + path.string());
+  }
+  for (std::size_t i = static_cast<std::size_t>(channel) * 2; i + 1 < bytes.size(); i += block) {
+    bytes[i] = bytes[i + 1] = '\0';
+  }
+  return write_at(fd, bytes, at);
 }
 
 Status write_wav(const std::filesystem::path& path, PcmView pcm, int sample_rate) {

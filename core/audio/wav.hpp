@@ -44,6 +44,8 @@ class WavWriter {
   Status close();
 
   std::uint64_t samples() const noexcept { return samples_; }  ///< a channel
+  /// Of these, those that the file holds.
+  std::uint64_t synced_samples() const noexcept { return synced_samples_; }
 
  private:
   WavWriter(int fd, const WavFormat& format, std::uint64_t sync_every);
@@ -69,6 +71,11 @@ struct Wav {
 /// anything else.
 Result<Wav> parse_wav(std::string_view bytes);
 Result<Wav> read_wav(const std::filesystem::path& path, std::size_t max_bytes = 256U << 20);
+/// A whole file in memory; the samples are interleaved. Pure.
+std::string encode_wav(const WavFormat& format, PcmView interleaved);
+/// Overwrites samples [from, to) of one channel of a PCM16 file of WavWriter's with silence; what
+/// lies beyond its end is nothing. Idempotent. Blocks.
+Status silence(const std::filesystem::path& path, int channel, std::int64_t from, std::int64_t to);
 /// A whole mono PCM16 file at once.
 Status write_wav(const std::filesystem::path& path, PcmView pcm, int sample_rate = kSampleRate);
 

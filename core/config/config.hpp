@@ -116,6 +116,14 @@ struct Speech {
   std::string voice;
 };
 
+struct Record {
+  bool tape = false;               ///< for callctl call replay
+  std::int64_t redact_digits = 0;  ///< runs of so many or more; 0: none
+  std::vector<std::string> redact_words;
+  bool redact_audio = true;
+  std::int64_t disk_reserve = 0;  ///< bytes
+};
+
 struct Config {
   Service service;
   Log log;
@@ -128,6 +136,7 @@ struct Config {
   Dialer dialer;
   Sim sim;
   Speech speech;
+  Record record;
 };
 
 /// A value from the command line. Wins over the environment, which wins over the file, which wins

@@ -186,12 +186,33 @@ const Key kKeys[] = {
     {.section = "speech", .name = "voice", .type = Type::text, .slot = CALL_SLOT(speech.voice),
      .fallback = "slt",
      .help = "Voice of an agent that names none."},
+
+    {.section = "record", .name = "tape", .type = Type::boolean, .slot = CALL_SLOT(record.tape),
+     .fallback = "false",
+     .help = "Keep beside each record what the call's code was fed with, so that callctl call "
+             "replay can run it again: some 40 KB a second of call. It holds what was said, so no "
+             "tape is kept while anything is redacted."},
+    {.section = "record", .name = "redact_digits", .type = Type::integer,
+     .slot = CALL_SLOT(record.redact_digits), .fallback = "0", .min = 0, .max = 100,
+     .help = "Runs of so many digits or more, spoken or keyed, are taken out of transcripts and "
+             "answers when the call ends; 0 takes out none."},
+    {.section = "record", .name = "redact_words", .type = Type::list,
+     .slot = CALL_SLOT(record.redact_words), .fallback = "", .min = 0, .max = 1000,
+     .help = "Words or phrases to take out of transcripts and answers."},
+    {.section = "record", .name = "redact_audio", .type = Type::boolean,
+     .slot = CALL_SLOT(record.redact_audio), .fallback = "true",
+     .help = "Silence in the recording what was redacted: the words where the recogniser gives "
+             "their times, else the whole turn. What it misheard stays audible. Until the call "
+             "ends the spool holds the audio as it was."},
+    {.section = "record", .name = "disk_reserve", .type = Type::size,
+     .slot = CALL_SLOT(record.disk_reserve), .fallback = "64M", .min = 0, .max = 1024 * 1024 * kMiB,
+     .help = "With less free space in the spool no audio is written, so that records still fit."},
 };
 // clang-format on
 
 #undef CALL_SLOT
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kSections = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSections = {{
     {"service", "What all daemons share."},
     {"log", "Log lines go to standard error."},
     {"database", "PostgreSQL holds the truth about lists, attempts and calls."},
@@ -203,6 +224,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kSection
     {"dialer", "How lists are driven."},
     {"sim", "The simulated carrier, for rehearsals and tests."},
     {"speech", "The built-in speech engines."},
+    {"record", "What is kept of each call."},
 }};
 
 }  // namespace

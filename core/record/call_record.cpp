@@ -34,7 +34,26 @@ Json turn_json(const Turn& turn) {
     json["confidence"] = turn.confidence;
     json["intent"] = turn.intent;
     json["digits"] = turn.digits;
+    if (!turn.words.empty()) {
+      auto& words = json["words"] = Json::array();
+      for (const auto& word : turn.words) {
+        words.push_back(
+            {{"text", word.text}, {"start_ms", word.start_ms}, {"end_ms", word.end_ms}});
+      }
+    }
   }
+  return json;
+}
+
+Json recording_json(const Recording& recording) {
+  Json json{{"samples", recording.samples},
+            {"lost_samples", recording.lost_samples},
+            {"masked", Json::array()}};
+  for (const auto& span : recording.masked) {
+    json["masked"].push_back(
+        {{"track", to_string(span.track)}, {"start_ms", span.start_ms}, {"end_ms", span.end_ms}});
+  }
+  if (!recording.removed.empty()) json["removed"] = recording.removed;
   return json;
 }
 
@@ -43,6 +62,7 @@ Json waterfall_json(const Waterfall& w) {
           {"speech_end_ms", or_null(w.speech_end_ms)},
           {"endpoint_ms", or_null(w.endpoint_ms)},
           {"final_transcript_ms", or_null(w.final_transcript_ms)},
+          {"first_token_ms", or_null(w.first_token_ms)},
           {"reply_ready_ms", or_null(w.reply_ready_ms)},
           {"first_audio_sent_ms", or_null(w.first_audio_sent_ms)},
           {"first_heard_ms", or_null(w.first_heard_ms)}};
@@ -91,10 +111,47 @@ Status read_ms(const Json& json, std::string_view name, std::optional<std::int64
   return {};
 }
 
+Speaker speaker_of(std::string_view name) {
+  return name == "agent" ? Speaker::agent : Speaker::callee;
+}
+
+Status read_words(const Json& json, std::vector<Word>& out) {
+  if (json::find(json, "words") == nullptr) return {};
+  CALL_TRY(const Json words, json::get_array(json, "words"));
+  for (const auto& item : words) {
+    Word word;
+    CALL_TRY(word.text, json::get_string(item, "text"));
+    CALL_TRY(word.start_ms, json::get_int(item, "start_ms"));
+    CALL_TRY(word.end_ms, json::get_int(item, "end_ms"));
+    out.push_back(std::move(word));
+  }
+  return {};
+}
+
+Status read_recording(const Json& json, Recording& out) {
+  if (json::find(json, "recording") == nullptr) return {};
+  CALL_TRY(const auto samples, json::get_int_or(json, "recording.samples", 0));
+  CALL_TRY(const auto lost, json::get_int_or(json, "recording.lost_samples", 0));
+  out.samples = static_cast<std::uint64_t>(samples);
+  out.lost_samples = static_cast<std::uint64_t>(lost);
+  CALL_TRY(out.removed, json::get_string_or(json, "recording.removed", ""));
+  if (json::find(json, "recording.masked") == nullptr) return {};
+  CALL_TRY(const Json masked, json::get_array(json, "recording.masked"));
+  for (const auto& item : masked) {
+    Span span;
+    CALL_TRY(const auto track, json::get_string(item, "track"));
+    span.track = speaker_of(track);
+    CALL_TRY(span.start_ms, json::get_int(item, "start_ms"));
+    CALL_TRY(span.end_ms, json::get_int(item, "end_ms"));
+    out.masked.push_back(span);
+  }
+  return {};
+}
+
 Result<Turn> read_turn(const Json& json) {
   Turn turn;
   CALL_TRY(const auto who, json::get_string(json, "who"));
-  turn.who = who == "agent" ? Speaker::agent : Speaker::callee;
+  turn.who = speaker_of(who);
   CALL_TRY(turn.text, json::get_string_or(json, "text", ""));
   CALL_TRY(turn.heard_text, json::get_string_or(json, "heard_text", ""));
   CALL_TRY(turn.confidence, json::get_number_or(json, "confidence", 1.0));
@@ -105,6 +162,7 @@ Result<Turn> read_turn(const Json& json) {
   CALL_TRY(turn.digits, json::get_bool_or(json, "digits", false));
   CALL_TRY(turn.state, json::get_string_or(json, "state", ""));
   CALL_TRY(turn.intent, json::get_string_or(json, "intent", ""));
+  CALL_CHECK(read_words(json, turn.words));
   return turn;
 }
 
@@ -115,6 +173,7 @@ Result<Waterfall> read_waterfall(const Json& json) {
   CALL_CHECK(read_ms(json, "speech_end_ms", w.speech_end_ms));
   CALL_CHECK(read_ms(json, "endpoint_ms", w.endpoint_ms));
   CALL_CHECK(read_ms(json, "final_transcript_ms", w.final_transcript_ms));
+  CALL_CHECK(read_ms(json, "first_token_ms", w.first_token_ms));
   CALL_CHECK(read_ms(json, "reply_ready_ms", w.reply_ready_ms));
   CALL_CHECK(read_ms(json, "first_audio_sent_ms", w.first_audio_sent_ms));
   CALL_CHECK(read_ms(json, "first_heard_ms", w.first_heard_ms));
@@ -196,7 +255,8 @@ Json to_json(const CallRecord& record) {
             {"answers", record.answers},
             {"turns", Json::array()},
             {"waterfalls", Json::array()},
-            {"counters", counters_json(record.counters)}};
+            {"counters", counters_json(record.counters)},
+            {"recording", recording_json(record.recording)}};
   for (const auto& turn : record.turns) json["turns"].push_back(turn_json(turn));
   for (const auto& w : record.waterfalls) json["waterfalls"].push_back(waterfall_json(w));
   return json;
@@ -231,6 +291,7 @@ Result<CallRecord> from_json(const Json& json) {
   CALL_TRY(record.duration_ms, json::get_int_or(json, "duration_ms", 0));
   CALL_CHECK(read_counters(json, record.counters));
   CALL_CHECK(read_lists(json, record));
+  CALL_CHECK(read_recording(json, record.recording));
   return record;
 }
 

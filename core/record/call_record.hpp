@@ -24,6 +24,21 @@ inline constexpr int kVersion = 1;
 
 enum class Speaker { agent, callee };
 
+/// A recognised word and when it was said.
+struct Word {
+  std::string text;
+  std::int64_t start_ms = 0;
+  std::int64_t end_ms = 0;
+};
+
+/// A piece of one track.
+struct Span {
+  Speaker track = Speaker::callee;
+  std::int64_t start_ms = 0;
+  std::int64_t end_ms = 0;
+  bool operator==(const Span&) const = default;
+};
+
 /// One contribution to the conversation, in the order in which it was heard.
 struct Turn {
   Speaker who = Speaker::agent;
@@ -37,6 +52,7 @@ struct Turn {
   bool digits = false;        ///< callee: keyed in, not spoken
   std::string state;          ///< the dialogue state that it belongs to
   std::string intent;         ///< callee: what the agent understood; empty when nothing
+  std::vector<Word> words;    ///< callee: with times, where the recogniser gives them
 };
 
 /// Where the time went between the callee's last word and the agent's first, as points on the
@@ -46,6 +62,7 @@ struct Waterfall {
   std::optional<std::int64_t> speech_end_ms;  ///< the callee's last voiced sample
   std::optional<std::int64_t> endpoint_ms;    ///< the silence was long enough: the turn is over
   std::optional<std::int64_t> final_transcript_ms;  ///< the recogniser's last word on it
+  std::optional<std::int64_t> first_token_ms;       ///< a language model's first word came
   std::optional<std::int64_t> reply_ready_ms;       ///< the agent knows what to say
   std::optional<std::int64_t>
       first_audio_sent_ms;                     ///< the first byte of the reply went to the carrier
@@ -74,6 +91,14 @@ struct Counters {
   std::array<std::uint64_t, kLatenessBoundsMs.size() + 1> lateness{};
 };
 
+/// What became of the audio on its way to the disk.
+struct Recording {
+  std::uint64_t samples = 0;  ///< in audio.wav, a track; 8 are a millisecond of the sample clock
+  std::uint64_t lost_samples = 0;  ///< of these silence, because the disk was full or too slow
+  std::vector<Span> masked;        ///< made silent by redaction
+  std::string removed;             ///< why there is no audio; empty: there is
+};
+
 struct CallRecord {
   std::string call_sid;
   std::string stream_sid;
@@ -96,6 +121,7 @@ struct CallRecord {
   std::vector<Turn> turns;
   std::vector<Waterfall> waterfalls;
   Counters counters;
+  Recording recording;
 };
 
 /// "agent" or "callee".

@@ -116,8 +116,25 @@ struct Recognizer::Impl {
     Transcript transcript;
     int32 score = 0;
     if (const char* text = ps_get_hyp(decoder.get(), &score)) transcript.text = text;
-    if (!transcript.text.empty()) transcript.confidence = confidence();
+    if (transcript.text.empty()) return transcript;
+    transcript.confidence = confidence();
+    transcript.words = timed_words();
     return transcript;
+  }
+
+  std::vector<TimedWord> timed_words() {
+    constexpr std::chrono::milliseconds kFrame{10};
+    std::vector<TimedWord> words;
+    for (ps_seg_t* s = ps_seg_iter(decoder.get()); s != nullptr; s = ps_seg_next(s)) {
+      std::string_view word = ps_seg_word(s);
+      if (is_filler(ps_seg_word(s))) continue;
+      word = word.substr(0, word.find('('));  // "read(2)": another way to say it
+      int first = 0;
+      int last = 0;
+      ps_seg_frames(s, &first, &last);
+      words.push_back({std::string(word), first * kFrame, (last + 1) * kFrame});
+    }
+    return words;
   }
 
   double confidence() {

@@ -36,15 +36,20 @@ CallRecord sample() {
   callee.start_ms = 700;
   callee.end_ms = 980;
   callee.intent = "yes";
+  callee.words = {{"yes", 720, 960}};
   record.turns = {agent, callee};
   Waterfall waterfall;
   waterfall.turn = 1;
   waterfall.speech_end_ms = 980;
+  waterfall.first_token_ms = 1200;
   waterfall.first_heard_ms = 1450;
   record.waterfalls = {waterfall};
   record.counters.frames_in = 3000;
   record.counters.drops["mark_lost"] = 2;
   record.counters.lateness[3] = 7;
+  record.recording.samples = 480984;
+  record.recording.lost_samples = 8000;
+  record.recording.masked = {{Speaker::agent, 100, 900}};
   return record;
 }
 
@@ -54,6 +59,10 @@ TEST_CASE("record: a record survives the way to JSON and back") {
   const auto read = from_json_text(to_json_text(sample()));
   REQUIRE(read);
   CHECK(to_json_text(*read) == to_json_text(sample()));
+  CHECK(read->turns.at(1).words.at(0).end_ms == 960);
+  CHECK(read->waterfalls.at(0).first_token_ms == 1200);
+  CHECK(read->recording.samples == 480984);
+  CHECK(read->recording.masked.at(0) == Span{Speaker::agent, 100, 900});
   CHECK(read->turns.at(0).interrupted);
   CHECK(read->turns.at(1).who == Speaker::callee);
   CHECK(read->turns.at(1).confidence == 0.93);

@@ -120,6 +120,7 @@ void add_call_commands(CLI::App& app, Session& session) {
             ->type_name("CALL");
       },
       show_call);
+  add_replay_command(*call, session);
 }
 
 }  // namespace call::cmd

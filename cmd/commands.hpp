@@ -15,6 +15,7 @@ void add_entry_commands(CLI::App& list, Session& session);  ///< below `list`: e
 void add_watch_commands(CLI::App& list, Session& session);  ///< below `list`: watch, wait
 void add_queue_commands(CLI::App& app, Session& session);   ///< queue, job, worker
 void add_call_commands(CLI::App& app, Session& session);
+void add_replay_command(CLI::App& call, Session& session);  ///< below `call`
 void add_attempt_commands(CLI::App& app, Session& session);
 void add_cleanup_commands(CLI::App& app, Session& session);
 void add_db_commands(CLI::App& app, Session& session);

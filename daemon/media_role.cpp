@@ -34,6 +34,9 @@ Status run_media(Process& process) {
 
   auto options = service_options(config);
   options.server.pulses = &process.pulses();
+  if (config.record.tape && !options.server.spool.tape_calls) {
+    process.log().warn("record.tape is on, but no tape is kept while anything is redacted");
+  }
   CALL_TRY(const auto service, flow::Service::start(options, hooks, process.metrics()));
   process.ready(fmt::format("taking calls on {}:{}", config.media.listen.host, service->port()));
   process.run_until_told_to_end();

@@ -34,6 +34,8 @@ drain_timeout = "5s"
 [worker]
 spool_dir = "{root}/spool"
 records_dir = "{root}/records"
+[record]
+tape = true
 [sim]
 calls_per_second = 20
 truth_dir = "{root}/truth"

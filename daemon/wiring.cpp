@@ -101,6 +101,11 @@ flow::ServiceOptions service_options(const config::Config& config) {
   server.max_calls = static_cast<std::size_t>(config.media.max_calls);
   server.session.max_duration = config.media.max_call_duration;
   server.spool.dir = config.media.spool_dir;
+  server.spool.redaction = {static_cast<int>(config.record.redact_digits),
+                            config.record.redact_words};
+  server.spool.redact_audio = config.record.redact_audio;
+  server.spool.tape_calls = config.record.tape && !server.spool.redaction.active();
+  server.spool.reserve_bytes = static_cast<std::uint64_t>(config.record.disk_reserve);
   options.catalog.agents_dir = config.media.agents_dir;
   options.catalog.voice = config.speech.voice;
   options.catalog.model.model_dir = config.speech.model_dir;

@@ -38,7 +38,8 @@ void warm_up(const ReadyAgent& ready) {
   }
 }
 
-Result<std::shared_ptr<const ReadyAgent>> make_ready(Agent agent, const Shared& shared) {
+Result<std::shared_ptr<const ReadyAgent>> make_ready(std::string_view toml, Agent agent,
+                                                     const Shared& shared) {
   const auto name = agent.voice.empty() ? shared.options.voice : agent.voice;
   const auto voice = speech::voice_from(name);
   if (!voice) return Error{Errc::invalid_argument, fmt::format("no voice \"{}\"", name)};
@@ -47,7 +48,7 @@ Result<std::shared_ptr<const ReadyAgent>> make_ready(Agent agent, const Shared& 
   speech::VoiceStyle style;
   style.voice = *voice;
   auto ready = std::make_shared<const ReadyAgent>(
-      ReadyAgent{std::move(agent), std::move(matcher), std::move(phrases),
+      ReadyAgent{std::string(toml), std::move(agent), std::move(matcher), std::move(phrases),
                  speech::Synthesizer(style, shared.cache)});
   warm_up(*ready);
   return ready;
@@ -57,7 +58,7 @@ Result<std::shared_ptr<const ReadyAgent>> load_agent(std::string_view toml, std:
                                                      const std::string& source,
                                                      const Shared& shared) {
   CALL_TRY(auto agent, parse_agent(toml, name, source));
-  return make_ready(std::move(agent), shared).with_context(source);
+  return make_ready(toml, std::move(agent), shared).with_context(source);
 }
 
 Result<std::vector<fs::path>> agent_files(const fs::path& dir) {

@@ -23,6 +23,7 @@ inline constexpr std::string_view kEcho = "echo";
 
 /// An agent with everything that it needs to talk.
 struct ReadyAgent {
+  std::string toml;  ///< what it was read from
   Agent agent;
   speech::IntentMatcher matcher;
   std::shared_ptr<const speech::PhraseModel> phrases;

@@ -203,6 +203,7 @@ void Conversation::on(const media::SpeechBegan& event) {
   silence_due_ms_.reset();
   listening_ = {};
   listening_.start_ms = event.at_ms;
+  listening_.audio_from_ms = event.audio_from_ms;
   listening_.open = true;
   ears_->start();
 }
@@ -253,6 +254,10 @@ void Conversation::keep_turn(const speech::Transcript& transcript, const media::
   kept.end_ms = turn.speech_end_ms;
   kept.state = dialogue_.state().name;
   if (understood) kept.intent = understood->intent;
+  for (const auto& word : transcript.words) {
+    kept.words.push_back({word.text, listening_.audio_from_ms + word.start.count(),
+                          listening_.audio_from_ms + word.end.count()});
+  }
   report_.turns.push_back(std::move(kept));
   log_.debug("heard \"{}\" (confidence {:.2f}), understood {}", transcript.text,
              transcript.confidence, understood ? understood->value : "nothing");

@@ -70,6 +70,7 @@ class Conversation {
   /// What the callee has said since it began to speak.
   struct Listening {
     std::int64_t start_ms = 0;
+    std::int64_t audio_from_ms = 0;  ///< the first sample of `audio`
     audio::Pcm audio;
     std::optional<speech::Transcript> at_pause;
     bool settled = false;  ///< decided at the pause; the turn's end brings nothing new

@@ -6,6 +6,7 @@
 
 #include "core/flow/conversation.hpp"
 #include "core/flow/sentences.hpp"
+#include "core/flow/taped_conversation.hpp"
 #include "core/log/log.hpp"
 
 namespace call::flow {
@@ -65,7 +66,7 @@ Port port_of(const std::shared_ptr<media::CallLink>& link) {
 }
 
 /// The link's events, and the conversation's own time-outs between them, until the call has ended.
-void converse(Conversation& conversation, media::CallLink& link) {
+void converse(Conversation& conversation, media::CallLink& link, HandlerTape& tape) {
   conversation.begin();
   while (!conversation.ended()) {
     auto deadline = Deadline::never();
@@ -74,8 +75,10 @@ void converse(Conversation& conversation, media::CallLink& link) {
     }
     const auto event = link.next(deadline);
     if (event) {
+      tape.event(*event);
       conversation.on_event(*event);
     } else if (event.error().code == Errc::timeout) {
+      tape.due();
       conversation.on_due();
     } else {
       return;
@@ -112,11 +115,14 @@ void run_handler(const std::shared_ptr<const ReadyAgent>& agent,
                  const std::shared_ptr<media::CallLink>& link, HandlerContext& context,
                  const media::CallPlan::Done& done) {
   const auto log = log::Logger("flow").with("call", link->start().call_sid);
+  HandlerTape tape(link->tape_sink());
+  tape.begin(agent->toml);
   Conversation conversation(
-      Dialogue(agent->agent, agent->matcher, variables_of(link->start().parameters)), port_of(link),
-      std::make_unique<PooledEars>(context, agent->phrases, log), speak_with(agent->voice), log);
+      Dialogue(agent->agent, agent->matcher, variables_of(link->start().parameters)),
+      tape.tap(port_of(link)), tape.tap(std::make_unique<PooledEars>(context, agent->phrases, log)),
+      tape.tap(speak_with(agent->voice)), log);
   try {
-    converse(conversation, *link);
+    converse(conversation, *link, tape);
   } catch (const std::exception& error) {
     context.failures.add();
     log.error("the handler failed, the call is ended: {}", error.what());
@@ -124,6 +130,7 @@ void run_handler(const std::shared_ptr<const ReadyAgent>& agent,
   }
   auto report = conversation.report();
   observe(report, context);
+  tape.end(report);
   done(std::move(report));
 }
 

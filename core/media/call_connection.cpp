@@ -79,49 +79,49 @@ CallConnection::~CallConnection() {
 void CallConnection::on_open(net::WsConnection& connection) {
   connection_ = &connection;
   opened_at_ = wall_now();
-  session_.emplace(state_.options.session, MonoClock::now());
+  taped_.emplace(state_.options.session, MonoClock::now(), state_.options.spool.tape_calls);
   state_.calls_of(connection.loop()).add(*this);
 }
 
 void CallConnection::on_text(std::string_view message) {
-  session_->on_message(message, MonoClock::now(), out_);
+  taped_->on_message(message, MonoClock::now(), out_);
   pump();
 }
 
 /// The protocol has no binary messages; the session counts it as one that it cannot read.
 void CallConnection::on_binary(std::string_view) {
-  session_->on_message({}, MonoClock::now(), out_);
+  taped_->on_message({}, MonoClock::now(), out_);
   pump();
 }
 
 void CallConnection::on_close(const net::WsClose& close) {
-  if (!session_) return;  // the upgrade never completed
+  if (!taped_) return;  // the upgrade never completed
   const bool peer = close.by == net::WsClose::By::peer;
-  session_->end(peer                                  ? "caller_hung_up"
-                : close.by == net::WsClose::By::local ? "shutdown"
-                                                      : "peer_lost",
-                MonoClock::now(), out_);
+  taped_->end(peer                                  ? "caller_hung_up"
+              : close.by == net::WsClose::By::local ? "shutdown"
+                                                    : "peer_lost",
+              MonoClock::now(), out_);
   state_.calls_of(connection_->loop()).remove(*this);
   connection_ = nullptr;
   pump();
 }
 
 void CallConnection::on_tick(MonoClock::time_point now, milliseconds lateness) {
-  if (session_->ended()) return;
-  ++session_->counters().lateness[lateness_bucket(lateness)];
-  session_->on_tick(now, out_);
-  if (link_) link_->set_sample_clock_zero(session_->sample_clock_zero());
-  state_.instruments.add_progress(session_->counters(), published_);
+  if (session().ended()) return;
+  ++taped_->counters().lateness[lateness_bucket(lateness)];
+  taped_->on_tick(now, out_);
+  if (link_) link_->set_sample_clock_zero(session().sample_clock_zero());
+  state_.instruments.add_progress(taped_->counters(), published_);
   pump();
 }
 
 void CallConnection::on_command(Command command) {
-  session_->on_command(std::move(command), MonoClock::now(), out_);
+  taped_->on_command(std::move(command), MonoClock::now(), out_);
   pump();
 }
 
 void CallConnection::end(std::string_view reason) {
-  session_->end(reason, MonoClock::now(), out_);
+  taped_->end(reason, MonoClock::now(), out_);
   pump();
 }
 
@@ -138,9 +138,10 @@ void CallConnection::pump() {
   if (out_.started) decide(*std::exchange(out_.started, std::nullopt));
   send_messages();
   pass_events();
+  pass_tape(out_.ended);
   for (auto& block : out_.recorded) {
-    if (!state_.spool->add(session_->start().call_sid, std::move(block))) {
-      ++session_->counters().drops["recording_disk"];
+    if (!state_.spool->add(session().start().call_sid, std::move(block))) {
+      ++taped_->counters().drops["recording_disk"];
     }
   }
   out_.recorded.clear();
@@ -153,7 +154,7 @@ void CallConnection::send_messages() {
   for (const auto& message : messages) {
     const auto sent = connection_->send_text(message);
     if (sent == net::Send::ok) continue;
-    if (sent == net::Send::full) session_->end("peer_not_reading", MonoClock::now(), out_);
+    if (sent == net::Send::full) taped_->end("peer_not_reading", MonoClock::now(), out_);
     break;
   }
   messages.clear();
@@ -165,13 +166,27 @@ void CallConnection::pass_events() {
   if (!link_) return;
   for (auto& event : events) {
     const auto pushed = link_->push(std::move(event));
-    if (pushed == CallLink::Push::dropped_audio) ++session_->counters().drops["handler_slow"];
-    if (pushed == CallLink::Push::stuck) session_->end("handler_stuck", MonoClock::now(), out_);
+    if (pushed == CallLink::Push::dropped_audio) ++taped_->counters().drops["handler_slow"];
+    if (pushed == CallLink::Push::stuck) taped_->end("handler_stuck", MonoClock::now(), out_);
   }
   // What an ending adds goes to the handler too.
   for (auto& event : out_.events) link_->push(std::move(event));
   events.clear();
   out_.events = std::move(events);
+}
+
+/// The tape's end goes to the spool before the record, which completes the folder.
+void CallConnection::pass_tape(bool all) {
+  constexpr std::size_t kPortion = 16U << 10;
+  if (!session().accepted() || !taped_->taped()) return;
+  auto bytes = taped_->take_tape(all ? 1 : kPortion);
+  if (bytes.empty()) return;
+  if (state_.spool->add_tape(session().start().call_sid, record::Track::session,
+                             std::move(bytes))) {
+    return;
+  }
+  taped_->stop_tape();
+  ++taped_->counters().drops["tape"];
 }
 
 void CallConnection::decide(const StartInfo& start) {
@@ -195,14 +210,15 @@ void CallConnection::reject(const char* reason, const std::string& why) {
   if (const auto hidden = state_.refusals.admit()) {
     log_.warn("refused a stream: {} ({} more not shown)", why, *hidden);
   }
-  session_->end(reason, MonoClock::now(), out_);
+  taped_->end(reason, MonoClock::now(), out_);
 }
 
 void CallConnection::hold(const StartInfo& start, CallPlan plan) {
   const bool talks = plan.mode == Session::Mode::conversation;
+  if (!talks) taped_->stop_tape();
   answered_at_ = wall_now();
   agent_ = plan.agent;
-  session_->accept(plan.mode, talks ? state_.hooks.make_vad() : nullptr, MonoClock::now());
+  taped_->accept(plan.mode, talks ? state_.hooks.make_vad() : nullptr, MonoClock::now());
   state_.instruments.calls.add();
   state_.instruments.active_calls.add();
   log_.info("call begins: stream {}, agent {}", start.stream_sid, agent_);
@@ -221,7 +237,13 @@ void CallConnection::launch(const CallPlan& plan) {
     handle.post([this, shared](net::WsConnection&) { on_command(std::move(*shared)); });
   };
   link_ =
-      std::make_shared<CallLink>(session_->start(), std::move(post), session_->sample_clock_zero());
+      std::make_shared<CallLink>(session().start(), std::move(post), session().sample_clock_zero());
+  if (taped_->taped()) {
+    link_->set_tape_sink(
+        [spool = state_.spool, call_sid = session().start().call_sid](std::string bytes) {
+          return spool->add_tape(call_sid, record::Track::handler, std::move(bytes));
+        });
+  }
   auto done = [assembly = assembly_](HandlerReport report) {
     assembly->handler_ended(std::move(report));
   };
@@ -229,11 +251,11 @@ void CallConnection::launch(const CallPlan& plan) {
   if (launched) return;
   log_.error("no handler for the call: {}", launched.error().to_string());
   done({});
-  session_->end("handler_failed", MonoClock::now(), out_);
+  taped_->end("handler_failed", MonoClock::now(), out_);
 }
 
 record::CallRecord CallConnection::make_record() const {
-  const StartInfo& start = session_->start();
+  const StartInfo& start = session().start();
   record::CallRecord record;
   record.call_sid = start.call_sid;
   record.stream_sid = start.stream_sid;
@@ -246,26 +268,26 @@ record::CallRecord CallConnection::make_record() const {
   record.agent = agent_;
   record.started_at = opened_at_;
   record.answered_at = answered_at_;
-  record.end_reason = session_->end_reason();
+  record.end_reason = session().end_reason();
   return record;
 }
 
 /// The session has ended: close the socket, hand in our half of the record. Nothing is waited for.
 void CallConnection::finish() {
   if (std::exchange(finished_, true)) return;
-  const std::string& reason = session_->end_reason();
-  const bool normal = session_->accepted();
+  const std::string& reason = session().end_reason();
+  const bool normal = session().accepted();
   if (connection_ != nullptr) connection_->close(normal ? 1000 : 1008, reason);
-  if (holding_) state_.held.with([&](auto& held) { held.erase(session_->start().call_sid); });
+  if (holding_) state_.held.with([&](auto& held) { held.erase(session().start().call_sid); });
   if (reason == "no_start") state_.instruments.start_timeouts.add();
   if (!normal) return;
-  state_.instruments.add_progress(session_->counters(), published_);
-  state_.instruments.add_drops(session_->counters());
+  state_.instruments.add_progress(taped_->counters(), published_);
+  state_.instruments.add_drops(taped_->counters());
   state_.instruments.active_calls.sub();
   auto record = make_record();
   record.ended_at = wall_now();
-  record.duration_ms = session_->received_ms();
-  record.counters = session_->counters();
+  record.duration_ms = session().received_ms();
+  record.counters = taped_->counters();
   log_.info("call ends: {} after {:.1f} s", reason, static_cast<double>(record.duration_ms) / 1000);
   assembly_->session_ended(std::move(record));
 }

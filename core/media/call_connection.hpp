@@ -19,6 +19,7 @@
 #include "core/log/log.hpp"
 #include "core/media/instruments.hpp"
 #include "core/media/server.hpp"
+#include "core/media/taped_session.hpp"
 #include "core/net/ws.hpp"
 #include "core/runtime/loop.hpp"
 #include "core/runtime/pulse.hpp"
@@ -101,12 +102,14 @@ class CallConnection final : public net::WsHandler {
   void pump();
   void send_messages();
   void pass_events();
+  void pass_tape(bool all);
+  const Session& session() const { return taped_->session(); }
   void finish();
   record::CallRecord make_record() const;
 
   ServerState& state_;
   net::WsConnection* connection_ = nullptr;
-  std::optional<Session> session_;
+  std::optional<TapedSession> taped_;
   Session::Output out_;
   std::shared_ptr<CallLink> link_;
   std::shared_ptr<RecordAssembly> assembly_;

@@ -11,6 +11,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
 
 #include "core/base/deadline.hpp"
 #include "core/base/result.hpp"
@@ -43,7 +45,15 @@ class CallLink {
   std::int64_t clock_ms() const;
   const StartInfo& start() const { return start_; }
 
+  /// Takes what the handler writes onto its track of the call's tape; false: it was not taken, and
+  /// the handler stops taping. Empty: the call is not taped.
+  using TapeSink = std::function<bool(std::string)>;
+  const TapeSink& tape_sink() const { return tape_sink_; }
+
   // ---- the loop's side
+
+  /// Before the handler starts.
+  void set_tape_sink(TapeSink sink) { tape_sink_ = std::move(sink); }
 
   enum class Push {
     ok,
@@ -61,6 +71,7 @@ class CallLink {
 
   const StartInfo start_;
   const Post post_;
+  TapeSink tape_sink_;
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<Event> events_;

@@ -21,6 +21,7 @@ using Generation = std::uint32_t;
 /// The callee began to speak (a cough too). Audio follows, beginning with the pre-roll.
 struct SpeechBegan {
   std::int64_t at_ms = 0;
+  std::int64_t audio_from_ms = 0;  ///< of the pre-roll's first sample
 };
 struct SpeechAudio {
   audio::Pcm pcm;

@@ -28,9 +28,9 @@ class Instruments {
   metrics::Counter& start_timeouts;
 
  private:
-  static constexpr std::array<std::string_view, 8> kReasons = {
-      "before_start",    "mark_unknown", "mark_lost",      "speech_cut_off",
-      "speech_overflow", "handler_slow", "recording_disk", "other"};
+  static constexpr std::array<std::string_view, 9> kReasons = {
+      "before_start", "mark_unknown",   "mark_lost", "speech_cut_off", "speech_overflow",
+      "handler_slow", "recording_disk", "tape",      "other"};
 
   metrics::Counter& frames_in_;
   metrics::Counter& frames_out_;

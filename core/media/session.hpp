@@ -71,6 +71,7 @@ class Session {
   const std::string& end_reason() const { return end_reason_; }
   const StartInfo& start() const { return start_; }
   record::Counters& counters() { return counters_; }
+  const record::Counters& counters() const { return counters_; }
   /// The call's sample clock, continued between frames by the clock.
   std::int64_t sample_clock_ms(Time now) const;
   /// The time at which the sample clock stood at 0.

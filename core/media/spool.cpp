@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "core/audio/g711.hpp"
@@ -15,6 +18,9 @@ namespace call::media {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kRetryPeriod{2};
+constexpr std::size_t kMaxUnwritten = 2000;  ///< a few kilobytes each
 
 std::size_t bytes_of(const RecordedBlock& block) {
   return block.callee.size() + block.agent.size();
@@ -38,7 +44,13 @@ Spool::Spool(SpoolOptions options, metrics::Registry& registry)
                                  "Calls whose recording or record could not be written in full")),
       dropped_blocks_(
           registry.counter("calld_media_recording_blocks_dropped_total",
-                           "Blocks of recorded audio dropped because the disk was too slow")) {}
+                           "Blocks of recorded audio dropped because the disk was too slow")),
+      disk_full_ms_(registry.counter("calld_media_recording_lost_milliseconds_total",
+                                     "Recorded audio left out because the disk was full")),
+      recovered_(registry.counter("calld_media_records_recovered_total",
+                                  "Records of calls that a killed server was holding")),
+      unwritten_gauge_(registry.gauge("calld_media_records_waiting",
+                                      "Finished records that the disk does not take yet")) {}
 
 Result<std::unique_ptr<Spool>> Spool::start(SpoolOptions options, metrics::Registry& registry) {
   assert_may_block("Spool::start");
@@ -76,15 +88,34 @@ void Spool::recover() {
       orphans.push_back(item.path().stem().string());
   }
   for (const auto& call_sid : orphans) {
-    const auto published = fs::exists(part_of(call_sid) / record::kRecordFile, error)
-                               ? record::publish(options_.dir, call_sid)
-                               : Status(Error{Errc::not_found, "it has no record"});
-    if (published) {
+    if (const auto recovered = recover_call(call_sid); recovered) {
+      recovered_.add();
       log_.warn("published the unfinished record of call {}", call_sid);
     } else {
-      log_.warn("left {} alone: {}", part_of(call_sid).string(), published.error().to_string());
+      failures_.add();
+      log_.error("left {} alone: {}", part_of(call_sid).string(), recovered.error().to_string());
     }
   }
+}
+
+/// The recording is whole up to its last sync; what to mask in it died with the conversation.
+Status Spool::recover_call(const std::string& call_sid) {
+  const auto part = part_of(call_sid);
+  std::error_code error;
+  if (!fs::exists(part / record::kRecordFile, error)) {
+    return Error{Errc::not_found, "it has no record"};
+  }
+  CALL_TRY(auto record, record::read_folder(part));
+  if (options_.redaction.active() && options_.redact_audio) {
+    fs::remove(part / record::kAudioFile, error);
+    fs::remove(part / record::kTapeFile, error);
+    record.recording.removed = "the server died, so what to redact in it is not known";
+  } else if (const auto wav = audio::read_wav(part / record::kAudioFile)) {
+    record.recording.samples = wav->samples.size() / 2;
+    record.duration_ms = static_cast<std::int64_t>(record.recording.samples / audio::kSamplesPerMs);
+  }
+  CALL_CHECK(record::write_texts(part, record));
+  return record::publish(options_.dir, call_sid);
 }
 
 void Spool::push(Job job) {
@@ -110,6 +141,16 @@ bool Spool::add(const std::string& call_sid, RecordedBlock block) {
   return true;
 }
 
+bool Spool::add_tape(const std::string& call_sid, record::Track track, std::string bytes) {
+  const std::size_t size = bytes.size();
+  if (waiting_bytes_.fetch_add(size) + size > options_.max_waiting_bytes) {
+    waiting_bytes_.fetch_sub(size);
+    return false;
+  }
+  push(Tape{call_sid, track, std::move(bytes)});
+  return true;
+}
+
 void Spool::finish(record::CallRecord record) {
   push(Finish{std::move(record)});
 }
@@ -117,7 +158,7 @@ void Spool::finish(record::CallRecord record) {
 bool Spool::drain(Deadline deadline) {
   assert_may_block("Spool::drain");
   std::unique_lock lock(mutex_);
-  const auto done = [this] { return jobs_.empty() && !busy_; };
+  const auto done = [this] { return jobs_.empty() && !busy_ && all_written_; };
   if (!deadline.is_never()) return changed_.wait_until(lock, deadline.point(), done);
   changed_.wait(lock, done);
   return true;
@@ -126,17 +167,62 @@ bool Spool::drain(Deadline deadline) {
 void Spool::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !jobs_.empty(); });
-    if (jobs_.empty()) return;
-    Job job = std::move(jobs_.front());
-    jobs_.pop_front();
+    const auto something = [this] { return stopping_ || !jobs_.empty(); };
+    if (all_written_) {
+      changed_.wait(lock, something);
+    } else {
+      changed_.wait_for(lock, kRetryPeriod, something);
+    }
+    const bool last = jobs_.empty() && stopping_;
+    std::optional<Job> job;
+    if (!jobs_.empty()) {
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
     busy_ = true;
     lock.unlock();
-    std::visit([this](auto&& j) { handle(std::forward<decltype(j)>(j)); }, std::move(job));
+    if (job)
+      std::visit([this](auto&& j) { handle(std::forward<decltype(j)>(j)); }, *std::move(job));
+    retry_unwritten(last);
     lock.lock();
     busy_ = false;
+    all_written_ = unwritten_.empty();
     if (jobs_.empty()) changed_.notify_all();
+    if (last) return;
   }
+}
+
+/// Oldest first, until the disk refuses again.
+void Spool::retry_unwritten(bool last_time) {
+  if (!last_time && MonoClock::now() < next_retry_) return;
+  next_retry_ = MonoClock::now() + kRetryPeriod;
+  while (!unwritten_.empty()) {
+    const auto written = publish(unwritten_.front());
+    if (!written) {
+      if (!last_time) return;
+      log_.error("call {}: its record is lost: {}", unwritten_.front().call_sid,
+                 written.error().to_string());
+    }
+    unwritten_.pop_front();
+    unwritten_gauge_.sub();
+  }
+}
+
+/// Looked at once a second, not for every block.
+bool Spool::has_room() {
+  const auto now = MonoClock::now();
+  if (now - room_looked_at_ < options_.look_at_disk) return room_;
+  room_looked_at_ = now;
+  std::error_code error;
+  const auto space = fs::space(options_.dir, error);
+  const bool before = std::exchange(room_, error || space.available > options_.reserve_bytes);
+  if (before && !room_) {
+    log_.error("{} has less than {} MiB free: recordings have holes until it has more",
+               options_.dir.string(), options_.reserve_bytes >> 20);
+  } else if (!before && room_) {
+    log_.info("{} has room again: recordings go on", options_.dir.string());
+  }
+  return room_;
 }
 
 void Spool::report(Call& call, const std::string& call_sid, const Status& status) {
@@ -166,37 +252,97 @@ Status Spool::begin_call(const record::CallRecord& record, Call& call) {
 void Spool::handle(Audio&& job) {
   waiting_bytes_.fetch_sub(bytes_of(job.block));
   const auto at = calls_.find(job.call_sid);
-  if (at == calls_.end() || at->second.wav == nullptr) return;
-  report(at->second, job.call_sid, write_audio(at->second, job.block));
+  if (at == calls_.end()) return;
+  Call& call = at->second;
+  call.end = job.block.position + static_cast<std::int64_t>(job.block.callee.size());
+  if (call.wav == nullptr || !has_room()) {
+    disk_full_ms_.add(job.block.callee.size() / audio::kSamplesPerMs);
+    return;
+  }
+  report(call, job.call_sid, write_audio(call, job.block));
 }
 
 Status Spool::write_audio(Call& call, const RecordedBlock& block) {
   const auto written = static_cast<std::int64_t>(call.wav->samples());
   if (block.position > written) {  // blocks before this one were dropped
     const audio::Pcm silence(static_cast<std::size_t>(block.position - written));
+    call.lost += silence.size();
     CALL_CHECK(call.wav->write(silence, silence));
   }
   return call.wav->write(audio::mulaw_decode(audio::MulawView(block.callee)),
                          audio::mulaw_decode(audio::MulawView(block.agent)));
 }
 
+void Spool::handle(Tape&& job) {
+  waiting_bytes_.fetch_sub(job.bytes.size());
+  const auto at = calls_.find(job.call_sid);
+  if (at == calls_.end() || !options_.tape_calls) return;
+  report(at->second, job.call_sid, write_tape(at->second, job));
+}
+
+Status Spool::write_tape(Call& call, const Tape& tape) {
+  const auto path = part_of(tape.call_sid) / record::kTapeFile;
+  if (call.tape_bytes == 0) {
+    call.tape.open(path, std::ios::binary | std::ios::trunc);
+    call.tape << record::kTapeMagic;
+  }
+  if (!call.tape.is_open()) return {};  // it ended before
+  call.tape_bytes += tape.bytes.size();
+  if (call.tape_bytes > options_.max_tape_bytes || !has_room()) {
+    call.tape.close();
+    return Error{Errc::limit, "its tape ends early"};
+  }
+  // Flushed, so that a killed server leaves what it has: the kernel keeps it.
+  call.tape << record::tape_chunk(tape.track, tape.bytes) << std::flush;
+  if (call.tape) return {};
+  call.tape.close();
+  return Error{Errc::io, "cannot write " + path.string()};
+}
+
 void Spool::handle(Finish&& job) {
   Call& call = calls_[job.record.call_sid];
   const auto ended = end_call(call, job.record);
   report(call, job.record.call_sid, ended);
-  if (ended) {
-    records_.add();
-    log_.debug("call {}: record written", job.record.call_sid);
-  }
+  if (ended) log_.debug("call {}: record written", job.record.call_sid);
   calls_.erase(job.record.call_sid);
 }
 
-Status Spool::end_call(Call& call, const record::CallRecord& record) {
+/// What cannot be written now waits; a record of a call whose folder exists already never can.
+Status Spool::end_call(Call& call, record::CallRecord& record) {
+  call.tape.close();
+  auto& recording = record.recording;
   const auto closed = call.wav ? call.wav->close() : Status();
-  CALL_CHECK(make_directories(part_of(record.call_sid)));
-  CALL_CHECK(record::write_texts(part_of(record.call_sid), record));
+  if (call.wav) recording.samples = call.wav->synced_samples();
+  const auto missing = call.end - static_cast<std::int64_t>(recording.samples);
+  recording.lost_samples =
+      call.lost + static_cast<std::uint64_t>(std::max<std::int64_t>(missing, 0));
+  auto spans = record::redact(record, options_.redaction);
+  if (options_.redact_audio) recording.masked = std::move(spans);
+  const auto published = publish(record);
+  if (published) return closed;
+  if (published.error().code == Errc::conflict || unwritten_.size() >= kMaxUnwritten) {
+    return published;
+  }
+  unwritten_.push_back(record);
+  unwritten_gauge_.add();
+  return Error{published.error().code,
+               published.error().context + "; its record waits until the disk takes it"};
+}
+
+/// Masks the audio, writes the record, renames the folder. May be tried again.
+Status Spool::publish(const record::CallRecord& record) {
+  const auto part = part_of(record.call_sid);
+  CALL_CHECK(make_directories(part));
+  for (const auto& span : record.recording.masked) {
+    if (record.recording.samples == 0) break;
+    CALL_CHECK(audio::silence(part / record::kAudioFile,
+                              span.track == record::Speaker::agent ? 1 : 0, span.start_ms * 8,
+                              span.end_ms * 8));
+  }
+  CALL_CHECK(record::write_texts(part, record));
   CALL_CHECK(record::publish(options_.dir, record.call_sid));
-  return closed;
+  records_.add();
+  return {};
 }
 
 }  // namespace call::media

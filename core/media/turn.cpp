@@ -21,7 +21,7 @@ void TurnTracker::begin_turn(std::int64_t at_ms, std::vector<Event>& out) {
   pending_.clear();
   const auto since = endpointer_.position() - std::chrono::milliseconds(at_ms);
   pre_roll_.drain_into(pending_, since + options_.pre_roll);
-  out.push_back(SpeechBegan{at_ms});
+  out.push_back(SpeechBegan{at_ms, position_ms() - audio::duration_of(pending_.size()).count()});
 }
 
 void TurnTracker::end_turn(std::int64_t speech_end_ms, std::vector<Event>& out) {

@@ -142,6 +142,36 @@ class WholePath(unittest.TestCase):
         self.assertIn("callee", text)
         self.assertIn("audio.wav", text)
 
+    def test_every_conversation_is_decided_again_as_it_was(self):
+        for call in self.calls():
+            with self.subTest(call=call["call_sid"]):
+                replay = self.system.json("call", "replay", call["call_sid"])
+                self.assertIsNone(replay["difference"])
+                self.assertTrue(replay["identical"] and replay["complete"], replay)
+                self.assertGreater(replay["session_decisions"], 20)
+                self.assertGreater(replay["conversation_decisions"], 3)
+
+    def test_a_changed_tape_is_a_difference(self):
+        record = self.record("Ada Lovelace")
+        tape = bytearray(open(record["path"] + "/capture.tape", "rb").read())
+        at = tape.index(b'"payload":"', len(tape) // 4) + 40
+        tape[at] ^= 1
+        changed = self.system.write("changed.tape", "")
+        changed.write_bytes(tape)
+        run = self.system.callctl_run("call", "replay", "--file", changed)
+        self.assertEqual(run.returncode, 1, run.stdout + run.stderr)
+        self.assertIn("The session differs at", run.stdout)
+        self.assertNotIn("identical", run.stdout)
+
+    def test_the_words_of_an_answer_have_their_times(self):
+        spoken = [t for t in self.record("Ada Lovelace")["turns"] if t["who"] == "callee" and t["text"]]
+        for turn in spoken:
+            words = turn["words"]
+            self.assertEqual(" ".join(w["text"] for w in words), turn["text"])
+            self.assertTrue(all(w["start_ms"] < w["end_ms"] for w in words), words)
+            self.assertGreater(words[0]["start_ms"], turn["start_ms"] - 300)
+            self.assertLess(words[-1]["end_ms"], turn["end_ms"] + 300)
+
     def test_no_audible_gap_was_counted_by_the_simulator(self):
         status, body = self.system.http("sim", "/sim/report")
         self.assertEqual(status, 200)
@@ -332,6 +362,23 @@ class Recovery(unittest.TestCase):
 
     def test_the_api_is_killed_in_the_middle_of_a_list(self):
         self.dial_and_kill("api")
+
+    def test_the_media_server_is_killed_in_the_middle_of_a_call(self):
+        contacts = self.system.write("c.csv", "phone\n+12125550110\n")
+        self.system.callctl("list", "create", "l", contacts, "--from", "+15005550006")
+        self.system.callctl("list", "start", "l", "--confirm", "l")
+        parts = lambda: list((self.system.state / "spool").glob("*.part/capture.tape"))
+        wait_for(lambda: [p for p in parts() if p.stat().st_size > 100_000], 60, "a call is being recorded")
+        os.kill(self.pid_of("media"), signal.SIGKILL)
+        calls = wait_for(lambda: self.system.json("call", "ls")["items"], 60, "the killed call's record is filed")
+        self.assertEqual([c["end_reason"] for c in calls], ["server_died"])
+        record = self.system.json("call", "show", calls[0]["call_sid"])
+        with wave.open(record["path"] + "/audio.wav") as audio:
+            self.assertEqual(audio.getnframes(), record["recording"]["samples"])
+            self.assertGreater(audio.getnframes(), 8000)
+        replay = self.system.json("call", "replay", calls[0]["call_sid"])
+        self.assertTrue(replay["identical"], replay)
+        self.assertFalse(replay["complete"])
 
     def test_a_python_rq_client_enqueues_a_job(self):
         config = (self.system.state / "calld.toml").read_text()

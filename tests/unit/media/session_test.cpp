@@ -13,13 +13,13 @@ TEST_CASE("media.session: a stream that never starts is warned about, then given
   VirtualCarrier carrier;
   carrier.text(R"({"event":"connected","protocol":"Call","version":"1.0.0"})");
   carrier.now += milliseconds(2499);
-  carrier.session.on_tick(carrier.now, carrier.out);
+  carrier.taped.on_tick(carrier.now, carrier.out);
   CHECK_FALSE(carrier.out.start_is_late);
   carrier.now += milliseconds(1);
-  carrier.session.on_tick(carrier.now, carrier.out);
+  carrier.taped.on_tick(carrier.now, carrier.out);
   CHECK(carrier.out.start_is_late);
   carrier.now += milliseconds(2500);
-  carrier.session.on_tick(carrier.now, carrier.out);
+  carrier.taped.on_tick(carrier.now, carrier.out);
   CHECK(carrier.out.ended);
   CHECK(carrier.session.end_reason() == "no_start");
 }
@@ -228,7 +228,7 @@ TEST_CASE("media.session: a hang-up in any state ends the call once, with the ha
     carrier.text(stop);
     carrier.text(stop);
     carrier.command(HangUp{});
-    carrier.session.end("again", carrier.now, carrier.out);
+    carrier.taped.end("again", carrier.now, carrier.out);
     CHECK(carrier.session.end_reason() == "caller_hung_up");
     CHECK(carrier.all<CallEnded>().size() == 1);
     CHECK(std::holds_alternative<CallEnded>(carrier.events.back()));

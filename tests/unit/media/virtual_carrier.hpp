@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/crypto/base64.hpp"
-#include "core/media/session.hpp"
+#include "core/media/taped_session.hpp"
 
 namespace call::media::test {
 
@@ -29,22 +29,22 @@ class VirtualCarrier {
  public:
   using Time = MonoClock::time_point;
 
-  explicit VirtualCarrier(const SessionOptions& options = {})
-      : session(options, Time(std::chrono::hours(1))) {}
+  explicit VirtualCarrier(const SessionOptions& options = {}, bool with_tape = false)
+      : taped(options, Time(std::chrono::hours(1)), with_tape) {}
 
   void text(const std::string& message) {
-    session.on_message(message, now, out);
+    taped.on_message(message, now, out);
     take();
   }
   void command(Command c) {
-    session.on_command(std::move(c), now, out);
+    taped.on_command(std::move(c), now, out);
     take();
   }
   void start(Session::Mode mode = Session::Mode::conversation) {
     text(R"({"event":"connected","protocol":"Call","version":"1.0.0"})");
     text(
         R"({"event":"start","streamSid":"MZ1","start":{"callSid":"CA1","customParameters":{"agent":"x"}}})");
-    session.accept(mode, std::make_unique<LoudVad>(), now);
+    taped.accept(mode, std::make_unique<LoudVad>(), now);
   }
 
   /// Lets `ms` pass, with the callee speaking or silent.
@@ -81,7 +81,8 @@ class VirtualCarrier {
   }
 
   Time now{std::chrono::hours(1)};
-  Session session;
+  TapedSession taped;
+  const Session& session = taped.session();
   Session::Output out;
   std::vector<Event> events;
   std::vector<std::string> sent;  ///< messages of the session
@@ -109,7 +110,7 @@ class VirtualCarrier {
     }
     timestamp_ms += 20;
     if (++steps_ % 2 == 0) {
-      session.on_tick(now, out);
+      taped.on_tick(now, out);
       take();
     }
   }

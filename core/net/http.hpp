@@ -1,8 +1,10 @@
 // HTTP messages as plain data, the same for clients and servers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -51,10 +53,19 @@ struct HttpRequest {
   std::string_view query() const;  ///< the target behind "?"
 };
 
+/// How a server spoils its answer on purpose, as the simulated carrier does: only the first `bytes`
+/// of it leave.
+struct Spoil {
+  enum class End { close, half_close, reset };
+  std::size_t bytes = 0;
+  End end = End::close;
+};
+
 struct HttpResponse {
   int status = 200;
   Headers headers;
   std::string body;
+  std::optional<Spoil> spoil{};  ///< servers only
 };
 
 /// A response with a Content-Type of "text/plain; charset=utf-8".

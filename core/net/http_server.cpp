@@ -6,6 +6,7 @@
 // answer is written. Pipelined requests wait in the buffer and are answered in order.
 #include "core/net/http_server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <boost/asio/write.hpp>
@@ -199,6 +200,7 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
     out_head_ = response_head(response, keep_alive_);
     out_body_ = std::move(response.body);
     if (head_only_ || never_has_body(response.status)) out_body_.clear();
+    if (response.spoil) spoil(*response.spoil);
     server_.log.debug("{} {} -> {} in {} us", peer_.address, what_, response.status,
                       (MonoClock::now() - started_) / std::chrono::microseconds(1));
     limit_time(server_.options.write_timeout);
@@ -212,8 +214,20 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
                       });
   }
 
+  void spoil(const Spoil& how) {
+    keep_alive_ = false;
+    reset_ = how.end == Spoil::End::reset;
+    linger_ = how.end == Spoil::End::half_close;
+    out_head_.resize(std::min(how.bytes, out_head_.size()));
+    out_body_.resize(std::min(how.bytes - out_head_.size(), out_body_.size()));
+  }
+
   void on_answered() {
     if (keep_alive_) return wait_for_request();
+    if (reset_) {
+      error_code ignored;
+      socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+    }
     if (!linger_) return close();
     error_code ignored;
     socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
@@ -247,6 +261,7 @@ class HttpServer::Impl::Session : public std::enable_shared_from_this<Session> {
   bool keep_alive_ = false;
   bool head_only_ = false;
   bool linger_ = false;
+  bool reset_ = false;
   bool closed_ = false;
 };
 

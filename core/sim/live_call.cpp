@@ -23,10 +23,11 @@ constexpr milliseconds kSetup{200};  ///< from dialing to the first ring
 }  // namespace
 
 LiveCall::LiveCall(Facilities& facilities, std::shared_ptr<CallState> state, CallerScript callee,
-                   std::function<void()> over)
+                   std::function<void()> reported, std::function<void()> over)
     : facilities_(facilities),
       state_(std::move(state)),
       callee_(std::move(callee)),
+      reported_(std::move(reported)),
       over_(std::move(over)),
       truth_(facilities.truth, state_->sid),
       meter_(state_->summary, truth_),

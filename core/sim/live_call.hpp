@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/base/deadline.hpp"
@@ -39,9 +40,10 @@ struct Facilities {
 
 class LiveCall final : public std::enable_shared_from_this<LiveCall>, private StreamOwner {
  public:
-  /// `over`: the call is final and nothing more will be sent for it.
+  /// `reported`: the first webhook is delivered or given up. `over`: the call is final and nothing
+  /// more will be sent for it.
   LiveCall(Facilities& facilities, std::shared_ptr<CallState> state, CallerScript callee,
-           std::function<void()> over);
+           std::function<void()> reported, std::function<void()> over);
 
   void dial_at(MonoClock::time_point slot);
 
@@ -50,6 +52,13 @@ class LiveCall final : public std::enable_shared_from_this<LiveCall>, private St
   void hang_up(const char* by);  ///< a call that was not answered yet is cancelled
 
  private:
+  struct Outgoing {
+    Hook hook;
+    net::Params params;
+    HookFault fault = HookFault::none;
+    std::chrono::milliseconds wait{0};  ///< before it leaves
+  };
+
   // Dialing (live_call.cpp)
   void dial();
   void ring();
@@ -66,6 +75,9 @@ class LiveCall final : public std::enable_shared_from_this<LiveCall>, private St
   void report_stream(const char* event, const std::string& error);
   void post(const Hook& hook, net::Params params);
   void pump();
+  void send(Outgoing next);
+  void sent(const Hook& hook, const net::Params& params, const HookAnswer& answer);
+  void record(const Hook& hook, std::string_view call_status, int status);
   void warn(const Warning& warning);
   std::int64_t now_ms() const;
 
@@ -88,6 +100,7 @@ class LiveCall final : public std::enable_shared_from_this<LiveCall>, private St
   Facilities& facilities_;
   std::shared_ptr<CallState> state_;
   CallerScript callee_;
+  std::function<void()> reported_;
   std::function<void()> over_;
   const MonoClock::time_point created_ = MonoClock::now();
   TruthLog truth_;
@@ -106,13 +119,10 @@ class LiveCall final : public std::enable_shared_from_this<LiveCall>, private St
   std::uint64_t document_ = 0;  ///< generation: a late answer for an older one is ignored
   std::shared_ptr<MediaStream> stream_;
 
-  struct Outgoing {
-    Hook hook;
-    net::Params params;
-  };
-  std::deque<Outgoing> outbox_;  ///< in order, one at a time
-  bool posting_ = false;
+  std::deque<Outgoing> outbox_;  ///< in order, one at a time, unless a fault says otherwise
+  int posting_ = 0;
   int sequence_ = 0;
+  std::uint64_t hooks_posted_ = 0;
 };
 
 }  // namespace call::sim

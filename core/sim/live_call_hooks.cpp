@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "core/runtime/loop.hpp"
+#include "core/sim/hook_policy.hpp"
 #include "core/sim/live_call.hpp"
 
 namespace call::sim {
@@ -92,29 +95,69 @@ void LiveCall::report_stream(const char* event, const std::string& error) {
 }
 
 void LiveCall::post(const Hook& hook, net::Params params) {
-  outbox_.push_back({hook, std::move(params)});
+  const auto& faults = state_->faults;
+  Outgoing out{hook, std::move(params)};
+  const auto dice = [&](std::string_view what) {
+    return throw_dice(faults.dice, state_->request.to + std::string(what), hooks_posted_);
+  };
+  if (dice("share") < faults.webhook_share) out.fault = faults.webhooks;
+  if (out.fault == HookFault::delay) out.wait = faults.webhook_delay;
+  if (out.fault == HookFault::reorder) {
+    const auto most = static_cast<double>(faults.webhook_delay.count());
+    out.wait = std::chrono::milliseconds(std::lround(dice("wait") * most));
+  }
+  ++hooks_posted_;
+  if (out.fault == HookFault::reorder) return send(std::move(out));
+  outbox_.push_back(std::move(out));
   pump();
 }
 
 void LiveCall::pump() {
-  if (posting_) return;
+  if (posting_ > 0) return;
   if (outbox_.empty()) {
     if (is_final(state_->status) && over_) std::exchange(over_, nullptr)();
     return;
   }
-  posting_ = true;
   auto next = std::move(outbox_.front());
   outbox_.pop_front();
-  auto done = [self = shared_from_this(), url = next.hook.url](HookAnswer answer) {
-    self->posting_ = false;
-    auto& summary = self->state_->summary;
-    ++(answer.ok() ? summary.webhooks_delivered : summary.webhooks_failed);
-    if (!answer.ok())
-      self->warn({answer.status == 0 ? answer.warning_code() : kCallbackWarning,
-                  url + ": " + answer.error});
-    self->pump();
+  if (next.fault == HookFault::twice) outbox_.push_front({next.hook, next.params});
+  send(std::move(next));
+}
+
+void LiveCall::send(Outgoing next) {
+  ++posting_;
+  const auto out = std::make_shared<Outgoing>(std::move(next));
+  const auto leave = [self = shared_from_this(), out] {
+    if (out->fault == HookFault::lose) {
+      const auto lost = [self, out] { self->sent(out->hook, out->params, {0, "", "lost"}); };
+      return self->facilities_.loop.post(lost);
+    }
+    self->facilities_.webhooks.send(out->hook, out->params, [self, out](HookAnswer answer) {
+      self->sent(out->hook, out->params, answer);
+    });
   };
-  facilities_.webhooks.send(next.hook, std::move(next.params), std::move(done));
+  if (out->wait.count() == 0) return leave();
+  const auto timer = std::make_shared<runtime::Timer>(facilities_.loop);
+  timer->after(out->wait, [timer, leave] { leave(); });
+}
+
+void LiveCall::sent(const Hook& hook, const net::Params& params, const HookAnswer& answer) {
+  --posting_;
+  auto& summary = state_->summary;
+  ++(answer.ok() ? summary.webhooks_delivered : summary.webhooks_failed);
+  if (!answer.ok())
+    warn({answer.status == 0 ? answer.warning_code() : kCallbackWarning,
+          hook.url + ": " + answer.error});
+  record(hook, net::param_or_empty(params, "CallStatus"), answer.status);
+  if (reported_) std::exchange(reported_, nullptr)();
+  pump();
+}
+
+void LiveCall::record(const Hook& hook, std::string_view call_status, int status) {
+  constexpr std::size_t kMaxRecords = 100;
+  if (state_->hooks.size() == kMaxRecords) return;
+  state_->hooks.push_back({hook.method, std::string(without_fragment(hook.url)),
+                           std::string(call_status), status, wall_now()});
 }
 
 void LiveCall::warn(const Warning& warning) {

@@ -39,8 +39,9 @@ void LiveCall::fetch(const Hook& hook, net::Params extra, bool may_fall_back) {
   auto params = parameters();
   for (auto& param : extra)
     if (!net::find_param(params, param.first)) params.push_back(std::move(param));
-  auto done = [self = shared_from_this(), document = document_, url = hook.url,
-               may_fall_back](HookAnswer answer) {
+  auto done = [self = shared_from_this(), document = document_, url = hook.url, may_fall_back,
+               hook](HookAnswer answer) {
+    self->record(hook, to_string(self->state_->status), answer.status);
     if (document != self->document_ || is_final(self->state_->status)) return;
     if (answer.ok()) return self->run_document(answer.body, url, may_fall_back);
     self->document_failed({answer.warning_code(), url + ": " + answer.error}, url, may_fall_back);

@@ -13,6 +13,7 @@
 #include "core/base/clock.hpp"
 #include "core/carrier/call.hpp"
 #include "core/carrier/carrier.hpp"
+#include "core/sim/faults.hpp"
 
 namespace call::sim {
 
@@ -81,6 +82,15 @@ struct Summary {
   std::vector<Warning> warnings;
 };
 
+/// One request that the carrier made for a call, for the resource Events. status 0: no answer.
+struct HookRecord {
+  std::string method;
+  std::string url;
+  std::string call_status;
+  int status = 0;
+  WallTime at;
+};
+
 /// The call's state as the REST API and /sim show it.
 struct CallState {
   std::string sid;
@@ -95,6 +105,8 @@ struct CallState {
   std::optional<WallTime> ended;
   std::chrono::milliseconds queue_time{0};
   std::optional<carrier::AnsweredBy> answered_by;
+  Faults faults;
+  std::vector<HookRecord> hooks;
   Summary summary;
 };
 

@@ -171,6 +171,31 @@ std::string page_resource(const Page& page, const std::string& account_sid) {
   return dump(out);
 }
 
+std::string events_resource(const CallState& call, const std::string& account_sid) {
+  const auto uri = "/2010-04-01/Accounts/" + account_sid + "/Calls/" + call.sid + "/Events.json";
+  Ordered out;
+  out["events"] = Ordered::array();
+  for (const auto& hook : call.hooks) {
+    Ordered parameters;
+    parameters["call_sid"] = call.sid;
+    parameters["call_status"] = hook.call_status;
+    Ordered event;
+    event["request"] = {
+        {"method", hook.method}, {"url", hook.url}, {"parameters", std::move(parameters)}};
+    event["response"] = {{"response_code", hook.status}, {"date_created", to_rfc2822(hook.at)}};
+    out["events"].push_back(std::move(event));
+  }
+  out["end"] = call.hooks.empty() ? 0 : call.hooks.size() - 1;
+  out["first_page_uri"] = uri + "?PageSize=100&Page=0";
+  out["next_page_uri"] = nullptr;
+  out["page"] = 0;
+  out["page_size"] = 100;
+  out["previous_page_uri"] = nullptr;
+  out["start"] = 0;
+  out["uri"] = uri;
+  return dump(out);
+}
+
 net::HttpResponse error_response(int status, int code, std::string_view message) {
   Ordered out;
   out["code"] = code;

@@ -15,6 +15,9 @@ namespace call::sim {
 /// The Call resource.
 std::string call_resource(const CallState& call, const std::string& account_sid);
 
+/// The resource Events: the requests that the carrier made for the call.
+std::string events_resource(const CallState& call, const std::string& account_sid);
+
 struct Page {
   Calls calls;
   std::size_t page = 0;

@@ -1,35 +1,23 @@
 #include "core/sim/rest.hpp"
 
 #include <algorithm>
-#include <future>
-#include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
+#include "core/base/clock.hpp"
 #include "core/base/scope_exit.hpp"
 #include "core/crypto/hash.hpp"
+#include "core/json/json.hpp"
 #include "core/net/form.hpp"
-#include "core/runtime/loop.hpp"
+#include "core/sim/ask.hpp"
 #include "core/sim/request.hpp"
 #include "core/sim/resource.hpp"
 
 namespace call::sim {
 namespace {
 
-constexpr std::size_t kMaxShown = 5000;        ///< the newest calls under /sim/calls
-constexpr std::chrono::seconds kPatience{10};  ///< with the loop
-
-/// Runs `question` on the loop and waits; nullopt when the loop does not answer (it was stopped).
-template <class F>
-auto ask(runtime::Loop& loop, F question) -> std::optional<decltype(question())> {
-  auto promise = std::make_shared<std::promise<decltype(question())>>();
-  auto reply = promise->get_future();
-  loop.post([promise = std::move(promise), question = std::move(question)]() mutable {
-    promise->set_value(question());
-  });
-  if (reply.wait_for(kPatience) != std::future_status::ready) return std::nullopt;
-  return reply.get();
-}
+constexpr std::size_t kMaxShown = 5000;  ///< the newest calls under /sim/calls
 
 net::HttpResponse not_found(const net::HttpRequest& request) {
   return error_response(404, 20404,
@@ -57,16 +45,19 @@ std::string page_uri(std::string_view path, net::Params query, std::size_t page,
 }  // namespace
 
 Rest::Rest(Options options, runtime::Loop& loop, Switchboard& switchboard, MediaClock& clock,
-           metrics::Registry& metrics)
+           FaultPlan& faults, CreateLog& creates, metrics::Registry& metrics)
     : options_(std::move(options)),
       loop_(loop),
       switchboard_(switchboard),
       clock_(clock),
+      faults_(faults),
+      creates_(creates),
       metrics_(metrics) {}
 
 net::HttpResponse Rest::handle(const net::HttpRequest& request) {
   const auto path = std::string(request.path());
   if (path.starts_with("/2010-04-01/")) return answer(request);
+  if (path == "/sim/faults") return change_faults(request);
   if (request.method != "GET") return net::text_response(405, "GET only\n");
   if (path == "/healthz") return net::text_response(200, "ok\n");
   if (path == "/readyz") return ready();
@@ -92,23 +83,32 @@ net::HttpResponse Rest::answer(const net::HttpRequest& request) {
   return response;
 }
 
-net::HttpResponse Rest::authorized(const net::HttpRequest& request) {
+bool Rest::is_authorized(const net::HttpRequest& request) const {
   std::string user;
   std::string password;
-  const bool known = net::parse_basic_auth(request.headers.get("Authorization"), user, password) &&
-                     crypto::constant_time_equal(user, options_.account_sid) &&
-                     crypto::constant_time_equal(password, options_.auth_token.reveal());
+  return net::parse_basic_auth(request.headers.get("Authorization"), user, password) &&
+         crypto::constant_time_equal(user, options_.account_sid) &&
+         crypto::constant_time_equal(password, options_.auth_token.reveal());
+}
+
+net::HttpResponse Rest::authorized(const net::HttpRequest& request) {
   const auto base = "/2010-04-01/Accounts/" + options_.account_sid + "/Calls";
   const auto path = std::string(request.path());
-  if (!known) {
+  if (!is_authorized(request)) {
     auto refusal = error_response(401, 20003, "Authenticate");
     refusal.headers.set("WWW-Authenticate", "Basic realm=\"Twilio API\"");
     return refusal;
   }
+  if (path != base + ".json" || request.method != "POST") pause(faults_.answer_delay());
   if (path == base + ".json") return calls(request);
   if (path.starts_with(base + "/") && path.ends_with(".json")) {
-    const auto sid = path.substr(base.size() + 1, path.size() - base.size() - 6);
+    auto sid = path.substr(base.size() + 1, path.size() - base.size() - 6);
     if (carrier::is_call_sid(sid)) return one_call(request, sid);
+    constexpr std::string_view kEvents = "/Events";
+    if (sid.ends_with(kEvents)) {
+      sid.resize(sid.size() - kEvents.size());
+      if (carrier::is_call_sid(sid)) return events(request, sid);
+    }
   }
   return not_found(request);
 }
@@ -127,17 +127,29 @@ net::HttpResponse Rest::one_call(const net::HttpRequest& request, const std::str
   return *found ? call_response(200, **found, options_.account_sid) : not_found(request);
 }
 
-net::HttpResponse Rest::create(const net::HttpRequest& request) {
-  if (draining_) return error_response(503, 20503, "Service unavailable");
-  const auto form = net::decode_form(request.body);
-  if (!form) return error_response(400, 20001, form.error().context);
-  auto checked = parse_create(form.value());
-  if (auto* refusal = std::get_if<net::HttpResponse>(&checked)) return std::move(*refusal);
-  const auto created = ask(
-      loop_, [this, call = std::get<CallRequest>(checked)] { return switchboard_.create(call); });
-  if (!created) return no_answer();
-  if (!*created) return error_response(429, 20429, "Too many calls");
-  return call_response(201, **created, options_.account_sid);
+net::HttpResponse Rest::events(const net::HttpRequest& request, const std::string& sid) {
+  if (request.method != "GET") return error_response(405, 20004, "Method not allowed");
+  const auto found = ask(loop_, [this, sid] { return switchboard_.find(sid); });
+  if (!found) return no_answer();
+  if (!*found) return not_found(request);
+  return net::json_response(200, events_resource(**found, options_.account_sid));
+}
+
+/// POST adds rules (the tables of the script as JSON), DELETE forgets all.
+net::HttpResponse Rest::change_faults(const net::HttpRequest& request) {
+  if (!is_authorized(request)) return error_response(401, 20003, "Authenticate");
+  if (request.method == "DELETE") {
+    faults_.clear();
+    return net::text_response(204, "");
+  }
+  if (request.method != "POST") return net::text_response(405, "POST or DELETE\n");
+  json::Limits limits;
+  limits.bytes = 16U << 20;
+  const auto document = json::parse(request.body, limits, "the faults");
+  if (!document) return net::text_response(400, document.error().context + "\n");
+  if (const auto added = faults_.add(*document); !added)
+    return net::text_response(400, added.error().context + "\n");
+  return net::text_response(204, "");
 }
 
 net::HttpResponse Rest::update(const net::HttpRequest& request, const std::string& sid) {
@@ -174,8 +186,9 @@ net::HttpResponse Rest::list(const net::HttpRequest& request) {
   page.page_size = filter.page_size;
   const auto path = request.path();
   std::string next_token;
+  const auto now = wall_now();
   for (auto call = everything->rbegin(); call != everything->rend(); ++call) {
-    if (!matches(filter, **call)) continue;
+    if (!matches(filter, **call) || now - (*call)->created < (*call)->faults.list_lag) continue;
     if (page.calls.size() == filter.page_size) {  // there is one more than fits
       next_token = "PA" + std::to_string(page.calls.back()->serial);
       break;

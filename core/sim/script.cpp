@@ -160,7 +160,7 @@ std::string_view to_string(Pickup pickup) {
 Result<Script> Script::parse(std::string_view toml, std::string_view name) {
   CALL_TRY(const auto document, config::parse_toml_to_json(toml, name));
   const std::string file(name);
-  CALL_CHECK(known_keys(document, {"defaults", "caller"}).with_context(file));
+  CALL_CHECK(known_keys(document, {"defaults", "caller", "carrier", "fault"}).with_context(file));
   Script script;
   if (document.contains("defaults")) {
     CALL_TRY(const auto table, json::get_object(document, "defaults"));

@@ -10,6 +10,8 @@
 //   lines = ["Yes.", { press = "1" }, { say = "Wait!", interrupt_after_ms = 700 },
 //            { hang_up = true }]
 //
+// The tables [carrier] and [[fault]] of the same file are read by faults.hpp.
+//
 // A line is said when the agent has spoken and then been silent for reply_after_ms. With
 // interrupt_after_ms it comes so long after the agent began to speak, whether it has finished or
 // not.

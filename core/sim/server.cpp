@@ -12,7 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "core/base/affinity.hpp"
+#include "core/config/config.hpp"
 #include "core/log/log.hpp"
 #include "core/net/http_server.hpp"
 #include "core/runtime/loop.hpp"
@@ -21,8 +24,9 @@
 namespace call::sim {
 namespace {
 
-constexpr std::size_t kRestThreads = 8;
+constexpr std::size_t kRestThreads = 64;  ///< delayed answers hold one each
 constexpr std::size_t kRestQueue = 1024;
+constexpr std::size_t kMaxBody = 16U << 20;  ///< a plan of faults for each of many numbers
 constexpr std::size_t kWarmCallers = 200;
 constexpr std::chrono::milliseconds kLook{
     20};  ///< how often stop() looks whether the calls are over
@@ -66,9 +70,16 @@ class Server::Impl {
             Switchboard::Options{options.calls_per_second, options.max_calls}, std::move(script),
             facilities_, metrics_)),
         rest_({options.account_sid, options.auth_token, options.max_concurrent_requests}, loop_,
-              *switchboard_, *clock_, metrics_) {}
+              *switchboard_, *clock_, faults_, creates_, metrics_) {}
 
   ~Impl() { stop(Deadline::after(std::chrono::milliseconds(0))); }
+
+  Status prepare(const Options& options) {
+    faults_.set_seed(options.seed);
+    CALL_TRY(const auto document, config::parse_toml_to_json(options.script, options.script_name));
+    CALL_CHECK(faults_.add(document).with_context(options.script_name));
+    return creates_.open(options.truth_dir);
+  }
 
   Status listen(const net::HostPort& address) {
     net::HttpServerOptions options;
@@ -76,6 +87,7 @@ class Server::Impl {
     options.name = "sim-http";
     options.threads = kRestThreads;
     options.queue_capacity = kRestQueue;
+    options.max_body_bytes = kMaxBody;
     CALL_TRY(http_, net::HttpServer::start(
                         options, [this](const auto& request) { return rest_.handle(request); }));
     host_ = address.host;
@@ -134,6 +146,8 @@ class Server::Impl {
   Voices voices_;
   TruthWriter truth_;
   std::unique_ptr<MediaClock> clock_;
+  FaultPlan faults_;
+  CreateLog creates_;
   Facilities facilities_;
   std::unique_ptr<Switchboard> switchboard_;
   Rest rest_;
@@ -154,6 +168,7 @@ Result<std::unique_ptr<Server>> Server::start(Options options) {
   const auto warm = script.first_callers(kWarmCallers);
   const auto callers = script.callers();
   auto impl = std::make_unique<Impl>(options, std::move(script));
+  CALL_CHECK(impl->prepare(options));
   CALL_CHECK(impl->listen(address));
   impl->warm(warm);
   log::Logger("sim").info("simulated carrier at {}, {} scripted callers, {} calls per second",

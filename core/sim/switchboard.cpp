@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "core/base/affinity.hpp"
-#include "core/base/ids.hpp"
 #include "core/log/log.hpp"
 
 namespace call::sim {
@@ -32,12 +31,13 @@ bool Switchboard::make_room() {
   return true;
 }
 
-std::optional<CallState> Switchboard::create(CallRequest request) {
+std::optional<CallState> Switchboard::create(CallRequest request, std::string sid, Faults faults,
+                                             std::function<void()> reported) {
   if (!make_room()) return std::nullopt;
   const auto slot = next_slot();
   const auto& callee = script_.for_number(request.to);
   auto state = std::make_shared<CallState>();
-  state->sid = "CA" + random_hex(16);
+  state->sid = std::move(sid);
   state->serial = ++last_serial_;
   state->callee = callee.label;
   state->created = state->updated = wall_now();
@@ -45,11 +45,12 @@ std::optional<CallState> Switchboard::create(CallRequest request) {
       std::max(std::chrono::ceil<std::chrono::milliseconds>(slot - MonoClock::now()),
                std::chrono::milliseconds(0));
   state->request = std::move(request);
+  state->faults = faults;
   log::Logger("sim")
       .with("sid", state->sid)
       .debug("call to {} from {}, queued for {} ms", log::mask_phone(state->request.to),
              log::mask_phone(state->request.from), state->queue_time.count());
-  auto live = std::make_shared<LiveCall>(facilities_, state, callee,
+  auto live = std::make_shared<LiveCall>(facilities_, state, callee, std::move(reported),
                                          [this, serial = state->serial] { over(serial); });
   by_sid_.emplace(state->sid, state->serial);
   calls_.emplace(state->serial, Entry{state, live});

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,8 +27,10 @@ class Switchboard {
   };
   Switchboard(Options options, Script script, Facilities& facilities, metrics::Registry& metrics);
 
-  /// nullopt: max_calls calls live already.
-  std::optional<CallState> create(CallRequest request);
+  /// nullopt: max_calls calls live already. `reported` is called once, when the first webhook of
+  /// the call was delivered or given up.
+  std::optional<CallState> create(CallRequest request, std::string sid, Faults faults,
+                                  std::function<void()> reported);
   std::optional<CallState> find(std::string_view sid) const;
   /// nullopt: no such call.
   std::optional<LiveCall::Update> update(std::string_view sid, const CallUpdate& update);

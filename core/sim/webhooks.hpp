@@ -1,8 +1,5 @@
 // Signed requests to the application: status callbacks, TwiML fetches, verdicts, stream events. A
 // bounded pool of threads does the blocking; answers come back on the loop.
-//
-// Everything that the simulated carrier says over HTTP leaves through Webhooks::send(): a plan of
-// faults (lost, late, doubled, reordered webhooks) belongs there.
 #pragma once
 
 #include <atomic>

@@ -275,3 +275,26 @@ TEST_CASE("net.http_server: many clients at once are all answered") {
   }
   for (auto& client : clients) CHECK(client.get() == 20);
 }
+
+TEST_CASE("net.http_server: an answer is spoiled as its handler asks") {
+  const auto server = start({}, [](const HttpRequest& request) {
+    auto response = text_response(200, "0123456789");
+    if (request.path() == "/close") response.spoil = {0, Spoil::End::close};
+    if (request.path() == "/reset") response.spoil = {0, Spoil::End::reset};
+    if (request.path() == "/half") response.spoil = {20, Spoil::End::half_close};
+    return response;
+  });
+  const auto ask = [&](const std::string& path) {
+    const auto url = parse_url("http://127.0.0.1:" + std::to_string(server->port()) + path);
+    return http_call(*url, {}, Deadline::after(10s));
+  };
+  for (const std::string path : {"/close", "/reset", "/half"}) {
+    INFO(path);
+    const auto result = ask(path);
+    REQUIRE_FALSE(result.response);
+    CHECK(result.response.error().code == Errc::closed);
+    CHECK(result.sent == Sent::maybe);
+  }
+  CHECK(raw(server->port(), "GET /half HTTP/1.1\r\nHost: a\r\n\r\n").size() == 20);
+  CHECK(ask("/whole").response.value().body == "0123456789");
+}

@@ -53,8 +53,12 @@ rq::Registry make_registry(const config::Config& config, const dialer::Deps& dep
 // The outbox, lists without a driver, finished call records.
 class Chores {
  public:
-  Chores(const dialer::Deps& deps, const config::Path& spool_dir, runtime::Pulses& pulses)
-      : dialer_(deps), queue_(deps.redis), spool_dir_(spool_dir), pulse_(&pulses, "chores") {}
+  Chores(const dialer::Deps& deps, dialer::Options options, const config::Path& spool_dir,
+         runtime::Pulses& pulses)
+      : dialer_(deps, std::move(options)),
+        queue_(deps.redis),
+        spool_dir_(spool_dir),
+        pulse_(&pulses, "chores") {}
 
   void tick() {
     pulse_.beat();
@@ -128,7 +132,7 @@ Status run_worker(Process& process, bool burst) {
 
   CALL_CHECK(wait_for_database(process, database));
   const StartCleanup cleanup(process, deps, dialer_options(config));
-  Chores chores(deps, config.worker.spool_dir, process.pulses());
+  Chores chores(deps, dialer_options(config), config.worker.spool_dir, process.pulses());
   const Ticker ticker("chores", kChorePeriod, [&] { chores.tick(); });
   return work(process, worker);
 }

@@ -8,6 +8,7 @@
 
 #include "core/api/context.hpp"
 #include "core/api/problem.hpp"
+#include "core/base/crash_point.hpp"
 #include "core/base/strings.hpp"
 #include "core/carrier/webhook.hpp"
 #include "core/dialer/call_plan.hpp"
@@ -140,11 +141,13 @@ net::HttpResponse Webhooks::take(Hook hook, const Request& request) {
   }
   const auto& token = request.captures.front();
   if (token.size() > kMaxToken) return problem(404, "not_found", "there is no such attempt");
+  CALL_CRASH_SUBJECT(net::param_or_empty(said->params, "To"));
   return store_event(hook, token, event_of(hook, token, *said, request.http));
 }
 
 net::HttpResponse Webhooks::store_event(Hook hook, std::string_view token,
                                         const store::Event& event) {
+  CALL_CRASH_POINT("webhook.before");
   auto connection = context_.store();
   if (!connection) return problem(connection.error());
   const auto effect = store::apply_event(**connection, event);
@@ -153,6 +156,7 @@ net::HttpResponse Webhooks::store_event(Hook hook, std::string_view token,
                         effect.error().to_string());
     return problem(effect.error());
   }
+  CALL_CRASH_POINT("webhook.after");
   note(event, *effect);
   context_.push(**connection, effect->jobs);
   switch (hook) {

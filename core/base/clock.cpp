@@ -5,6 +5,8 @@
 #include <array>
 #include <charconv>
 
+#include "core/base/crash_point.hpp"
+
 namespace call {
 namespace {
 
@@ -89,7 +91,8 @@ bool take_offset(std::string_view& text, int& minutes) {
 }  // namespace
 
 WallTime wall_now() {
-  return std::chrono::floor<microseconds>(WallClock::now());
+  return std::chrono::floor<microseconds>(WallClock::now()) +
+         std::chrono::seconds(crash_clock_offset_s());
 }
 
 std::string to_rfc3339(WallTime time, int fraction_digits) {

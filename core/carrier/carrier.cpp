@@ -262,6 +262,18 @@ Result<Call> Carrier::fetch_call(std::string_view sid, Deadline deadline) const 
   return parse_call(response->body).with_context("fetch-call");
 }
 
+Result<std::vector<std::string>> Carrier::call_event_urls(std::string_view sid,
+                                                          Deadline deadline) const {
+  assert_may_block("Carrier::call_event_urls");
+  if (!is_call_sid(sid)) return Error{Errc::invalid_argument, "not a call SID"};
+  const auto path = calls_path(options_) + "/" + std::string(sid) + "/Events.json?PageSize=100";
+  auto response = exchange(options_, "GET", path, {}, deadline).response;
+  if (!response) return std::move(response).error().with_context("call-events");
+  if (response->status != 200)
+    return to_error(response->status, response->body).with_context("call-events");
+  return parse_event_urls(response->body).with_context("call-events");
+}
+
 Result<std::vector<Call>> Carrier::list_calls(const ListCalls& filter, Deadline deadline) const {
   assert_may_block("Carrier::list_calls");
   std::vector<Call> calls;

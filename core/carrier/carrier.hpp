@@ -117,6 +117,9 @@ class Carrier {
   Result<UpdateOutcome> update_call(std::string_view sid, const UpdateCall& update,
                                     Deadline deadline) const;
   Result<Call> fetch_call(std::string_view sid, Deadline deadline) const;
+  /// The addresses of the requests that the carrier made for a call, as it remembers them (Twilio: for
+  /// 30 days). Ours carry the attempt's token: the one proof of whose call it is.
+  Result<std::vector<std::string>> call_event_urls(std::string_view sid, Deadline deadline) const;
   /// Newest first, as the carrier lists them.
   Result<std::vector<Call>> list_calls(const ListCalls& filter, Deadline deadline) const;
 

@@ -68,6 +68,19 @@ Result<Call> parse_call(std::string_view body) {
   return to_call(*document);
 }
 
+Result<std::vector<std::string>> parse_event_urls(std::string_view body) {
+  auto document = json::parse(body, kLimits, "the carrier's answer");
+  if (!document) return odd("is not JSON");
+  const auto* events = json::find(*document, "events");
+  if (!events || !events->is_array()) return odd("has no list of events");
+  std::vector<std::string> urls;
+  for (const auto& event : *events) {
+    const auto* url = json::find(event, "request.url");
+    if (url && url->is_string()) urls.push_back(url->get<std::string>());
+  }
+  return urls;
+}
+
 Result<CallPage> parse_call_page(std::string_view body) {
   auto document = json::parse(body, kLimits, "the carrier's answer");
   if (!document) return odd("is not JSON");

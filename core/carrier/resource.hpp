@@ -23,6 +23,9 @@ std::optional<ErrorBody> parse_error_body(std::string_view body);
 /// Errc::protocol when it is not a Call resource with a proper SID and a known status.
 Result<Call> parse_call(std::string_view body);
 
+/// The request addresses of the resource Events.
+Result<std::vector<std::string>> parse_event_urls(std::string_view body);
+
 struct CallPage {
   std::vector<Call> calls;
   std::string next_page_uri;  ///< a path with query, or empty on the last page

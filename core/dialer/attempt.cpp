@@ -13,6 +13,7 @@
 #include <mutex>
 #include <utility>
 
+#include "core/base/crash_point.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/store_access.hpp"
 #include "core/log/log.hpp"
@@ -167,6 +168,8 @@ AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
 }
 
 AttemptReport Sending::run(const LeaseClock& clock) {
+  CALL_CRASH_SUBJECT(claim_.to_number);
+  CALL_CRASH_POINT("sending.before");
   const auto marked = with_store(
       deps_, [&](auto& store) { return store::mark_sending(store, lease_, claim_.attempt_id); });
   if (!marked) {
@@ -174,12 +177,17 @@ AttemptReport Sending::run(const LeaseClock& clock) {
     if (marked.error().code != Errc::conflict) back_in_line(milliseconds(0));
     return fenced(marked.error().to_string());
   }
+  CALL_CRASH_POINT("sending.after");
   if (!clock.good()) {
     back_in_line(milliseconds(0));
     return fenced("the lease may be over");
   }
   log_.debug("sending, under epoch {}", lease_.epoch);
-  return settle_outcome(send());
+  const auto outcome = send();
+  CALL_CRASH_POINT("settle.before");
+  auto report = settle_outcome(outcome);
+  CALL_CRASH_POINT("settle.after");
+  return report;
 }
 
 }  // namespace

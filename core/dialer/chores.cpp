@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/dialer/relay.hpp"
+#include "core/json/json.hpp"
 #include "core/rq/reads.hpp"
 #include "core/store/dialing.hpp"
 #include "core/store/outbox.hpp"
@@ -17,15 +20,19 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kRound{5000};
-constexpr milliseconds kReviveEvery{5000};
 constexpr int kWritersChanceMs = 1000;
 constexpr std::int64_t kMostWaiting = 10000;
 constexpr std::string_view kQueue = "dial";
+constexpr std::string_view kReconcileQueue = "default";
+constexpr std::chrono::seconds kReconcileLimit{120};
 
 }  // namespace
 
-Chores::Chores(const Deps& deps)
-    : deps_(deps), queue_(deps.redis), revive_at_(MonoClock::now() + kReviveEvery) {}
+Chores::Chores(const Deps& deps, Options options)
+    : deps_(deps),
+      options_(std::move(options)),
+      queue_(deps.redis),
+      reconcile_at_(MonoClock::now() + reconcile_every(options_)) {}
 
 void Chores::tick() {
   const auto done = round(Deadline::after(kRound));
@@ -40,9 +47,28 @@ Status Chores::round(Deadline deadline) {
     CALL_CHECK(relay_outbox(*connection, queue_, kWritersChanceMs, deadline)
                    .with_context("relaying the outbox"));
   }
-  if (MonoClock::now() < revive_at_) return {};
-  revive_at_ = MonoClock::now() + kReviveEvery;
   CALL_CHECK(revive_lists(deadline).with_context("looking for lists without a driver"));
+  if (MonoClock::now() < reconcile_at_) return {};
+  reconcile_at_ = MonoClock::now() + reconcile_every(options_);
+  return ask_to_reconcile(deadline).with_context("looking for attempts without news");
+}
+
+Status Chores::ask_to_reconcile(Deadline deadline) {
+  CALL_TRY(auto connection, deps_.store->take(deadline));
+  CALL_TRY(const auto stale,
+           store::stale_attempts(*connection, {.list_id = std::nullopt, .only_undriven = true},
+                                 options_.unknown_grace, options_.overdue_grace, 1));
+  if (stale.empty()) return {};
+  // The same id for all workers within one period. Nothing of the job is kept, so that the next
+  // period's finds its place.
+  rq::EnqueueOptions job;
+  const auto period = wall_now().time_since_epoch() / reconcile_every(options_);
+  job.job_id = fmt::format("reconcile-{}", period);
+  job.unique = true;
+  job.timeout = kReconcileLimit;
+  job.result_ttl = std::chrono::seconds(30);
+  job.failure_ttl = std::chrono::seconds(300);
+  CALL_CHECK(queue_.enqueue(kReconcileQueue, kReconcileJob, Json::array(), job, deadline));
   return {};
 }
 

@@ -1,8 +1,10 @@
 #include "core/dialer/dialer.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
+#include "core/base/crash_point.hpp"
 #include "core/dialer/driver.hpp"
 #include "core/dialer/store_access.hpp"
 #include "core/log/log.hpp"
@@ -27,6 +29,11 @@ std::string_view to_string(DialEnd end) {
   return "";
 }
 
+std::chrono::milliseconds reconcile_every(const Options& options) {
+  return std::clamp(options.unknown_grace / 2, std::chrono::milliseconds(500),
+                    std::chrono::milliseconds(10000));
+}
+
 Result<DialReport> dial_list(const Deps& deps, const Options& options, std::int64_t list_id,
                              const Run& run) {
   std::optional<store::List> list;
@@ -35,6 +42,7 @@ Result<DialReport> dial_list(const Deps& deps, const Options& options, std::int6
   {
     CALL_TRY(auto connection, deps.store->take(Deadline::after(kStorePatience)));
     CALL_TRY(list, store::load_list(*connection, list_id));
+    CALL_CRASH_POINT("driver.begin", list->name);
     if (list->state != store::ListState::running) return DialReport{DialEnd::not_running, list_id};
     auto acquired = store::acquire_lease(*connection, list_id, run.holder, options.lease_ttl);
     if (!acquired && acquired.error().code == Errc::conflict) {
@@ -43,6 +51,7 @@ Result<DialReport> dial_list(const Deps& deps, const Options& options, std::int6
       return DialReport{DialEnd::other_driver, list_id};
     }
     CALL_TRY(lease, std::move(acquired));
+    CALL_CRASH_POINT("driver.leased", list->name);
   }
   return Driver(deps, options, run, *std::move(list), *std::move(lease), leased_at).drive();
 }

@@ -24,6 +24,7 @@
 #include "core/redis/endpoint.hpp"
 #include "core/rq/registry.hpp"
 #include "core/store/pool.hpp"
+#include "core/store/reconcile.hpp"
 
 namespace call::metrics {
 class Registry;
@@ -46,6 +47,10 @@ struct Options {
   std::chrono::milliseconds poll{200};             ///< how often a waiting driver looks again
   std::chrono::seconds media_token_ttl{3600};      ///< covers the carrier's queue and the ringing
 };
+
+/// How often attempts without news are looked at: twice within the grace, and not more often than
+/// twice a second.
+std::chrono::milliseconds reconcile_every(const Options& options);
 
 struct Deps {
   store::Pool* store = nullptr;
@@ -97,17 +102,20 @@ Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view 
 
 /// Asks the carrier about attempts without news: unknown ones, and placed ones that should be over.
 /// Evidence binds or ends them, its absence by the deadline abandons them; none is ever redialed
-/// here. `list_id` 0: of all lists. Returns how many changed.
-Result<std::int64_t> reconcile(const Deps& deps, const Options& options, std::int64_t list_id,
-                               Deadline deadline);
+/// here. Returns how many changed.
+Result<std::int64_t> reconcile(const Deps& deps, const Options& options,
+                               const store::StaleScope& scope, Deadline deadline);
 
 /// store::cleanup_run, then the outbox, then reconcile, then RQ's registrations. The result as JSON.
 /// Errc::conflict while another pass runs.
 Result<nlohmann::json> cleanup(const Deps& deps, const Options& options, std::string_view source,
                                Deadline deadline);
 
-/// calld.dial_list(list_id), calld.end_call(attempt_id[, call_sid]), calld.cleanup(). What `deps`
-/// borrows outlives the registry.
+/// Of lists that no driver looks after; see Chores.
+inline constexpr std::string_view kReconcileJob = "calld.reconcile";
+
+/// calld.dial_list(list_id), calld.end_call(attempt_id[, call_sid]), calld.reconcile(),
+/// calld.cleanup(). What `deps` borrows outlives the registry.
 void register_jobs(rq::Registry& registry, Deps deps, Options options);
 
 }  // namespace call::dialer

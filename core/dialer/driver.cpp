@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/base/crash_point.hpp"
 #include "core/base/scope_exit.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/relay.hpp"
@@ -19,7 +20,6 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kRedisPatience{2000};
 constexpr milliseconds kOutagePause{500};
-constexpr milliseconds kReconcileEvery{10000};
 
 Deadline slice_of(const Deps& deps, const Options& options, const Run& run) {
   // A send begun at the last moment must fit in front of the job's time limit.
@@ -107,6 +107,7 @@ void Driver::step() {
 }
 
 bool Driver::claim() {
+  CALL_CRASH_POINT("claim.before", list_.name);
   auto claimed = with_store(deps_, [&](auto& store) { return store::claim_next(store, lease_); });
   if (!claimed) {
     if (claimed.error().code == Errc::conflict) {
@@ -123,6 +124,7 @@ bool Driver::claim() {
     return false;
   }
   held_ = std::move(claimed->claim);
+  CALL_CRASH_POINT("claim.after", held_->to_number);
   log_.with("attempt", held_->attempt_id)
       .debug("claimed entry {} (attempt {}) to {}", held_->entry_id, held_->n,
              log::mask_phone(held_->to_number));
@@ -218,13 +220,13 @@ void Driver::finished(const AttemptReport& report) {
 
 void Driver::reconcile_meanwhile() {
   if (MonoClock::now() < reconcile_at_ || !deps_.senders->reserve()) return;
-  reconcile_at_ = MonoClock::now() + kReconcileEvery;
+  reconcile_at_ = MonoClock::now() + reconcile_every(options_);
   {
     std::lock_guard lock(mutex_);
     ++sends_;
   }
   deps_.senders->start([this] {
-    const auto changed = reconcile(deps_, options_, list_.id, carrier_patience());
+    const auto changed = reconcile(deps_, options_, {list_.id}, carrier_patience());
     if (!changed) log_.warn("could not reconcile: {}", changed.error().to_string());
     std::lock_guard lock(mutex_);
     --sends_;
@@ -255,6 +257,7 @@ Status Driver::hand_over() {
   return with_store(deps_, [&](auto& store) -> Status {
     CALL_TRY(const auto job, store::add_job(store, list_.tenant_id, "dial", store::kDialListJob,
                                             "[" + std::to_string(list_.id) + "]"));
+    CALL_CRASH_POINT("handover.committed", list_.name);
     try_relay(store, queue, {job}, Deadline::after(kRedisPatience));
     return {};
   });
@@ -262,6 +265,7 @@ Status Driver::hand_over() {
 
 Result<DialReport> Driver::leave(DialEnd end) {
   settle_sends();
+  CALL_CRASH_POINT("driver.leave", list_.name);
   const bool stopped = run_.stop.stop_requested() || draining();
   if (end == DialEnd::list_failed) {
     log_.error("the list fails: {}", credentials_error_);
@@ -270,6 +274,7 @@ Result<DialReport> Driver::leave(DialEnd end) {
     }));
   }
   CALL_CHECK(with_store(deps_, [&](auto& store) { return store::release_lease(store, lease_); }));
+  CALL_CRASH_POINT("driver.released", list_.name);
   // A stopped or draining job is given back to its queue by the worker, or was stopped on purpose.
   if (end == DialEnd::handed_over && stopped)
     return Error{Errc::cancelled, "stopped; the list can go on in another job"};

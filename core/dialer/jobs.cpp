@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/crash_point.hpp"
 #include "core/base/ids.hpp"
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
@@ -17,6 +18,7 @@ namespace call::dialer {
 namespace {
 
 constexpr std::string_view kCleanupJob = "calld.cleanup";
+constexpr std::chrono::seconds kReconcilePass{60};
 
 Result<Json> dial_list_job(const Deps& deps, const Options& options, rq::JobContext& job) {
   CALL_TRY(const auto list_id,
@@ -39,6 +41,15 @@ Result<Json> end_call_job(const Deps& deps, rq::JobContext& job) {
   CALL_TRY(const auto sid, json::get_string_or(job.args, "1", ""));
   CALL_CHECK(end_call(deps, attempt, sid, job.deadline));
   return Json{{"attempt", attempt}};
+}
+
+/// Lists without a driver: paused, cancelled or finished while a call's fate was unknown.
+Result<Json> reconcile_job(const Deps& deps, const Options& options, rq::JobContext& job) {
+  const auto patience = Deadline::after(kReconcilePass);
+  const auto deadline = patience.point() < job.deadline.point() ? patience : job.deadline;
+  CALL_TRY(const auto changed,
+           reconcile(deps, options, {.list_id = std::nullopt, .only_undriven = true}, deadline));
+  return Json{{"changed", changed}};
 }
 
 }  // namespace
@@ -73,10 +84,11 @@ Result<Json> cleanup(const Deps& deps, const Options& options, std::string_view 
   Json result;
   {
     // Evidence first: what the carrier can still prove must not be abandoned by the clock.
-    auto reconciled = reconcile(deps, options, 0, deadline);
+    auto reconciled = reconcile(deps, options, {}, deadline);
     if (!reconciled) log.warn("the carrier was not asked: {}", reconciled.error().to_string());
     result["reconciled"] = std::move(reconciled).value_or(0);
   }
+  CALL_CRASH_POINT("cleanup.reconciled");
   CALL_TRY(auto connection, deps.store->take(Deadline::after(kStorePatience)));
   CALL_TRY(const auto pass, store::cleanup_run(*connection, store_options));
   result["pass"] = pass.id;
@@ -95,6 +107,8 @@ void register_jobs(rq::Registry& registry, Deps deps, Options options) {
                [deps, options](rq::JobContext& job) { return dial_list_job(deps, options, job); });
   registry.add(std::string(store::kEndCallJob),
                [deps](rq::JobContext& job) { return end_call_job(deps, job); });
+  registry.add(std::string(kReconcileJob),
+               [deps, options](rq::JobContext& job) { return reconcile_job(deps, options, job); });
   registry.add(std::string(kCleanupJob), [deps, options](rq::JobContext& job) {
     return cleanup(deps, options, job.worker, job.deadline);
   });

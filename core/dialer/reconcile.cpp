@@ -1,12 +1,15 @@
-// Evidence for attempts without news. An unknown attempt keeps its (To, From) pair to itself, so a
-// call of that pair that the carrier created after we sent, and that no other attempt owns, is ours.
-// Two such calls prove a duplicate that we cannot have made: neither is bound, an operator decides.
+// Evidence for attempts without news. First witness: the requests that the carrier remembers for a
+// call of the pair (To, From). Their addresses carry the attempt's token, or they do not, and the
+// call is somebody else's. Second witness, while the carrier has asked for nothing yet: an unknown
+// attempt keeps its pair to itself, so a call of the pair that was created after we sent, and that no
+// other attempt owns, is ours. Two of those are for an operator to judge.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "core/base/crash_point.hpp"
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/store_access.hpp"
@@ -26,17 +29,23 @@ constexpr int kBatch = 1000;
 constexpr minutes kClockSkew{1};
 constexpr minutes kLongestPost{5};
 
+std::string day_of(WallTime time) {
+  return to_rfc3339(time).substr(0, 10);
+}
+
 class Reconciler {
  public:
   Reconciler(const Deps& deps, const Options& options, Deadline deadline)
       : deps_(deps), options_(options), deadline_(deadline) {}
 
-  Result<std::int64_t> run(std::int64_t list_id);
+  Result<std::int64_t> run(const store::StaleScope& scope);
 
  private:
   Result<bool> unknown(const store::StaleAttempt& attempt);
   Result<bool> overdue(const store::StaleAttempt& attempt);
   Result<std::vector<carrier::Call>> candidates(const store::StaleAttempt& attempt);
+  std::vector<carrier::Call> judge(const store::StaleAttempt& attempt,
+                                   std::vector<carrier::Call> calls);
   Result<bool> bind(const store::StaleAttempt& attempt, const carrier::Call& call);
   Status report(const store::StaleAttempt& attempt, const carrier::Call& call);
 
@@ -46,14 +55,13 @@ class Reconciler {
   const log::Logger log_{"dialer"};
 };
 
-Result<std::int64_t> Reconciler::run(std::int64_t list_id) {
+Result<std::int64_t> Reconciler::run(const store::StaleScope& scope) {
   CALL_TRY(const auto stale, with_store(deps_, [&](auto& store) {
-             return store::stale_attempts(store, options_.unknown_grace, options_.overdue_grace,
-                                          kBatch);
+             return store::stale_attempts(store, scope, options_.unknown_grace,
+                                          options_.overdue_grace, kBatch);
            }));
   std::int64_t changed = 0;
   for (const auto& attempt : stale) {
-    if (list_id != 0 && attempt.list_id != list_id) continue;
     if (deadline_.passed()) break;
     CALL_TRY(const bool settled, attempt.call_sid.empty() ? unknown(attempt) : overdue(attempt));
     if (settled) ++changed;
@@ -71,10 +79,11 @@ Result<std::vector<carrier::Call>> Reconciler::candidates(const store::StaleAtte
   filter.status = carrier::CallStatus::queued;
   questions.push_back(filter);
   filter.status.reset();
-  for (const auto day : {attempt.sent_at, attempt.sent_at + std::chrono::hours(24)}) {
-    filter.start_date = to_rfc3339(day).substr(0, 10);
-    questions.push_back(filter);
-  }
+  filter.start_date = day_of(attempt.sent_at);
+  questions.push_back(filter);
+  // Dialed after midnight: Twilio queues for up to a day.
+  filter.start_date = day_of(attempt.sent_at + std::chrono::hours(24));
+  if (day_of(attempt.sent_at + attempt.age) != day_of(attempt.sent_at)) questions.push_back(filter);
   std::vector<carrier::Call> found;
   for (const auto& question : questions) {
     CALL_TRY(auto calls, deps_.carrier->list_calls(question, deadline_));
@@ -116,6 +125,7 @@ Result<bool> Reconciler::bind(const store::StaleAttempt& attempt, const carrier:
     if (confirmed.error().code != Errc::conflict) return confirmed.error();
     return false;  // the call is another attempt's, or a webhook was faster
   }
+  CALL_CRASH_POINT("reconcile.bound", attempt.to_number);
   CALL_CHECK(report(attempt, call));
   deps_.instruments->resolved.add();
   log_.with("attempt", attempt.id)
@@ -123,8 +133,33 @@ Result<bool> Reconciler::bind(const store::StaleAttempt& attempt, const carrier:
   return true;
 }
 
+/// Those that may be the attempt's: the ones that carry its token if there is any, else the ones about
+/// which nothing is known. Proven ones first made first.
+std::vector<carrier::Call> Reconciler::judge(const store::StaleAttempt& attempt,
+                                             std::vector<carrier::Call> calls) {
+  std::vector<carrier::Call> proven;
+  std::vector<carrier::Call> silent;
+  for (auto& call : calls) {
+    const auto urls = deps_.carrier->call_event_urls(call.sid, deadline_);
+    if (!urls) log_.debug("no events of {}: {}", call.sid, urls.error().to_string());
+    if (!urls || urls->empty()) {
+      silent.push_back(std::move(call));
+      continue;
+    }
+    const bool ours = std::any_of(urls->begin(), urls->end(), [&](const auto& url) {
+      return url.find(attempt.token) != std::string::npos;
+    });
+    if (ours) proven.push_back(std::move(call));
+  }
+  std::sort(proven.begin(), proven.end(),
+            [](const auto& a, const auto& b) { return a.date_created < b.date_created; });
+  return proven.empty() ? silent : proven;
+}
+
 Result<bool> Reconciler::unknown(const store::StaleAttempt& attempt) {
-  CALL_TRY(const auto calls, candidates(attempt));
+  CALL_TRY(auto listed, candidates(attempt));
+  CALL_CRASH_POINT("reconcile.listed", attempt.to_number);
+  const auto calls = judge(attempt, std::move(listed));
   if (calls.size() == 1) return bind(attempt, calls.front());
   if (calls.size() > 1) {
     log_.with("attempt", attempt.id)
@@ -163,9 +198,9 @@ Result<bool> Reconciler::overdue(const store::StaleAttempt& attempt) {
 
 }  // namespace
 
-Result<std::int64_t> reconcile(const Deps& deps, const Options& options, std::int64_t list_id,
-                               Deadline deadline) {
-  return Reconciler(deps, options, deadline).run(list_id);
+Result<std::int64_t> reconcile(const Deps& deps, const Options& options,
+                               const store::StaleScope& scope, Deadline deadline) {
+  return Reconciler(deps, options, deadline).run(scope);
 }
 
 }  // namespace call::dialer

@@ -3,6 +3,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "core/base/crash_point.hpp"
 #include "core/json/json.hpp"
 #include "core/log/log.hpp"
 
@@ -32,6 +33,7 @@ Status push(store::Connection& store, rq::Client& queue, const store::OutboxJob&
   CALL_TRY(const auto args, json::parse(job.args_json, {}, "the job's arguments"));
   CALL_TRY(const auto pushed,
            queue.enqueue(job.queue, job.function, args, options_of(job), deadline));
+  CALL_CRASH_POINT("relay.pushed");
   const log::Logger log("dialer");
   log.debug("{}{} is in queue {} as {}", job.function, job.args_json, job.queue, pushed.job_id);
   return store::mark_sent(store, {job.id});

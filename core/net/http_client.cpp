@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/affinity.hpp"
+#include "core/base/crash_point.hpp"
 #include "core/net/http_io.hpp"
 #include "core/net/tls.hpp"
 #include "core/net/wire.hpp"
@@ -108,12 +109,19 @@ class Call {
   template <class Stream>
   Result<HttpResponse> exchange(Stream& stream) {
     const std::string head = request_head(url_, request_);
-    const std::vector<asio::const_buffer> parts = {asio::buffer(head), asio::buffer(request_.body)};
+    std::vector<asio::const_buffer> parts = {asio::buffer(head), asio::buffer(request_.body)};
+    CALL_CRASH_POINT("http.connected");
     if (stopped_ || deadline_.passed()) return failure("call", {}, Errc::timeout);
     sent_ = Sent::maybe;
+    if constexpr (kCrashPoints) {
+      await([&](auto done) { asio::async_write(stream, parts.front(), std::move(done)); });
+      parts.erase(parts.begin());
+      CALL_CRASH_POINT("http.mid_request");
+    }
     const error_code write_ec =
         await([&](auto done) { asio::async_write(stream, parts, std::move(done)); });
     if (stopped_) return failure("send a request to", write_ec, Errc::closed);
+    CALL_CRASH_POINT("http.sent");
     // A server may answer before it has read all, and close: the answer counts, not the failed
     // write.
     auto response = read_response(stream);
@@ -136,6 +144,7 @@ class Call {
       if (ec) return read_failure(ec);
     } while (parser->get().result_int() / 100 == 1);
 
+    CALL_CRASH_POINT("http.mid_response");
     const bool streaming = options_.on_data && parser->get().result_int() / 100 == 2;
     while (!parser->is_done()) {
       ec = await(

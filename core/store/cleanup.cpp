@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/base/crash_point.hpp"
 #include "core/json/json.hpp"
 #include "core/log/log.hpp"
 #include "core/store/attempt.hpp"
@@ -182,6 +183,7 @@ Result<CleanupPass> cleanup_run(Connection& connection, const CleanupOptions& op
         "INSERT INTO cleanup_journal (source, finished_at, found, done, before, "
         "after) VALUES ($1, clock_timestamp(), $2, $3, $4, $5) RETURNING id",
         {options.source, to_json_text(found), to_json_text(done), before, count_state(txn)})[0];
+    CALL_CRASH_POINT("cleanup.committing");
     return read_pass(txn, number(row, "id"));
   };
   auto pass = in_transaction(connection, kSystem, "cannot clean up", body);

@@ -97,11 +97,14 @@ Status transact(Connection& connection, Scope scope, std::string_view doing,
   constexpr int kTries = 3;
   auto& impl = connection.impl();
   for (int left = kTries;; --left) {
+    const bool was_open = impl.db && impl.db->is_open();
+    bool committing = false;
     try {
       ensure_connected(impl);
       Txn txn(*impl.db);
       enter_scope(txn, scope);
       if (auto status = body(txn); !status) return status;  // the destructor rolls back
+      committing = true;
       txn.commit();
       return {};
     } catch (const pqxx::serialization_failure&) {
@@ -109,7 +112,11 @@ Status transact(Connection& connection, Scope scope, std::string_view doing,
     } catch (const pqxx::deadlock_detected&) {
       if (left == 1) return error_from_exception(impl, doing);
     } catch (const std::exception&) {
-      return error_from_exception(impl, doing);
+      auto error = error_from_exception(impl, doing);
+      // A connection that had died in the pool, as all do when PostgreSQL restarts: nothing of this
+      // transaction is in the database, since its commit was never sent.
+      const bool stale = was_open && !committing && error.code == Errc::unavailable;
+      if (!stale || left < kTries) return error;
     }
   }
 }

@@ -86,8 +86,8 @@ using Scope = std::optional<std::int64_t>;
 inline constexpr Scope kSystem = std::nullopt;
 
 /// Runs `body` in one transaction: committed when it returns a value, rolled back when it returns
-/// an error or throws. A deadlock or serialization failure runs it again, 3 times at most. Connects
-/// first if needed.
+/// an error or throws. A deadlock or serialization failure runs it again, 3 times at most, a dead
+/// connection found before the commit once. Connects first if needed.
 Status transact(Connection& connection, Scope scope, std::string_view doing,
                 const std::function<Status(Txn&)>& body);
 

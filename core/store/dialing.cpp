@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/crash_point.hpp"
 #include "core/base/ids.hpp"
 #include "core/store/attempt.hpp"
 #include "core/store/driver.hpp"
@@ -81,6 +82,7 @@ Result<ClaimResult> claim(Txn& txn, const DriverLease& lease) {
   out.n = static_cast<int>(number(*made, "n"));
   query(txn, "UPDATE entries SET state = 'dialing', reason = '', updated_at = now() WHERE id = $1",
         {out.entry_id});
+  CALL_CRASH_POINT("claim.committing", out.to_number);
   return ClaimResult{std::move(out), NoClaim::not_due, {}};
 }
 
@@ -105,6 +107,7 @@ Status mark_sending(Connection& connection, const DriverLease& lease, std::strin
                                "UPDATE attempts SET state = 'sending', sent_at = now() WHERE id = "
                                "$1::uuid AND state = 'intent' AND epoch = $2 RETURNING id",
                                {attempt_id, lease.epoch});
+    CALL_CRASH_POINT("sending.committing");
     if (row) return {};
     return Error{Errc::conflict, "attempt " + std::string(attempt_id) + " is not ours to send"};
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "core/base/crash_point.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/log/log.hpp"
 #include "core/store/attempt.hpp"
@@ -116,6 +117,7 @@ Result<EventEffect> apply(Txn& txn, const Event& event) {
     return effect;
   }
   apply_to_attempt(txn, event, *attempt, effect);
+  CALL_CRASH_POINT("webhook.committing");
   return effect;
 }
 

@@ -5,7 +5,7 @@
 
 namespace call::store {
 
-Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection,
+Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection, const StaleScope& scope,
                                                  std::chrono::milliseconds unknown_grace,
                                                  std::chrono::milliseconds overdue_grace,
                                                  int limit) {
@@ -15,11 +15,13 @@ Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection,
         "SELECT a.id, a.token, a.list_id, a.state, a.to_number, a.from_number, a.call_sid, "
         "unix_us(coalesce(a.sent_at, a.created_at)) AS sent_at, (extract(epoch FROM now() - "
         "coalesce(a.sent_at, a.created_at)) * 1000)::bigint AS age_ms FROM attempts a JOIN lists l "
-        "ON l.id = a.list_id WHERE (a.state = 'unknown' AND coalesce(a.sent_at, a.created_at) <= "
-        "now() - $1 * interval '1 ms') OR (a.state = 'placed' AND a.sent_at <= now() - $2 * "
-        "interval '1 ms' - (l.ring_timeout_s + l.time_limit_s) * interval '1 s') ORDER BY "
-        "a.sent_at LIMIT $3",
-        {unknown_grace.count(), overdue_grace.count(), limit});
+        "ON l.id = a.list_id WHERE a.state IN ('placed', 'unknown') AND ((a.state = 'unknown' AND "
+        "coalesce(a.sent_at, a.created_at) <= now() - $1 * interval '1 ms') OR (a.state = 'placed' "
+        "AND a.sent_at <= now() - $2 * interval '1 ms' - (l.ring_timeout_s + l.time_limit_s) * "
+        "interval '1 s')) AND ($4::bigint IS NULL OR a.list_id = $4) AND (NOT $5::boolean OR NOT "
+        "EXISTS (SELECT FROM list_drivers d WHERE d.list_id = a.list_id AND d.holder IS NOT NULL "
+        "AND d.expires_at > now())) ORDER BY a.sent_at LIMIT $3",
+        {unknown_grace.count(), overdue_grace.count(), limit, scope.list_id, scope.only_undriven});
     std::vector<StaleAttempt> out;
     for (const auto& row : rows) {
       out.push_back({text(row, "id"), text(row, "token"), number(row, "list_id"),

@@ -28,9 +28,14 @@ struct StaleAttempt {
   std::chrono::milliseconds age{0};  ///< since sent, by PostgreSQL's clock
 };
 
+/// Whose attempts are looked for.
+struct StaleScope {
+  std::optional<std::int64_t> list_id;  ///< of one list
+  bool only_undriven = false;           ///< of lists that no live driver looks after
+};
 /// Unknown for at least `unknown_grace`, or placed and silent for `overdue_grace` beyond ring
-/// timeout + time limit.
-Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection,
+/// timeout + time limit. The oldest first.
+Result<std::vector<StaleAttempt>> stale_attempts(Connection& connection, const StaleScope& scope,
                                                  std::chrono::milliseconds unknown_grace,
                                                  std::chrono::milliseconds overdue_grace,
                                                  int limit = 100);

@@ -2,6 +2,7 @@
 // attempt, so they count whether or not it still holds the list; but a webhook may have come first,
 // and what it proved stays.
 
+#include "core/base/crash_point.hpp"
 #include "core/log/log.hpp"
 #include "core/store/attempt.hpp"
 #include "core/store/dialing.hpp"
@@ -44,8 +45,12 @@ Status settle_placed(Connection& connection, const DriverLease& lease, std::stri
     lock_sid(txn, call_sid);
     CALL_TRY(auto attempt, lock_own(txn, lease, attempt_id));
     second_call = !attempt.call_sid.empty() && attempt.call_sid != call_sid;
-    if (!second_call) return place(txn, attempt, call_sid);
-    insert_end_call_job(txn, attempt.tenant_id, attempt.id, call_sid);
+    if (second_call) {
+      insert_end_call_job(txn, attempt.tenant_id, attempt.id, call_sid);
+    } else {
+      CALL_CHECK(place(txn, attempt, call_sid));
+    }
+    CALL_CRASH_POINT("settle.committing");
     return {};
   };
   CALL_CHECK(transact(connection, kSystem, "cannot settle the attempt", body));

@@ -1,5 +1,6 @@
 // Attempts without news: what the carrier says about them, and what happens when it says nothing.
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/unit/dialer/world.hpp"
 
@@ -10,11 +11,18 @@ using dialer::DialEnd;
 
 /// Creates vanish without an answer; reads see the calls that the test put on the carrier's books.
 struct Books {
-  Guarded<std::vector<std::string>> calls;  // documents
-  Guarded<std::string> one;                 // answer of a read by SID; empty: 404
+  Guarded<std::vector<std::string>> calls;             // documents
+  Guarded<std::string> one;                            // answer of a read by SID; empty: 404
+  Guarded<std::map<std::string, std::string>> events;  // address asked for, by SID; absent: 404
 
   Answer operator()(const Received& request) {
     if (request.method == "POST") return gone();
+    if (request.target.find("/Events.json") != std::string::npos) {
+      const auto sid = request.target.substr(request.target.find("/CA") + 1, 34);
+      const auto url = events.with([&](auto& all) { return all[sid]; });
+      if (url.empty()) return refused(404, 20404);
+      return answer(200, R"({"events":[{"request":{"url":")" + url + R"("}}]})");
+    }
     if (request.target.find("/Calls/CA") != std::string::npos) {
       const auto body = one.with([](auto& text) { return text; });
       return body.empty() ? refused(404, 20404) : answer(200, body);
@@ -44,7 +52,7 @@ struct Unknown {
   }
   std::int64_t reconcile() {
     const auto changed =
-        dialer::reconcile(world.deps, world.options, list, Deadline::after(milliseconds(5000)));
+        dialer::reconcile(world.deps, world.options, {list}, Deadline::after(milliseconds(5000)));
     REQUIRE(changed);
     return *changed;
   }
@@ -85,6 +93,25 @@ TEST_CASE("dialer.evidence: two calls that fit are an operator's to judge") {
   CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
 }
 
+TEST_CASE("dialer.evidence: the token in what the carrier asked for picks one of two calls") {
+  Unknown unknown;
+  const auto token = unknown.world.value("SELECT token FROM attempts");
+  unknown.books.calls.with([](auto& all) { all = {listed(5), listed(6)}; });
+  unknown.books.events.with(
+      [&](auto& all) { all[sid_of(6)] = "https://calls.example.com/twilio/status/" + token; });
+  CHECK(unknown.reconcile() == 1);
+  CHECK(unknown.world.value("SELECT call_sid FROM attempts") == sid_of(6));
+}
+
+TEST_CASE("dialer.evidence: a call that asked for somebody else's address is not ours") {
+  Unknown unknown;
+  unknown.books.calls.with([](auto& all) { all.push_back(listed(5)); });
+  unknown.books.events.with(
+      [](auto& all) { all[sid_of(5)] = "https://crm.example.com/twilio/status"; });
+  CHECK(unknown.reconcile() == 0);
+  CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
+}
+
 TEST_CASE(
     "dialer.evidence: without evidence by the deadline an attempt is abandoned, not redialed") {
   Unknown unknown;
@@ -104,7 +131,7 @@ TEST_CASE("dialer.evidence: a carrier that does not answer abandons nothing") {
   nowhere.base_url = "http://127.0.0.1:" + std::to_string(closed_port());
   const carrier::Carrier away(nowhere);
   unknown.world.deps.carrier = &away;
-  CHECK_FALSE(dialer::reconcile(unknown.world.deps, unknown.world.options, unknown.list,
+  CHECK_FALSE(dialer::reconcile(unknown.world.deps, unknown.world.options, {unknown.list},
                                 Deadline::after(milliseconds(2000))));
   CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
 }
@@ -123,7 +150,7 @@ TEST_CASE("dialer.evidence: predecessor A8.5 a call whose end was never reported
       "UPDATE attempts SET sent_at = now() - interval '2 hours', placed_at = now() - "
       "interval '2 hours', created_at = now() - interval '2 hours'");
   const auto changed =
-      dialer::reconcile(seen->deps, seen->options, list, Deadline::after(milliseconds(5000)));
+      dialer::reconcile(seen->deps, seen->options, {list}, Deadline::after(milliseconds(5000)));
   REQUIRE(changed);
   CHECK(*changed == 1);
   CHECK(world.attempt_state(list) == "ended");

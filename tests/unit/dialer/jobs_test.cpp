@@ -76,7 +76,7 @@ TEST_CASE(
   World world;
   world.list(1);
   world.sql("UPDATE outbox SET sent_at = now()");  // sent, then Redis lost everything
-  dialer::Chores chores(world.deps);
+  dialer::Chores chores(world.deps, world.options);
   CHECK(*chores.revive_lists(soon()) == 1);
   CHECK(waiting(world).size() == 1);
   CHECK(*chores.revive_lists(soon()) == 0);
@@ -89,8 +89,30 @@ TEST_CASE("dialer.chores: a list with a live driver is left alone") {
   auto store = world.pool.take(soon());
   REQUIRE(store);
   REQUIRE(store::acquire_lease(**store, list, "alive", milliseconds(60000)));
-  dialer::Chores chores(world.deps);
+  dialer::Chores chores(world.deps, world.options);
   CHECK(*chores.revive_lists(soon()) == 0);
+}
+
+TEST_CASE("dialer.chores: attempts without news that no driver looks after become a job") {
+  World world([](const Received& request) {
+    return request.method == "POST" ? gone() : answer(200, R"({"calls":[],"next_page_uri":null})");
+  });
+  const auto list = world.list(1);
+  world.dial(list);
+  REQUIRE(world.attempt_state(list) == "unknown");
+  const auto jobs = [&] {
+    rq::Client client(world.deps.redis);
+    auto connection = client.connection(soon());
+    REQUIRE(connection);
+    return *rq::job_ids(**connection, "default", rq::JobSet::queued, 0, 100, soon());
+  };
+  dialer::Chores chores(world.deps, world.options);
+  REQUIRE(chores.ask_to_reconcile(soon()));
+  CHECK(jobs().empty());  // the grace is not over
+  world.sql("UPDATE attempts SET sent_at = now() - interval '1 hour'");
+  REQUIRE(chores.ask_to_reconcile(soon()));
+  REQUIRE(jobs().size() == 1);
+  CHECK(jobs().front().starts_with("reconcile-"));
 }
 
 Result<Json> call_job(World& world, const std::string& name, const Json& args) {
@@ -140,6 +162,23 @@ TEST_CASE("dialer.jobs: end_call hangs up, and a call that is over already is no
   CHECK(call_job(world, "calld.end_call", Json::array({attempt})));
   CHECK(call_job(world, "calld.end_call", Json::array({attempt, sid_of(1)})));
   CHECK(updates == 2);
+}
+
+TEST_CASE("dialer.jobs: reconcile settles what a cancelled list left unknown") {
+  World world([](const Received& request) {
+    if (request.method == "POST") return gone();
+    const auto call =
+        call_json(sid_of(5), "+14155551000", "+14155559999", "completed", to_rfc2822(wall_now()));
+    return answer(200, R"({"calls":[)" + call + R"(],"next_page_uri":null})");
+  });
+  const auto list = world.list(1);
+  world.dial(list);
+  world.sql("UPDATE lists SET state = 'cancelled'");
+  world.options.unknown_grace = milliseconds(0);
+  const auto result = call_job(world, "calld.reconcile", Json::array());
+  REQUIRE(result);
+  CHECK((*result)["changed"] == 1);
+  CHECK(world.attempt_state(list) == "ended");
 }
 
 TEST_CASE("dialer.jobs: predecessor A9.8 cleaning up touches no list whose driver is alive") {

@@ -16,14 +16,14 @@ struct Unknown : Running {
 };
 
 std::vector<StaleAttempt> stale(Connection& connection) {
-  return take(stale_attempts(connection, milliseconds(0), milliseconds(0)));
+  return take(stale_attempts(connection, {}, milliseconds(0), milliseconds(0)));
 }
 
 }  // namespace
 
 TEST_CASE("store.reconcile: unknown attempts are looked for after their grace") {
   Unknown unknown;
-  CHECK(take(stale_attempts(unknown.connection, milliseconds(60000), milliseconds(0))).empty());
+  CHECK(take(stale_attempts(unknown.connection, {}, milliseconds(60000), milliseconds(0))).empty());
   const auto found = stale(unknown.connection);
   REQUIRE(found.size() == 1);
   CHECK(found[0].token == unknown.claim.token);

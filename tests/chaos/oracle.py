@@ -1,0 +1,198 @@
+"""The invariants, checked after quiet against two independent books: PostgreSQL and the carrier's log of creates."""
+import base64
+import datetime
+import hashlib
+import hmac
+import http.client
+import json
+import random
+import socket
+from urllib.parse import urlencode
+
+from system import TOKEN
+
+RANK = {"": -1, "queued": 0, "initiated": 1, "ringing": 2, "in-progress": 3,
+        "completed": 4, "busy": 4, "no-answer": 4, "failed": 4, "canceled": 4}
+OPEN = ("intent", "sending", "placed", "unknown")
+OUTCOME = {"completed": ("completed", "machine"), "busy": ("busy",), "no-answer": ("no_answer",),
+           "failed": ("failed",), "canceled": ("no_answer", "cancelled")}
+HOOK_PATH = {"status": "status", "amd": "amd", "answer": "answer", "stream": "stream", "stream_ended": "stream-ended"}
+
+# Every move of an attempt, written by PostgreSQL itself in the transaction that makes it.
+AUDIT = """
+CREATE TABLE chaos_moves (id bigserial PRIMARY KEY, attempt_id uuid, entry_id bigint, list_id bigint, was text, now_is text,
+                          status_was text, status_now text, at timestamptz DEFAULT clock_timestamp());
+CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  IF TG_OP = 'DELETE' THEN
+    INSERT INTO chaos_moves (attempt_id, entry_id, list_id, was, now_is)
+    VALUES (OLD.id, OLD.entry_id, OLD.list_id, OLD.state, 'deleted');
+    RETURN OLD;
+  ELSIF TG_OP = 'INSERT' THEN
+    INSERT INTO chaos_moves (attempt_id, entry_id, list_id, was, now_is)
+    VALUES (NEW.id, NEW.entry_id, NEW.list_id, '', NEW.state);
+  ELSIF OLD.state <> NEW.state OR OLD.call_status IS DISTINCT FROM NEW.call_status THEN
+    INSERT INTO chaos_moves (attempt_id, entry_id, list_id, was, now_is, status_was, status_now)
+    VALUES (NEW.id, NEW.entry_id, NEW.list_id, OLD.state, NEW.state, OLD.call_status, NEW.call_status);
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER chaos_note AFTER INSERT OR UPDATE OR DELETE ON attempts FOR EACH ROW EXECUTE FUNCTION chaos_note();
+"""
+
+
+class Books:
+    """What both sides say, read once everything is quiet."""
+
+    def __init__(self, system):
+        self.system = system
+        self.creates = system.creates()
+        self.attempts = {row[0]: dict(zip(("id", "entry", "list", "n", "state", "token", "sid", "status", "sent"), row))
+                         for row in system.sql("SELECT id, entry_id, list_id, n, state, token, coalesce(call_sid, ''), "
+                                               "coalesce(call_status, ''), coalesce(extract(epoch FROM sent_at), 0) FROM attempts", 20)}
+        self.entries = {row[0]: dict(zip(("id", "list", "phone", "state", "outcome", "reason"), row))
+                        for row in system.sql("SELECT id, list_id, coalesce(phone, ''), state, coalesce(outcome, ''), reason FROM entries", 20)}
+        self.lists = {row[0]: dict(zip(("id", "name", "state", "max", "concurrency"), row))
+                      for row in system.sql("SELECT id, name, state, max_attempts, concurrency FROM lists", 20)}
+        self.moves = system.sql("SELECT attempt_id, was, now_is, coalesce(status_was, ''), coalesce(status_now, ''), "
+                                "extract(epoch FROM at), entry_id FROM chaos_moves ORDER BY id", 20)
+        self.calls, self.span = {}, {}  # final status; (created, ended) in seconds since 1970
+        for sid in self.creates:
+            events = system.dir / "truth" / sid / "events.jsonl"
+            lines = [json.loads(line) for line in events.read_text().splitlines()] if events.exists() else []
+            end = next((e for e in lines if e["event"] == "ended"), {"status": "?", "ms": 0})
+            begin = next((seconds(e["time"]) for e in lines if e["event"] == "created"), 0)
+            self.calls[sid] = end["status"]
+            self.span[sid] = (begin, begin + end["ms"] / 1000)
+
+
+def seconds(rfc3339):
+    return datetime.datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).timestamp()
+
+
+def check(books, handed_in, samples, pauses):
+    """A list of violations: (invariant, text)."""
+    bad = []
+    by_token, by_number, by_sid = {}, {}, {}
+    for sid, create in books.creates.items():
+        by_token.setdefault(create["token"], []).append(sid)
+        by_number.setdefault(create["to"], []).append(create)
+    for attempt in books.attempts.values():
+        by_sid.setdefault(attempt["sid"], []).append(attempt)
+    by_entry = {}
+    for attempt in books.attempts.values():
+        by_entry.setdefault(attempt["entry"], []).append(attempt)
+
+    for token, sids in by_token.items():
+        if len(sids) > 1:
+            bad.append(("I1", f"{len(sids)} creates of the attempt {token}"))
+    for number, creates in by_number.items():
+        spans = sorted(books.span[c["sid"]] for c in creates)
+        if any(second[0] < first[1] for first, second in zip(spans, spans[1:])):
+            bad.append(("I2", f"two calls to {number} at the same time"))
+    for entry in books.entries.values():
+        attempts = by_entry.get(entry["id"], [])
+        most = int(books.lists[entry["list"]]["max"])
+        if len(attempts) > most or sum(a["state"] in OPEN for a in attempts) > 1:
+            bad.append(("I2", f"entry {entry['id']}: {len(attempts)} attempts of {most}"))
+        if len(by_number.get(entry["phone"], [])) > len(attempts):
+            bad.append(("I1", f"entry {entry['id']}: more creates than attempts"))
+        if entry["state"] != "done":
+            bad.append(("I3", f"entry {entry['id']} is {entry['state']}"))
+    if len(books.entries) != handed_in:
+        bad.append(("I3", f"{handed_in} entries handed in, {len(books.entries)} there"))
+    for sid, create in books.creates.items():
+        owners = by_sid.get(sid, [])
+        if len(owners) != 1 or owners[0]["token"] != create["token"]:
+            bad.append(("I4", f"call {sid} to {create['to']} belongs to {[a['id'] for a in owners]}"))
+    for attempt in books.attempts.values():
+        if attempt["state"] in OPEN:
+            bad.append(("I5", f"attempt {attempt['id']} is still {attempt['state']}"))
+    for name, opened, cap in samples:
+        if opened > cap:
+            bad.append(("I5", f"{name}: {opened} open, the cap is {cap}"))
+    for list_id, begin, end in pauses:
+        for attempt in books.attempts.values():
+            if attempt["list"] == list_id and begin < float(attempt["sent"]) < end:
+                bad.append(("I6", f"attempt {attempt['id']} was sent while its list was paused"))
+    for attempt, was, now, status_was, status_now, _, _ in books.moves:
+        if RANK[status_now] < RANK[status_was] or (RANK[status_was] == 4 and status_now != status_was):
+            bad.append(("I7", f"attempt {attempt}: {status_was} -> {status_now}"))
+        if was in ("ended", "rejected") and now != was:
+            bad.append(("I7", f"attempt {attempt}: {was} -> {now}"))
+    for attempt in books.attempts.values():
+        calls = by_token.get(attempt["token"], [])
+        if attempt["state"] in ("abandoned", "rejected") and calls:
+            bad.append(("I9", f"attempt {attempt['id']} is {attempt['state']}, but the carrier made {calls[0]}"))
+        if attempt["state"] == "ended" and (not calls or books.calls[calls[0]] != attempt["status"]):
+            bad.append(("I9", f"attempt {attempt['id']}: {attempt['status']}, the carrier says "
+                              f"{[books.calls[c] for c in calls]}"))
+        last = max(by_entry[attempt["entry"]], key=lambda a: int(a["n"]))
+        entry = books.entries[attempt["entry"]]
+        if attempt is last and attempt["state"] == "ended" and entry["outcome"] not in OUTCOME[attempt["status"]]:
+            bad.append(("I9", f"entry {entry['id']} is {entry['outcome']}, its call {attempt['status']}"))
+    return bad
+
+
+def duplicates(books):
+    """Creates beyond the first of an attempt or beyond the attempts of an entry, by the carrier's log alone."""
+    tokens, extra = set(), 0
+    for create in books.creates.values():
+        extra += create["token"] in tokens
+        tokens.add(create["token"])
+    return extra
+
+
+def lost(books):
+    """Entries that vanished or never end, and calls of the carrier that nobody knows."""
+    known = {a["sid"] for a in books.attempts.values()}
+    return (sum(e["state"] != "done" for e in books.entries.values())
+            + sum(sid not in known for sid in books.creates))
+
+
+def resolve_times(books):
+    """Seconds that each attempt was unknown, and how it ended: (seconds, state)."""
+    since, out = {}, []
+    for attempt, was, now, _, _, at, _ in books.moves:
+        if now == "unknown" and was != "unknown":
+            since[attempt] = float(at)
+        elif was == "unknown" and now != "unknown" and attempt in since:
+            out.append((float(at) - since.pop(attempt), now))
+    return out
+
+
+def signature(url, params):
+    text = url + "".join(k + v for k, v in sorted(params.items()))
+    return base64.b64encode(hmac.new(TOKEN.encode(), text.encode(), hashlib.sha1).digest()).decode()
+
+
+def replay(system, seed, most):
+    """I8: sends webhooks again, twice, in random order; the rows must stay as they are. Returns (sent, violations)."""
+    snapshot = ("SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (SELECT concat_ws('/', id, state, call_sid, call_status, "
+                "duration_s, ended_at) AS x FROM attempts UNION ALL SELECT concat_ws('/', id, state, outcome, reason) "
+                "FROM entries) s")
+    before = system.sql(snapshot, 20)
+    rows = system.sql("SELECT kind, token, params::text FROM call_events WHERE kind <> 'fetched' ORDER BY random() "
+                      f"LIMIT {most}", 20)
+    rng = random.Random(seed)
+    jobs = rows * 2
+    rng.shuffle(jobs)
+    connection = http.client.HTTPConnection("127.0.0.1", system.port["api"], timeout=30)
+    connection.connect()
+    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    refused = 0
+    for n, (kind, token, params) in enumerate(jobs):
+        path = f"/twilio/{HOOK_PATH[kind]}/{token}"
+        params = {k: str(v) for k, v in json.loads(params).items()}
+        connection.request("POST", path, urlencode(params), {
+            "Content-Type": "application/x-www-form-urlencoded", "I-Twilio-Idempotency-Token": f"replay-{seed}-{n}",
+            "X-Twilio-Signature": signature(f"http://127.0.0.1:{system.port['api']}{path}", params)})
+        answer = connection.getresponse()
+        answer.read()
+        refused += answer.status >= 300
+    bad = []
+    if refused:
+        bad.append(("I8", f"{refused} replayed webhooks were refused"))
+    if system.sql(snapshot, 20) != before:
+        bad.append(("I8", "replayed webhooks changed something"))
+    return len(jobs), bad

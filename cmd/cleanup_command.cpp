@@ -4,6 +4,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "core/dialer/registrations.hpp"
 #include "core/dialer/relay.hpp"
 #include "core/store/cleanup.hpp"
 
@@ -13,6 +14,10 @@ namespace {
 using nlohmann::json;
 
 struct NoOptions {};
+
+struct RunOptions {
+  bool dry_run = false;
+};
 
 struct PassOptions {
   std::int64_t id = 0;
@@ -48,20 +53,50 @@ Result<store::CleanupOptions> cleanup_options(Session& session) {
 Result<Exit> plan(Session& session, const NoOptions&) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto options, cleanup_options(session));
-  CALL_TRY(const auto pass, store::cleanup_plan(*connection, options));
-  session.say("{} thing(s) to put right; nothing was changed", pass.found.size());
+  CALL_TRY(auto pass, store::cleanup_plan(*connection, options));
+  auto redis = session.redis();
+  if (redis) {
+    CALL_TRY(const auto orphans,
+             dialer::orphaned_workers(**redis, dialer::Orphans::find, service_deadline()));
+    pass.found.insert(pass.found.end(), orphans.begin(), orphans.end());
+  } else {
+    session.warn("RQ's registrations were not looked at: {}", redis.error().context);
+  }
+  session.say("{} thing(s) found; nothing was changed", pass.found.size());
   CALL_CHECK(session.show(action_columns(), to_json(pass.found)));
   return kDone;
 }
 
-Result<Exit> run(Session& session, const NoOptions&) {
+Result<Exit> run(Session& session, const RunOptions& wanted) {
+  if (wanted.dry_run) return plan(session, {});
   CALL_TRY(auto* connection, session.database());
-  CALL_TRY(auto* queue, session.queue());
-  CALL_TRY(const auto options, cleanup_options(session));
+  CALL_TRY(auto options, cleanup_options(session));
+  auto redis = session.redis();
+  if (redis) {
+    CALL_TRY(options.found_elsewhere,
+             dialer::orphaned_workers(**redis, dialer::Orphans::remove, service_deadline()));
+    options.done_elsewhere = options.found_elsewhere;
+  } else {
+    session.warn("RQ's registrations and waiting jobs are left as they are: {}",
+                 redis.error().context);
+  }
   CALL_TRY(const auto pass, store::cleanup_run(*connection, options));
-  CALL_TRY(const auto relayed, dialer::relay_outbox(*connection, *queue, 0, service_deadline()));
+  std::size_t relayed = 0;
+  if (redis) {
+    CALL_TRY(auto* queue, session.queue());
+    CALL_TRY(relayed, dialer::relay_outbox(*connection, *queue, 0, service_deadline()));
+  }
   session.say("pass {}: found {}, put right {}; {} waiting job(s) enqueued", pass.id,
               pass.found.size(), pass.done.size(), relayed);
+  CALL_CHECK(session.show(action_columns(), to_json(pass.done)));
+  return kDone;
+}
+
+Result<Exit> replay(Session& session, const PassOptions& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto pass, store::cleanup_replay(*connection, options.id, "callctl"));
+  session.say("pass {}: of {} thing(s) that pass {} did, {} had to be done again", pass.id,
+              pass.found.size(), options.id, pass.done.size());
   CALL_CHECK(session.show(action_columns(), to_json(pass.done)));
   return kDone;
 }
@@ -117,17 +152,20 @@ void add_cleanup_commands(CLI::App& app, Session& session) {
   auto* cleanup = add_group(app, "cleanup", "Put right what a dead process left behind");
   add_command<NoOptions>(*cleanup, session, "plan", "Show what a pass would do; change nothing",
                          nothing, plan);
-  add_command<NoOptions>(*cleanup, session, "run",
-                         "Run one pass; it is journaled and harmless to live drivers", nothing,
-                         run);
+  add_command<RunOptions>(
+      *cleanup, session, "run", "Run one pass; it is journaled and harmless to live drivers",
+      [](CLI::App& command, RunOptions& options) {
+        command.add_flag("--dry-run", options.dry_run, "Show what it would do, as plan does");
+      },
+      run);
   add_command<NoOptions>(*cleanup, session, "ls", "The journal, newest first", nothing,
                          list_passes);
-  add_command<PassOptions>(
-      *cleanup, session, "show", "One pass of the journal",
-      [](CLI::App& command, PassOptions& options) {
-        command.add_option("pass", options.id, "Number")->required()->type_name("PASS");
-      },
-      show_pass);
+  const auto pass = [](CLI::App& command, PassOptions& options) {
+    command.add_option("pass", options.id, "Number")->required()->type_name("PASS");
+  };
+  add_command<PassOptions>(*cleanup, session, "show", "One pass of the journal", pass, show_pass);
+  add_command<PassOptions>(*cleanup, session, "replay",
+                           "Do again what a pass did, where it is still to be done", pass, replay);
 }
 
 }  // namespace call::cmd

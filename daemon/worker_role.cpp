@@ -7,6 +7,7 @@
 #include "core/dialer/chores.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/sender_pool.hpp"
+#include "core/dialer/wake.hpp"
 #include "core/filing/filing.hpp"
 #include "core/net/http_server.hpp"
 #include "core/rq/worker.hpp"
@@ -28,7 +29,9 @@ constexpr seconds kChorePeriod{1};
 constexpr seconds kLookAtDatabase{2};
 constexpr seconds kDrain{60};  // above what the worker gives its jobs
 // Create-calls under way at the same time, all lists of the process together.
-constexpr std::size_t kSenders = 16;
+constexpr std::size_t kSenders = 64;
+// Of these so many may speak to PostgreSQL at once; the others wait for the carrier.
+constexpr std::size_t kSenderConnections = 16;
 
 std::vector<Check> look_around(store::Pool& pool, const rq::Worker& worker) {
   const auto database = [&]() -> Status {
@@ -107,13 +110,14 @@ Status run_worker(Process& process, bool burst) {
   CALL_TRY(const auto account, carrier_options(config));
   CALL_TRY(const auto redis, redis_endpoint(config));
   const auto database = store_options(config, process.role());
-  // A connection for each slot and each sender, and a few for the chores and the health checks.
+  // A connection for each slot, some for the senders, and a few for the chores and the health checks.
   const auto slots = static_cast<std::size_t>(config.worker.concurrency);
-  store::Pool pool(database, slots + kSenders + 4);
+  store::Pool pool(database, slots + kSenderConnections + 4);
   const carrier::Carrier carrier(account);
   dialer::Instruments instruments(process.metrics());
   dialer::SenderPool senders(kSenders);
-  const dialer::Deps deps{&pool, redis, &carrier, &senders, &instruments};
+  dialer::Wakes wakes(redis);
+  const dialer::Deps deps{&pool, redis, &carrier, &senders, &wakes, &instruments};
 
   auto options = worker_options(config, redis);
   options.burst = burst;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/dialer/relay.hpp"
+#include "core/dialer/wake.hpp"
 
 namespace call::api {
 namespace {
@@ -12,6 +13,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kStorePatience{3000};
 // The caller waits: a Redis that is away must not be felt. The worker's relay is a second behind.
 constexpr milliseconds kPushPatience{500};
+constexpr milliseconds kNoWakes{2000};
 
 constexpr int kFailuresAMinute = 30;
 constexpr std::size_t kMaxAddresses = 10000;
@@ -47,6 +49,23 @@ void Context::push(store::Connection& connection, const std::vector<store::Outbo
   auto client = take_client();
   dialer::try_relay(connection, *client, jobs, Deadline::after(kPushPatience));
   give_back(std::move(client));
+}
+
+void Context::wake_driver(std::int64_t list_id) {
+  if (MonoClock::now().time_since_epoch().count() < no_wakes_before_) return;
+  auto client = take_client();
+  const auto deadline = Deadline::after(kPushPatience);
+  auto redis = client->connection(deadline);
+  Status told;
+  if (redis) {
+    told = dialer::publish_wake(**redis, list_id, deadline);
+  } else {
+    told = std::move(redis).error();
+  }
+  give_back(std::move(client));
+  if (told) return;
+  no_wakes_before_ = (MonoClock::now() + kNoWakes).time_since_epoch().count();
+  log_.debug("no wake-up calls for a while: {}", told.error().to_string());
 }
 
 bool Context::failed_sign_in(const std::string& address) {

@@ -1,6 +1,7 @@
 // What every handler of the API may use. Built once by the server; thread-safe.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -41,6 +42,9 @@ class Context {
   Result<store::PooledConnection> store();
   /// Jobs of a committed change, pushed now if Redis answers at once, else left to the worker.
   void push(store::Connection& connection, const std::vector<store::OutboxJob>& jobs);
+  /// A slot of the list has come free: its driver, in whatever worker, should look. A hint: while Redis
+  /// is away it is not given.
+  void wake_driver(std::int64_t list_id);
   /// Counts a refused token; true when its address fails too often.
   bool failed_sign_in(const std::string& address);
   /// Whether Redis answers.
@@ -56,6 +60,7 @@ class Context {
   const log::Logger log_{"api"};
   Guarded<Clients> idle_clients_;
   Guarded<FailedSignIns> failed_;
+  std::atomic<MonoClock::rep> no_wakes_before_{0};  // Redis did not answer
 };
 
 /// A handler for one tenant, chosen by the bearer token. Its error becomes a problem document.

@@ -159,6 +159,7 @@ net::HttpResponse Webhooks::store_event(Hook hook, std::string_view token,
   CALL_CRASH_POINT("webhook.after");
   note(event, *effect);
   context_.push(**connection, effect->jobs);
+  if (effect->attempt_ended) context_.wake_driver(effect->list_id);
   switch (hook) {
     case Hook::answer:
       return answer(**connection, token, *effect);

@@ -149,7 +149,7 @@ const Key kKeys[] = {
      .fallback = "30s", .min = 1, .max = 3600,
      .help = "How long a list keeps its worker slot before it goes to the end of the queue."},
     {.section = "dialer", .name = "lease_ttl", .type = Type::duration,
-     .slot = CALL_SLOT(dialer.lease_ttl), .fallback = "15s", .min = 2, .max = 600,
+     .slot = CALL_SLOT(dialer.lease_ttl), .fallback = "4s", .min = 2, .max = 600,
      .help = "A list whose driver is silent for longer gets another driver."},
     {.section = "dialer", .name = "unknown_grace", .type = Type::duration,
      .slot = CALL_SLOT(dialer.unknown_grace), .fallback = "1m", .min = 1, .max = 3600,

@@ -32,11 +32,11 @@ bool is_credentials_error(const carrier::CreateOutcome& outcome) {
   return outcome.http_status == 401 || outcome.code == 20003 || outcome.code == 20005;
 }
 
-void pause(milliseconds span) {
+void pause_until(MonoClock::time_point point) {
   std::mutex mutex;
   std::condition_variable never;
   std::unique_lock lock(mutex);
-  never.wait_for(lock, span);
+  never.wait_until(lock, point, [] { return false; });
 }
 
 class Sending {
@@ -50,7 +50,7 @@ class Sending {
         claim_(claim),
         log_(log::Logger("dialer").with("list", list.id).with("attempt", claim.attempt_id)) {}
 
-  AttemptReport run(const LeaseClock& clock);
+  AttemptReport run(const LeaseClock& clock, MonoClock::time_point send_at);
 
  private:
   using Change = std::function<Status(store::Connection&)>;
@@ -86,7 +86,7 @@ void Sending::settle(std::string_view what, const Change& write) {
       log_.error("could not write \"{}\": {}", what, written.error().to_string());
       return;
     }
-    pause(kSettleRetry);
+    pause_until(MonoClock::now() + kSettleRetry);
   }
 }
 
@@ -167,7 +167,7 @@ AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
   return {AttemptEnd::unknown, {}, outcome.why};
 }
 
-AttemptReport Sending::run(const LeaseClock& clock) {
+AttemptReport Sending::run(const LeaseClock& clock, MonoClock::time_point send_at) {
   CALL_CRASH_SUBJECT(claim_.to_number);
   CALL_CRASH_POINT("sending.before");
   const auto marked = with_store(
@@ -178,6 +178,7 @@ AttemptReport Sending::run(const LeaseClock& clock) {
     return fenced(marked.error().to_string());
   }
   CALL_CRASH_POINT("sending.after");
+  pause_until(send_at);
   if (!clock.good()) {
     back_in_line(milliseconds(0));
     return fenced("the lease may be over");
@@ -194,8 +195,9 @@ AttemptReport Sending::run(const LeaseClock& clock) {
 
 AttemptReport perform_attempt(const Deps& deps, const Options& options,
                               const store::DriverLease& lease, const LeaseClock& clock,
-                              const store::List& list, const store::Claim& claim) {
-  return Sending(deps, options, lease, list, claim).run(clock);
+                              const store::List& list, const store::Claim& claim,
+                              MonoClock::time_point send_at) {
+  return Sending(deps, options, lease, list, claim).run(clock, send_at);
 }
 
 }  // namespace call::dialer

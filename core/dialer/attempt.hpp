@@ -43,10 +43,12 @@ struct AttemptReport {
   std::string why;                           ///< not placed
 };
 
-/// Blocks for up to the carrier's time-out, and longer while PostgreSQL is away and an answer waits
+/// The request leaves at `send_at` or, when that has passed before it is ready, at once. Blocks for
+/// up to the carrier's time-out, and longer while PostgreSQL is away and an answer waits
 /// to be written (until the attempt's lease would have been taken over by anyone else twice).
 AttemptReport perform_attempt(const Deps& deps, const Options& options,
                               const store::DriverLease& lease, const LeaseClock& clock,
-                              const store::List& list, const store::Claim& claim);
+                              const store::List& list, const store::Claim& claim,
+                              MonoClock::time_point send_at);
 
 }  // namespace call::dialer

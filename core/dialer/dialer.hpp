@@ -33,19 +33,20 @@ class Registry;
 namespace call::dialer {
 
 class SenderPool;
+class Wakes;
 struct Instruments;
 
 struct Options {
   PublicUrls urls;
   double calls_per_second = 1;  ///< of the carrier account, all lists and workers together
-  double caller_id_calls_per_second = 0;   ///< of one caller id; 0: no pace of its own
-  std::chrono::milliseconds slice{30000};  ///< then the driver hands its list to a fresh job
-  std::chrono::milliseconds lease_ttl{15000};
+  double caller_id_calls_per_second = 0;      ///< of one caller id; 0: no pace of its own
+  std::chrono::milliseconds slice{30000};     ///< then the driver hands its list to a fresh job
+  std::chrono::milliseconds lease_ttl{4000};  ///< a dead driver is replaced a second later
   std::chrono::milliseconds unknown_grace{60000};       ///< before the carrier is asked about it
   std::chrono::milliseconds unknown_deadline{3600000};  ///< without evidence by then: abandoned
   std::chrono::milliseconds overdue_grace{60000};  ///< a call silent so long after its end is read
-  std::chrono::milliseconds poll{200};             ///< how often a waiting driver looks again
-  std::chrono::seconds media_token_ttl{3600};      ///< covers the carrier's queue and the ringing
+  std::chrono::milliseconds poll{1000};        ///< how often a driver looks again that nobody woke
+  std::chrono::seconds media_token_ttl{3600};  ///< covers the carrier's queue and the ringing
 };
 
 /// How often attempts without news are looked at: twice within the grace, and not more often than
@@ -57,6 +58,7 @@ struct Deps {
   redis::Endpoint redis;
   const carrier::Carrier* carrier = nullptr;
   SenderPool* senders = nullptr;
+  Wakes* wakes = nullptr;  ///< may be null: drivers then only look now and then
   Instruments* instruments = nullptr;
 };
 
@@ -106,7 +108,7 @@ Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view 
 Result<std::int64_t> reconcile(const Deps& deps, const Options& options,
                                const store::StaleScope& scope, Deadline deadline);
 
-/// store::cleanup_run, then the outbox, then reconcile, then RQ's registrations. The result as JSON.
+/// reconcile, then RQ's registrations, then store::cleanup_run, then the outbox. The result as JSON.
 /// Errc::conflict while another pass runs.
 Result<nlohmann::json> cleanup(const Deps& deps, const Options& options, std::string_view source,
                                Deadline deadline);

@@ -39,6 +39,7 @@ class Driver {
   void finished(const AttemptReport& report);
   void reconcile_meanwhile();
   void wait(std::chrono::milliseconds span);
+  void wake();
   void settle_sends();
   Status hand_over();
   Result<DialReport> leave(DialEnd end);
@@ -59,6 +60,7 @@ class Driver {
   MonoClock::time_point renew_at_;
   MonoClock::time_point reconcile_at_;
   std::optional<store::Claim> held_;  // claimed, waiting for its turn
+  MonoClock::time_point send_at_;     // of the turn taken last
   std::optional<DialEnd> end_;        // why the loop ends, once it is known
   bool outage_logged_ = false;
 

@@ -7,6 +7,7 @@
 #include "core/base/ids.hpp"
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
+#include "core/dialer/registrations.hpp"
 #include "core/dialer/relay.hpp"
 #include "core/dialer/store_access.hpp"
 #include "core/json/json.hpp"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::string_view kCleanupJob = "calld.cleanup";
 constexpr std::chrono::seconds kReconcilePass{60};
+constexpr std::chrono::milliseconds kRedisPatience{2000};
 
 Result<Json> dial_list_job(const Deps& deps, const Options& options, rq::JobContext& job) {
   CALL_TRY(const auto list_id,
@@ -89,6 +91,11 @@ Result<Json> cleanup(const Deps& deps, const Options& options, std::string_view 
     result["reconciled"] = std::move(reconciled).value_or(0);
   }
   CALL_CRASH_POINT("cleanup.reconciled");
+  redis::Connection redis(deps.redis, "calld-cleanup");
+  auto orphans = orphaned_workers(redis, Orphans::remove, Deadline::after(kRedisPatience));
+  if (!orphans) log.warn("registrations of dead workers stay: {}", orphans.error().to_string());
+  store_options.found_elsewhere = std::move(orphans).value_or({});
+  store_options.done_elsewhere = store_options.found_elsewhere;
   CALL_TRY(auto connection, deps.store->take(Deadline::after(kStorePatience)));
   CALL_TRY(const auto pass, store::cleanup_run(*connection, store_options));
   result["pass"] = pass.id;

@@ -5,25 +5,62 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/assert.hpp"
+
 namespace call::dialer {
 namespace {
 
-// KEYS: schedules. ARGV: their intervals in microseconds. Answer: 0, or microseconds to wait.
+// KEYS: the schedules, the account's first, then the line of lists that wait and when each tenant and
+// list was served. ARGV: slack, the intervals, then tenant and list. Microseconds. Answer: 0, or how
+// long to wait.
 const redis::Script& turn_script() {
   static const redis::Script script{"dialer.take_turn", R"lua(
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local wait = 0
-for _, key in ipairs(KEYS) do
-  local due = tonumber(redis.call('GET', key) or '0')
-  if due - now > wait then wait = due - now end
+local paces = #KEYS - 2
+local line, served = KEYS[paces + 1], KEYS[paces + 2]
+local slack = tonumber(ARGV[1])
+local tenant, list = ARGV[paces + 2], ARGV[paces + 3]
+local me = tenant .. ':' .. list
+local due, own = {}, 0
+for i = 1, paces do
+  due[i] = tonumber(redis.call('GET', KEYS[i]) or '0')
+  if i > 1 and due[i] - now > own then own = due[i] - now end
 end
-if wait > 0 then return wait end
-for i, key in ipairs(KEYS) do
-  local interval = tonumber(ARGV[i])
-  redis.call('SET', key, string.format('%.0f', now + interval),
-             'PX', math.ceil(interval / 1000) + 1000)
+if own > 0 then
+  redis.call('HDEL', line, me)
+  return math.max(own, due[1] - now)
 end
+local function stand_in_line(wait)
+  redis.call('HSET', line, me, string.format('%.0f', now + wait + 50000))
+  redis.call('PEXPIRE', line, 60000)
+  return wait
+end
+if due[1] > now then return stand_in_line(due[1] - now) end
+
+local function last(who) return tonumber(redis.call('HGET', served, who) or '0') end
+local my_tenant, my_list = last('t' .. tenant), last('l' .. list)
+local others = redis.call('HGETALL', line)
+for i = 1, #others, 2 do
+  local other_tenant, other_list = string.match(others[i], '^(%d+):(%d+)$')
+  if others[i] ~= me and tonumber(others[i + 1]) < now then
+    redis.call('HDEL', line, others[i])
+  elseif others[i] ~= me then
+    local t, l = last('t' .. other_tenant), last('l' .. other_list)
+    if t < my_tenant or (t == my_tenant and l < my_list) then return stand_in_line(1000) end
+  end
+end
+
+for i = 1, paces do
+  local interval = tonumber(ARGV[i + 1])
+  local next_due = math.max(due[i], now - slack) + interval
+  redis.call('SET', KEYS[i], string.format('%.0f', next_due),
+             'PX', math.ceil((next_due - now) / 1000) + 1000)
+end
+local at = string.format('%.0f', now)
+redis.call('HDEL', line, me)
+redis.call('HSET', served, 't' .. tenant, at, 'l' .. list, at)
+redis.call('PEXPIRE', served, 3600000)
 return 0
 )lua"};
   return script;
@@ -44,9 +81,15 @@ return 0
   return script;
 }
 
+// How late a turn may be and still be made up for, and what sending may add to its lateness. The
+// intervals are longer by both together, over a second: 0.8 % in all.
+constexpr double kSlackUs = 4000;
+constexpr double kJitterUs = 4000;
+
 std::string interval_us(double per_second) {
   constexpr double kSlowest = 1.0 / 3600;  // one call an hour; also keeps the TTL bounded
-  return fmt::format("{:.0f}", std::ceil(1e6 / std::max(per_second, kSlowest)));
+  const double second = 1e6 + kSlackUs + kJitterUs;
+  return fmt::format("{:.0f}", std::ceil(second / std::max(per_second, kSlowest)));
 }
 
 }  // namespace
@@ -64,15 +107,21 @@ std::string list_key(std::string_view account, std::int64_t list_id) {
 }
 
 Result<std::chrono::microseconds> take_turn(redis::Connection& redis,
-                                            const std::vector<Pace>& paces, Deadline deadline) {
+                                            const std::vector<Pace>& paces, const Waiter& who,
+                                            Deadline deadline) {
+  CALL_ASSERT(!paces.empty());
   std::vector<std::string> keys;
-  std::vector<std::string> intervals;
+  std::vector<std::string> args{fmt::format("{:.0f}", kSlackUs)};
   for (const auto& pace : paces) {
     keys.push_back(pace.key);
-    intervals.push_back(interval_us(pace.per_second));
+    args.push_back(interval_us(pace.per_second));
   }
+  keys.push_back(paces.front().key + ":line");
+  keys.push_back(paces.front().key + ":served");
+  args.push_back(std::to_string(who.tenant_id));
+  args.push_back(std::to_string(who.list_id));
   CALL_CHECK(redis.ensure_connected(deadline));
-  CALL_TRY(const auto reply, redis.run(turn_script(), keys, intervals, deadline));
+  CALL_TRY(const auto reply, redis.run(turn_script(), keys, args, deadline));
   return std::chrono::microseconds(reply.integer);
 }
 

@@ -1,10 +1,16 @@
 // Calls per second, shared by all workers: one schedule per account, caller id and list in Redis.
 //
-// Each key holds the moment from which its next call may start (the "generic cell rate algorithm"
-// with a burst of one). A turn needs every key to be due and moves all of them by their interval, in
-// one script and by Redis's own clock, so that in no second more calls start than the rate allows,
-// however many workers take turns. Redis losing its data costs at most one call ahead of time;
-// Redis being away is an error, and the dialer then does not dial.
+// Each key holds the moment from which its next call may start (the "generic cell rate algorithm").
+// A turn needs every key to be due and moves all of them by their interval, in one script and by
+// Redis's own clock. A turn that is taken a little late is made up for, a few milliseconds at most,
+// and the interval is longer by as much: so the long-run rate stays within 1 % of the limit, and in
+// no second more calls start than it allows, however many workers take turns.
+//
+// Lists that wait for the account are served in order: the tenant that has waited longest since its
+// last turn, and of its lists the one that has. A list that another pace holds back does not count.
+//
+// Redis losing its data costs at most one call ahead of time; Redis being away is an error, and the
+// dialer then does not dial.
 #pragma once
 
 #include <chrono>
@@ -24,15 +30,23 @@ struct Pace {
   double per_second = 1;  ///< above 0; below 1 for less than a call a second
 };
 
+/// Who asks for a turn.
+struct Waiter {
+  std::int64_t tenant_id = 0;
+  std::int64_t list_id = 0;
+};
+
 /// Key names. `account` is the carrier's account SID.
 std::string account_key(std::string_view account);
 std::string caller_id_key(std::string_view account, std::string_view number);
 std::string list_key(std::string_view account, std::int64_t list_id);
 
 /// Takes one turn of every pace, or of none: zero when taken, else how long until it may be asked
-/// again. Blocks. Errors as of redis::Connection::run().
+/// again. The first pace is the account's, for which others may wait. Blocks. Errors as of
+/// redis::Connection::run().
 Result<std::chrono::microseconds> take_turn(redis::Connection& redis,
-                                            const std::vector<Pace>& paces, Deadline deadline);
+                                            const std::vector<Pace>& paces, const Waiter& who,
+                                            Deadline deadline);
 
 /// No turn of this key before `span` is over: the carrier said so (Retry-After). Never shortens.
 Status hold(redis::Connection& redis, std::string_view key, std::chrono::milliseconds span,

@@ -1,6 +1,7 @@
 #include "core/store/cleanup.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "core/base/crash_point.hpp"
@@ -46,7 +47,7 @@ std::vector<CleanupAction> find_all(Txn& txn, const CleanupOptions& options) {
            kDead + " ORDER BY id");
   find(txn, out,
        std::string(
-           "SELECT 'abandon_unknown' AS kind, list_id, id AS subject, 'unknown since ' || "
+           "SELECT 'flag_unknown' AS kind, list_id, id AS subject, 'unknown since ' || "
            "coalesce(sent_at, created_at) AS detail FROM attempts a WHERE state = "
            "'unknown' AND coalesce(sent_at, created_at) <= now() - $1 * interval '1 s' AND ") +
            kDead + " ORDER BY id",
@@ -78,7 +79,7 @@ bool carry_out(Txn& txn, const CleanupAction& action) {
                   {action.list_id, action.subject});
     return row.has_value();
   }
-  if (action.kind == "relay_job") return false;  // the relay's work, in Redis
+  if (action.kind != "sending_to_unknown" && action.kind != "undo_intent") return false;
   // A new driver would need this row to take the list; it waits until we commit.
   query(txn, "SELECT 1 FROM list_drivers WHERE list_id = $1 FOR UPDATE", {action.list_id});
   auto attempt = lock_attempt_by_id(txn, action.subject);
@@ -90,10 +91,6 @@ bool carry_out(Txn& txn, const CleanupAction& action) {
     attempt->state = AttemptState::unknown;
     attempt->error_message = "its driver was lost";
     save(txn, *attempt);
-    return true;
-  }
-  if (action.kind == "abandon_unknown" && attempt->state == AttemptState::unknown) {
-    abandon_attempt(txn, *attempt, "no evidence of the call in time");
     return true;
   }
   if (action.kind == "undo_intent" && attempt->state == AttemptState::intent) {
@@ -155,6 +152,47 @@ Result<CleanupPass> read_pass(Txn& txn, std::int64_t id) {
   return Error{Errc::not_found, "there is no clean-up pass " + std::to_string(id)};
 }
 
+struct Wanted {
+  std::string source;
+  std::vector<CleanupAction> found;
+  std::vector<CleanupAction> found_elsewhere;
+  std::vector<CleanupAction> done_elsewhere;
+};
+
+void append(std::vector<CleanupAction>& to, const std::vector<CleanupAction>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+/// One transaction under the cluster's lock: what `look` wants done is done and journaled, or
+/// nothing is.
+Result<CleanupPass> run_pass(Connection& connection,
+                             const std::function<Result<Wanted>(Txn&)>& look) {
+  const auto body = [&](Txn& txn) -> Result<CleanupPass> {
+    const auto lock = query(txn, "SELECT pg_try_advisory_xact_lock($1) AS got", {kCleanupLock})[0];
+    if (!flag(lock, "got")) return Error{Errc::conflict, "another clean-up is running"};
+    const auto before = count_state(txn);
+    CALL_TRY(auto wanted, look(txn));
+    std::vector<CleanupAction> done;
+    std::copy_if(wanted.found.begin(), wanted.found.end(), std::back_inserter(done),
+                 [&](const auto& action) { return carry_out(txn, action); });
+    append(wanted.found, wanted.found_elsewhere);
+    append(done, wanted.done_elsewhere);
+    const auto row = query(txn,
+                           "INSERT INTO cleanup_journal (source, finished_at, found, done, before, "
+                           "after) VALUES ($1, clock_timestamp(), $2, $3, $4, $5) RETURNING id",
+                           {wanted.source, to_json_text(wanted.found), to_json_text(done), before,
+                            count_state(txn)})[0];
+    CALL_CRASH_POINT("cleanup.committing");
+    return read_pass(txn, number(row, "id"));
+  };
+  auto pass = in_transaction(connection, kSystem, "cannot clean up", body);
+  if (pass) {
+    log::Logger("cleanup").info("pass {}: {} found, {} done", pass->id, pass->found.size(),
+                                pass->done.size());
+  }
+  return pass;
+}
+
 }  // namespace
 
 Result<CleanupPass> cleanup_plan(Connection& connection, const CleanupOptions& options) {
@@ -170,28 +208,19 @@ Result<CleanupPass> cleanup_plan(Connection& connection, const CleanupOptions& o
 }
 
 Result<CleanupPass> cleanup_run(Connection& connection, const CleanupOptions& options) {
-  const auto body = [&](Txn& txn) -> Result<CleanupPass> {
-    const auto lock = query(txn, "SELECT pg_try_advisory_xact_lock($1) AS got", {kCleanupLock})[0];
-    if (!flag(lock, "got")) return Error{Errc::conflict, "another clean-up is running"};
-    const auto before = count_state(txn);
-    const auto found = find_all(txn, options);
-    std::vector<CleanupAction> done;
-    std::copy_if(found.begin(), found.end(), std::back_inserter(done),
-                 [&](const auto& action) { return carry_out(txn, action); });
-    const auto row = query(
-        txn,
-        "INSERT INTO cleanup_journal (source, finished_at, found, done, before, "
-        "after) VALUES ($1, clock_timestamp(), $2, $3, $4, $5) RETURNING id",
-        {options.source, to_json_text(found), to_json_text(done), before, count_state(txn)})[0];
-    CALL_CRASH_POINT("cleanup.committing");
-    return read_pass(txn, number(row, "id"));
-  };
-  auto pass = in_transaction(connection, kSystem, "cannot clean up", body);
-  if (pass) {
-    log::Logger("cleanup").info("pass {}: {} found, {} done", pass->id, pass->found.size(),
-                                pass->done.size());
-  }
-  return pass;
+  return run_pass(connection, [&](Txn& txn) -> Result<Wanted> {
+    return Wanted{options.source, find_all(txn, options), options.found_elsewhere,
+                  options.done_elsewhere};
+  });
+}
+
+Result<CleanupPass> cleanup_replay(Connection& connection, std::int64_t id,
+                                   std::string_view source) {
+  return run_pass(connection, [&](Txn& txn) -> Result<Wanted> {
+    CALL_TRY(auto pass, read_pass(txn, id));
+    return Wanted{
+        std::string(source) + ", replay of " + std::to_string(id), std::move(pass.done), {}, {}};
+  });
 }
 
 Result<std::vector<CleanupPass>> cleanup_passes(Connection& connection, int limit) {

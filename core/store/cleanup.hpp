@@ -15,18 +15,29 @@
 
 namespace call::store {
 
-struct CleanupOptions {
-  std::string source = "callctl";               ///< who runs it, for the journal
-  std::chrono::seconds unknown_deadline{3600};  ///< unknown for longer than this: abandoned
-};
-
-/// release_lease | sending_to_unknown | undo_intent | abandon_unknown | relay_job
 struct CleanupAction {
   std::string kind;
   std::optional<std::int64_t> list_id;
-  std::string subject;  ///< attempt UUID, driver or job id
+  std::string subject;  ///< attempt UUID, driver, job id or worker
   std::string detail;
 };
+
+struct CleanupOptions {
+  std::string source = "callctl";               ///< who runs it, for the journal
+  std::chrono::seconds unknown_deadline{3600};  ///< unknown for longer than this: shown
+  /// What was found and put right outside the database before this pass, to be journaled with it.
+  std::vector<CleanupAction> found_elsewhere;
+  std::vector<CleanupAction> done_elsewhere;
+};
+
+// Kinds of findings, and what is done about them:
+//   release_lease       a driver's lease that is over: the list is free
+//   sending_to_unknown  a call whose driver died while sending: only evidence goes on from there
+//   undo_intent         a call that was never sent: its entry waits again
+//   flag_unknown        unknown beyond the deadline. Shown, never changed: giving up is for the
+//                       reconciler, which has asked the carrier, or for an operator
+//   relay_job           a job that is not in Redis: found here, put there by the relay
+//   remove_worker       an RQ registration of a worker that is gone (by dialer::cleanup)
 
 /// One pass. before_json and after_json count leases, attempts by state and unsent jobs.
 struct CleanupPass {
@@ -35,7 +46,7 @@ struct CleanupPass {
   WallTime started_at;
   std::optional<WallTime> finished_at;
   std::vector<CleanupAction> found;
-  std::vector<CleanupAction> done;  ///< relay_job is found here, done by the outbox relay
+  std::vector<CleanupAction> done;
   std::string before_json;
   std::string after_json;
 };
@@ -45,6 +56,11 @@ Result<CleanupPass> cleanup_plan(Connection& connection, const CleanupOptions& o
 /// One pass in the whole cluster at a time: Errc::conflict while another runs. Journaled, also when
 /// it found nothing.
 Result<CleanupPass> cleanup_run(Connection& connection, const CleanupOptions& options);
+/// Does again what the pass did, wherever it is still to be done: what was put right since is passed
+/// over, so that a second replay does nothing. Journaled as a pass of its own, whose source names
+/// both. Errc::not_found, Errc::conflict as above.
+Result<CleanupPass> cleanup_replay(Connection& connection, std::int64_t id,
+                                   std::string_view source);
 /// The journal, newest first.
 Result<std::vector<CleanupPass>> cleanup_passes(Connection& connection, int limit = 20);
 Result<CleanupPass> cleanup_pass(Connection& connection, std::int64_t id);

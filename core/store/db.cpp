@@ -9,7 +9,12 @@ pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& v
   std::vector<const char*> pointers;
   pointers.reserve(values.size());
   for (const auto& value : values) pointers.push_back(value.c_str());
-  return txn.exec_params(sql, pqxx::prepare::make_dynamic_params(pointers));
+  // Prepared once for each connection: PostgreSQL then neither parses it again nor, mostly, plans it.
+  // The statements are few and constant, what differs from call to call is in their parameters; the
+  // same statement under the same name is nothing to libpqxx.
+  const auto name = "s" + std::to_string(std::hash<std::string>{}(sql));
+  txn.conn().prepare(name, sql);
+  return txn.exec_prepared(name, pqxx::prepare::make_dynamic_params(pointers));
 }
 
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values) {

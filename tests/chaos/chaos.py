@@ -24,7 +24,7 @@ import oracle
 from system import System
 
 LIST_SIZE = 40
-LISTS_AT_ONCE = 6
+LISTS_AT_ONCE = 10
 CONCURRENCY = 15
 STALL_S = 240
 TRIALS_A_SYSTEM = 2500  # then a fresh one
@@ -106,7 +106,7 @@ class Shard:
             if time.monotonic() - moved > STALL_S:
                 self.say(f"stalled: {self.running}")
                 break
-            time.sleep(0.4)
+            time.sleep(0.7)
         self.quiet.set()
         nemesis.join(60)
         self._settle(system)
@@ -280,7 +280,7 @@ def main():
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--shards", type=int, default=2, help="systems at the same time")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
-    parser.add_argument("--replay", type=int, default=2000, help="webhooks of each shard that are sent again, twice")
+    parser.add_argument("--replay", type=int, default=1000, help="webhooks of each shard that are sent again, twice")
     parser.add_argument("--json", help="write the result here, too")
     parser.add_argument("--keep", action="store_true", help="keep the systems' directories")
     parser.add_argument("--verbose", action="store_true")

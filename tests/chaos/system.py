@@ -30,7 +30,7 @@ CONFIG = """
 role = "api"
 runtime_dir = "{dir}/run"
 [log]
-level = "info"
+level = "{level}"
 [database]
 url = "{database}"
 pool_size = 12
@@ -41,7 +41,7 @@ base_url = "http://127.0.0.1:{sim}"
 account_sid = "{account}"
 auth_token_file = "{dir}/token"
 timeout = "{timeout}s"
-calls_per_second = 1000
+calls_per_second = {rate}
 [api]
 listen = "127.0.0.1:{api}"
 public_url = "http://127.0.0.1:{api}"
@@ -118,7 +118,8 @@ class Process:
 
 
 class System:
-    def __init__(self, bin_dir, chaos, seed, workers=2):
+    def __init__(self, bin_dir, chaos, seed, workers=2, durable=False, settings=None):
+        """`settings`: values of CONFIG that shall differ. `durable`: PostgreSQL waits for the disk."""
         self.bin = pathlib.Path(bin_dir).resolve()
         self.chaos = pathlib.Path(chaos).resolve()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="calld-chaos-", dir="/tmp"))
@@ -130,27 +131,27 @@ class System:
         self.port = dict(zip(names, free_ports(len(names))))
         self.database = f"postgresql://calld@127.0.0.1:{self.port['pg']}/calld"
         self.plan = self.dir / "plan"
-        self._configure(seed)
-        self._processes(workers)
+        self._configure({"seed": seed, **(settings or {})})
+        self._processes(workers, durable)
 
-    def _configure(self, seed):
+    def _configure(self, settings):
         (self.dir / "token").write_text(TOKEN)
         (self.dir / "token").chmod(0o600)
         (self.dir / "callers.toml").write_text(CALLERS)
         for name in ("run", "spool", "records", "truth", "log", "redis"):
             (self.dir / name).mkdir()
         (self.dir / "calld.toml").write_text(CONFIG.format(
-            dir=self.dir, database=self.database, account=ACCOUNT, seed=seed, timeout=TIMEOUT_S, lease=int(LEASE_S),
-            deadline=DEADLINE_S, **self.port))
+            **{"dir": self.dir, "database": self.database, "account": ACCOUNT, "timeout": TIMEOUT_S,
+               "lease": int(LEASE_S), "deadline": DEADLINE_S, "rate": 1000, "level": "info", **self.port, **settings}))
         self.env = {"CALLD_CONFIG": str(self.dir / "calld.toml"), "CALLD_CRASH_PLAN": str(self.plan), "TERM": "dumb"}
 
-    def _processes(self, workers):
+    def _processes(self, workers, durable):
         self.pg_bin = pathlib.Path(sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))[-1]).parent
         log = self.dir / "log"
         self.postgres = Process("postgres", [self.pg_bin / "postgres", "-D", self.dir / "pg", "-p", str(self.port["pg"]),
                                              "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1",
-                                             # What is killed is PostgreSQL, never the machine.
-                                             "-c", "fsync=off", "-c", "max_connections=200"],
+                                             # What the trials kill is PostgreSQL, never the machine.
+                                             "-c", f"fsync={'on' if durable else 'off'}", "-c", "max_connections=200"],
                                 log / "postgres.log", **service_user())
         self.redis = Process("redis", ["redis-server", "--port", str(self.port["redis"]), "--bind", "127.0.0.1",
                                        "--dir", self.dir / "redis", "--appendonly", "yes", "--save", ""],

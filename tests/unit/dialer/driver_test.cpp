@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <set>
 
+#include "core/dialer/wake.hpp"
 #include "core/store/dialing.hpp"
 #include "tests/support/servers.hpp"
 #include "tests/unit/dialer/world.hpp"
@@ -54,6 +55,31 @@ TEST_CASE("dialer.driver: predecessor A8.7 a slot that comes free is used again 
     return world.value("SELECT state FROM lists") == "completed";
   }));
   CHECK(world.phone.creates().size() == 7);
+}
+
+TEST_CASE("dialer.driver: a call's end wakes the driver that waits for its slot") {
+  World world;
+  dialer::Wakes wakes(world.deps.redis);
+  world.deps.wakes = &wakes;
+  world.options.poll = milliseconds(60000);  // it would look again by itself in a minute
+  world.options.lease_ttl = milliseconds(600000);
+  world.options.slice = milliseconds(60000);
+  auto settings = World::quick();
+  settings.concurrency = 1;
+  const auto list = world.list(2, settings);
+  auto run = world.run();
+  std::stop_source stop;
+  run.stop = stop.get_token();
+  std::jthread driver([&] { (void)dialer::dial_list(world.deps, world.options, list, run); });
+  CHECK(eventually([&] { return world.attempt_state(list) == "placed"; }));
+  world.complete_calls();
+  redis::Connection redis(world.deps.redis);
+  // Again until it is heard: a subscription that is not there yet misses a message.
+  CHECK(eventually([&] {
+    CHECK(dialer::publish_wake(redis, list, Deadline::after(milliseconds(5000))));
+    return world.phone.creates().size() == 2;
+  }));
+  stop.request_stop();
 }
 
 TEST_CASE("dialer.driver: predecessor A8.14 two drivers racing make each call once") {

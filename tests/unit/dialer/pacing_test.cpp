@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -34,10 +35,10 @@ TEST_CASE("dialer.pacing: predecessor A8.31 several workers together never excee
   for (int i = 0; i < 4; ++i) {
     auto endpoint = redis::parse_url(url);
     REQUIRE(endpoint);
-    workers.emplace_back([&, endpoint = *std::move(endpoint)] {
+    workers.emplace_back([&, i, endpoint = *std::move(endpoint)] {
       redis::Connection redis(endpoint);
       while (MonoClock::now() < until) {
-        const auto turn = take_turn(redis, {{"pace", kRate}}, soon());
+        const auto turn = take_turn(redis, {{"pace", kRate}}, {1, i}, soon());
         if (!turn) {
           failed = true;
           return;
@@ -60,19 +61,47 @@ TEST_CASE("dialer.pacing: a turn takes every pace or none") {
   auto redis = open_redis(support::fresh_redis());
   const std::vector<Pace> first{{"account", 1}, {"list-1", 100}};
   const std::vector<Pace> second{{"account", 1}, {"list-2", 0.1}};
-  REQUIRE(take_turn(redis, first, soon())->count() == 0);
-  const auto wait = take_turn(redis, second, soon());
+  REQUIRE(take_turn(redis, first, {1, 1}, soon())->count() == 0);
+  const auto wait = take_turn(redis, second, {1, 2}, soon());
   REQUIRE(wait);
   CHECK(wait->count() > 500'000);
-  CHECK(wait->count() <= 1'000'000);
+  CHECK(wait->count() <= 1'010'000);
   CHECK(redis.command(redis::cmd("EXISTS", "list-2"), soon())->integer == 0);
+}
+
+TEST_CASE("dialer.pacing: tenants take turns, and so do the lists of one") {
+  auto redis = open_redis(support::fresh_redis());
+  const std::vector<Waiter> waiters{{1, 1}, {1, 2}, {1, 3}, {2, 4}};
+  std::map<std::int64_t, int> turns;
+  for (int taken = 0; taken < 60;) {
+    for (const auto& waiter : waiters) {
+      const auto turn = take_turn(redis, {{"account", 200}}, waiter, soon());
+      REQUIRE(turn);
+      if (turn->count() > 0) continue;
+      ++turns[waiter.list_id];
+      ++taken;
+    }
+  }
+  CHECK(turns[4] == Approx(30).margin(4));
+  for (const auto list : {1, 2, 3}) CHECK(turns[list] == Approx(10).margin(3));
+}
+
+TEST_CASE("dialer.pacing: a list that its own pace holds back keeps nobody waiting") {
+  auto redis = open_redis(support::fresh_redis());
+  const std::vector<Pace> slow{{"account", 1000}, {"list-1", 0.01}};
+  REQUIRE(take_turn(redis, slow, {1, 1}, soon())->count() == 0);
+  REQUIRE(take_turn(redis, slow, {1, 1}, soon())->count() > 0);
+  int taken = 0;
+  for (int i = 0; i < 200 && taken < 5; ++i)
+    if (take_turn(redis, {{"account", 1000}}, {1, 2}, soon())->count() == 0) ++taken;
+  CHECK(taken == 5);
 }
 
 TEST_CASE("dialer.pacing: what the carrier asked for is held, and never shortened") {
   auto redis = open_redis(support::fresh_redis());
   REQUIRE(hold(redis, "account", milliseconds(5000), soon()));
   REQUIRE(hold(redis, "account", milliseconds(10), soon()));
-  const auto wait = take_turn(redis, {{"account", 100}}, soon());
+  const auto wait = take_turn(redis, {{"account", 100}}, {1, 1}, soon());
   REQUIRE(wait);
   CHECK(wait->count() > 4'000'000);
 }
@@ -81,7 +110,7 @@ TEST_CASE("dialer.pacing: without Redis there is no turn, only an error") {
   redis::Endpoint nowhere;
   nowhere.port = closed_port();
   redis::Connection redis(nowhere);
-  const auto turn = take_turn(redis, {{"account", 100}}, soon());
+  const auto turn = take_turn(redis, {{"account", 100}}, {1, 1}, soon());
   REQUIRE_FALSE(turn);
   CHECK(turn.error().code == Errc::unavailable);
 }

@@ -66,16 +66,61 @@ TEST_CASE("store.cleanup: what a dead driver left is put right, and the journal 
   CHECK(take(cleanup_run(running.connection, options)).done.empty());
 }
 
-TEST_CASE("store.cleanup: an unknown attempt past its deadline is abandoned, a young one is not") {
+TEST_CASE("store.cleanup: an unknown attempt past its deadline is shown and left to evidence") {
   Running running(1);
   const auto claim = running.send();
   check(settle_unknown(running.connection, running.lease, claim.attempt_id, "timed out"));
   check(release_lease(running.connection, running.lease));
-  CHECK(take(cleanup_run(running.connection, {})).done.empty());
+  CHECK(kinds(take(cleanup_run(running.connection, {})).found) == Kinds{{"relay_job", 1}});
   running.run("UPDATE attempts SET sent_at = now() - interval '2 hours'");
   const auto pass = take(cleanup_run(running.connection, {}));
-  CHECK(kinds(pass.done) == Kinds{{"abandon_unknown", 1}});
-  CHECK(running.attempt(claim).state == AttemptState::abandoned);
+  CHECK(kinds(pass.found) == Kinds{{"flag_unknown", 1}, {"relay_job", 1}});
+  CHECK(pass.done.empty());
+  CHECK(running.attempt(claim).state == AttemptState::unknown);
+}
+
+TEST_CASE("store.cleanup: a replay does again what is still to be done, and a second one nothing") {
+  Running running(2);
+  const auto intent = running.claim();
+  running.run("UPDATE list_drivers SET expires_at = now() - interval '1 s'");
+  const auto pass = take(cleanup_run(running.connection, {}));
+  REQUIRE(pass.done.size() == 2);  // the lease and the intent
+
+  const auto idle = take(cleanup_replay(running.connection, pass.id, "test"));
+  CHECK(idle.found.size() == 2);
+  CHECK(idle.done.empty());
+  CHECK(idle.source == "test, replay of " + std::to_string(pass.id));
+
+  // The journal knows the lease; should it be back (a restored database), the replay releases it.
+  running.run("UPDATE list_drivers SET holder = '" + pass.done[0].subject + "'");
+  const auto again = take(cleanup_replay(running.connection, pass.id, "test"));
+  CHECK(kinds(again.done) == Kinds{{"release_lease", 1}});
+  CHECK(take(cleanup_replay(running.connection, pass.id, "test")).done.empty());
+  CHECK(running.entry(intent).state == EntryState::pending);
+  CHECK(cleanup_replay(running.connection, 999, "test").error().code == Errc::not_found);
+}
+
+TEST_CASE("store.cleanup: a replay harms no driver that has come since") {
+  Running running(2);
+  running.claim();
+  running.run("UPDATE list_drivers SET expires_at = now() - interval '1 s'");
+  const auto pass = take(cleanup_run(running.connection, {}));
+  const auto lease = take(acquire_lease(running.connection, running.lease.list_id, "new",
+                                        std::chrono::milliseconds(60000)));
+  const auto fresh = take(claim_next(running.connection, lease));
+  CHECK(take(cleanup_replay(running.connection, pass.id, "test")).done.empty());
+  CHECK(running.attempt(*fresh.claim).state == AttemptState::intent);
+  check(renew_lease(running.connection, lease, std::chrono::milliseconds(60000)));
+}
+
+TEST_CASE("store.cleanup: what was put right elsewhere is journaled with the pass") {
+  Running running(1);
+  CleanupOptions options;
+  options.found_elsewhere = {{"remove_worker", std::nullopt, "host.1", "its record has expired"}};
+  options.done_elsewhere = options.found_elsewhere;
+  const auto pass = take(cleanup_run(running.connection, options));
+  CHECK(kinds(pass.done) == Kinds{{"remove_worker", 1}});
+  CHECK(kinds(take(cleanup_pass(running.connection, pass.id)).done) == Kinds{{"remove_worker", 1}});
 }
 
 TEST_CASE("store.cleanup: one pass at a time in the whole cluster") {

@@ -286,11 +286,13 @@ def main():
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
     print(f"seed {args.seed}", flush=True)
+    begun = time.monotonic()
     rounds = max(args.shards, -(-args.trials // TRIALS_A_SYSTEM))
     share = [args.trials // rounds + (n < args.trials % rounds) for n in range(rounds)]
     with concurrent.futures.ProcessPoolExecutor(args.shards) as pool:
         results = list(pool.map(run_shard, [args] * rounds, range(rounds), share))
     total = merge(results)
+    total["seconds"] = round(time.monotonic() - begun)
     if args.json:
         with open(args.json, "w") as out:
             json.dump({"seed": args.seed, **total}, out, default=str, indent=1)

@@ -195,8 +195,8 @@ TEST_CASE("dialer.protocol: predecessor A9.13 a driver that lost its lease can n
   }
   dialer::LeaseClock clock;
   clock.renewed(MonoClock::now(), milliseconds(60000));
-  const auto report =
-      dialer::perform_attempt(world.deps, world.options, old.lease, clock, old.list, old.claim);
+  const auto report = dialer::perform_attempt(world.deps, world.options, old.lease, clock, old.list,
+                                              old.claim, MonoClock::now());
   CHECK(report.end == dialer::AttemptEnd::fenced);
   CHECK(world.phone.creates().empty());
 }
@@ -207,7 +207,7 @@ TEST_CASE("dialer.protocol: a driver that was stopped past its lease does not se
   const auto own = claim_one(world, list);
   const dialer::LeaseClock never_renewed;
   const auto report = dialer::perform_attempt(world.deps, world.options, own.lease, never_renewed,
-                                              own.list, own.claim);
+                                              own.list, own.claim, MonoClock::now());
   CHECK(report.end == dialer::AttemptEnd::fenced);
   CHECK(world.phone.creates().empty());
   CHECK(world.entry_state(list) == "pending/NULL");

@@ -135,3 +135,72 @@ TEST_CASE("store.cleanup: one pass at a time in the whole cluster") {
   }
   CHECK(cleanup_run(running.connection, {}).ok());
 }
+
+// What the predecessor's clean-up did to work that was alive (docs/predecessor.md).
+
+TEST_CASE(
+    "store.cleanup: predecessor A9.8 a pass for one tenant's dead driver spares the other's") {
+  Running dead(2);
+  const auto left = dead.send();
+  const auto second = take(create_tenant(dead.connection, "second"));
+  auto with = new_list("autumn");
+  with.settings.from_number = "+972500000001";
+  const auto list = take(create_list(dead.connection, second.id, with, numbers(2, 50)));
+  take(start_list(dead.connection, second.id, list.id));
+  const auto lease = take(acquire_lease(dead.connection, list.id, "alive", kTtl));
+  const auto dialing = take(claim_next(dead.connection, lease));
+  check(mark_sending(dead.connection, lease, dialing.claim->attempt_id));
+  dead.run("UPDATE list_drivers SET expires_at = now() - interval '1 s' WHERE holder = 'driver'");
+
+  const auto pass = take(cleanup_run(dead.connection, {}));
+  CHECK(kinds(pass.done) == Kinds{{"release_lease", 1}, {"sending_to_unknown", 1}});
+  CHECK(dead.attempt(left).state == AttemptState::unknown);
+  CHECK(dead.value("SELECT state FROM attempts WHERE id = '" + dialing.claim->attempt_id + "'") ==
+        "sending");
+  check(renew_lease(dead.connection, lease, kTtl));
+}
+
+TEST_CASE(
+    "store.cleanup: predecessor A9.9 a restart fails no list, it goes on with the next driver") {
+  Running running(3);
+  running.place();
+  running.run("UPDATE list_drivers SET expires_at = now() - interval '1 s'");
+  take(cleanup_run(running.connection, {}));
+  CHECK(running.value("SELECT state FROM lists") == "running");
+  CHECK(take(lists_without_driver(running.connection)).size() == 1);
+  CHECK(running.value("SELECT count(*) FROM entries WHERE state = 'pending'") == "2");
+}
+
+TEST_CASE("store.cleanup: predecessor A9.12 a long call keeps its slot and its entry") {
+  Running running(1);
+  const auto call = running.place();
+  running.run(
+      "UPDATE attempts SET created_at = now() - interval '4 hours', sent_at = now() - interval '4 "
+      "hours', placed_at = now() - interval '4 hours'");
+  running.run("UPDATE list_drivers SET expires_at = now() - interval '1 s'");
+  CHECK(kinds(take(cleanup_run(running.connection, {})).done) == Kinds{{"release_lease", 1}});
+  CHECK(running.attempt(call).state == AttemptState::placed);
+  CHECK(running.entry(call).state == EntryState::dialing);
+}
+
+TEST_CASE("store.cleanup: predecessor A7 a call without a SID is neither failed nor dialed again") {
+  Running running(1);
+  const auto sent = running.send();
+  running.run("UPDATE list_drivers SET expires_at = now() - interval '1 s'");
+  take(cleanup_run(running.connection, {}));
+  CHECK(running.entry(sent).state == EntryState::dialing);
+  const auto lease = take(acquire_lease(running.connection, running.list.id, "next", kTtl));
+  CHECK_FALSE(take(claim_next(running.connection, lease)).claim);
+  CHECK(running.attempt(sent).state == AttemptState::unknown);
+}
+
+TEST_CASE("store.cleanup: predecessor A9.23 a pass does what the plan said, and nothing else") {
+  Running running(3);
+  running.send();
+  running.claim();
+  running.run("UPDATE list_drivers SET expires_at = now() - interval '1 s'");
+  const auto plan = take(cleanup_plan(running.connection, {}));
+  const auto pass = take(cleanup_run(running.connection, {}));
+  CHECK(kinds(pass.found) == kinds(plan.found));
+  for (const auto& [kind, count] : kinds(pass.done)) CHECK(kinds(plan.found).at(kind) == count);
+}

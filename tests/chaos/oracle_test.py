@@ -1,0 +1,89 @@
+"""The oracle itself: books that agree pass, and each way in which they can disagree is seen.
+
+    python3 tests/chaos/oracle_test.py
+"""
+import copy
+import types
+import unittest
+
+import oracle
+
+
+def books():
+    """Two entries called once each, one that was never called, and an attempt given up for good reason."""
+    creates = {sid: {"sid": sid, "token": token, "to": to, "time": "2026-11-27T08:00:00Z"}
+               for sid, token, to in (("CA1", "t1", "+1"), ("CA2", "t2", "+2"))}
+
+    def attempt(number, entry, state, token, sid, status):
+        return {"id": f"a{number}", "entry": entry, "list": "1", "n": "1", "state": state, "token": token, "sid": sid,
+                "status": status, "sent": "100"}
+    attempts = [attempt(1, "e1", "ended", "t1", "CA1", "completed"), attempt(2, "e2", "ended", "t2", "CA2", "busy"),
+                attempt(3, "e3", "abandoned", "t3", "", "")]
+    entries = [("e1", "+1", "done", "completed"), ("e2", "+2", "done", "busy"), ("e3", "+3", "done", "failed"),
+               ("e4", "+4", "done", "refused")]
+    return types.SimpleNamespace(
+        creates=creates, attempts={a["id"]: a for a in attempts},
+        entries={i: {"id": i, "list": "1", "phone": p, "state": s, "outcome": o, "reason": ""} for i, p, s, o in entries},
+        lists={"1": {"id": "1", "name": "l", "state": "completed", "max": "1", "concurrency": "5"}},
+        moves=[["a1", "placed", "ended", "in-progress", "completed", "101", "e1"],
+               ["a3", "sending", "unknown", "", "", "101", "e3"], ["a3", "unknown", "abandoned", "", "", "113", "e3"]],
+        calls={"CA1": "completed", "CA2": "busy"}, span={"CA1": (0, 1), "CA2": (0, 1)})
+
+
+class Oracle(unittest.TestCase):
+    def seen(self, change, samples=(), pauses=(), handed_in=4):
+        changed = copy.deepcopy(books())
+        change(changed)
+        return {invariant for invariant, _ in oracle.check(changed, handed_in, samples, pauses)}
+
+    def test_books_that_agree(self):
+        self.assertEqual(self.seen(lambda b: None), set())
+        self.assertEqual((oracle.duplicates(books()), oracle.lost(books())), (0, 0))
+
+    def test_a_second_create_of_one_attempt(self):
+        def change(b):
+            b.creates["CA9"] = {**b.creates["CA1"], "sid": "CA9"}
+            b.calls["CA9"], b.span["CA9"] = "completed", (0.5, 2)
+        self.assertLessEqual({"I1", "I2", "I4"}, self.seen(change))
+        b = books()
+        change(b)
+        self.assertEqual(oracle.duplicates(b), 1)
+
+    def test_more_attempts_than_allowed(self):
+        def change(b):
+            b.attempts["a4"] = {**b.attempts["a1"], "id": "a4", "sid": "", "token": "t4", "n": "2", "state": "rejected"}
+        self.assertIn("I2", self.seen(change))
+
+    def test_an_entry_that_vanished_or_never_ends(self):
+        self.assertIn("I3", self.seen(lambda b: b.entries.pop("e4")))
+        self.assertIn("I3", self.seen(lambda b: b.entries["e1"].update(state="dialing")))
+
+    def test_a_call_that_nobody_knows(self):
+        self.assertIn("I4", self.seen(lambda b: b.attempts["a1"].update(sid="")))
+        b = books()
+        b.attempts["a1"]["sid"] = ""
+        self.assertEqual(oracle.lost(b), 1)
+
+    def test_slots(self):
+        self.assertIn("I5", self.seen(lambda b: b.attempts["a3"].update(state="unknown")))
+        self.assertIn("I5", self.seen(lambda b: None, samples=[("l", 6, 5)]))
+
+    def test_a_send_in_a_pause(self):
+        self.assertIn("I6", self.seen(lambda b: None, pauses=[("1", 99.0, 101.0)]))
+        self.assertEqual(self.seen(lambda b: None, pauses=[("1", 101.0, 102.0)]), set())
+
+    def test_a_status_that_goes_back(self):
+        self.assertIn("I7", self.seen(lambda b: b.moves.append(["a1", "placed", "placed", "in-progress", "ringing", "1", "e1"])))
+        self.assertIn("I7", self.seen(lambda b: b.moves.append(["a1", "ended", "placed", "completed", "completed", "1", "e1"])))
+
+    def test_a_verdict_against_the_carrier(self):
+        self.assertIn("I9", self.seen(lambda b: b.attempts["a3"].update(token="t1")))
+        self.assertIn("I9", self.seen(lambda b: b.attempts["a1"].update(status="busy")))
+        self.assertIn("I9", self.seen(lambda b: b.entries["e2"].update(outcome="completed")))
+
+    def test_time_to_resolve(self):
+        self.assertEqual(oracle.resolve_times(books()), [(12.0, "abandoned")])
+
+
+if __name__ == "__main__":
+    unittest.main()

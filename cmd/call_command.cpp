@@ -4,6 +4,9 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/recording.hpp"
+#include "cmd/text_width.hpp"
+#include "cmd/timeline.hpp"
 #include "cmd/waterfall.hpp"
 #include "core/record/call_record.hpp"
 #include "core/record/folder.hpp"
@@ -62,9 +65,11 @@ std::string heading(const record::CallRecord& call, const store::CallRecordRow& 
   std::string text = fmt::format("{}  agent {}  {}  {:.1f} s  ended by {}", call.call_sid,
                                  call.agent, to_rfc3339(row.record.started_at),
                                  static_cast<double>(call.duration_ms) / 1000, call.end_reason);
+  if (!row.name.empty()) text += "  with " + printable(row.name);
   if (!call.to.empty()) text += "  to " + session.number(call.to);
   if (!call.outcome.empty()) text += "  outcome " + call.outcome;
-  for (const auto& [slot, value] : call.answers) text += fmt::format("  {}={}", slot, value);
+  for (const auto& [slot, value] : call.answers)
+    text += fmt::format("  {}={}", slot, printable(value));
   return text + "\n";
 }
 
@@ -93,7 +98,10 @@ Result<Exit> show_call(Session& session, const ShowOptions& options) {
   }
   CALL_TRY(const auto call, record::from_json_text(row.record.record_json));
   const auto screen = session.screen();
+  const auto found = find_recording(call, row.record.path);
+  if (!found.wav) session.say("{}", found.why_not);
   CALL_CHECK(print(heading(call, row, session) + "\n" + draw_transcript(call, screen) + "\n" +
+                   draw_timeline(call, found.wav ? &*found.wav : nullptr, screen) + "\n" +
                    draw_waterfall(call, screen) + "\n" + files(row.record.path)));
   return kDone;
 }
@@ -113,7 +121,8 @@ void add_call_commands(CLI::App& app, Session& session) {
       },
       list_calls);
   add_command<ShowOptions>(
-      *call, session, "show", "Transcript, waterfall of every turn, and where the files are",
+      *call, session, "show",
+      "Transcript, timeline, waterfall of every turn, and where the files are",
       [](CLI::App& command, ShowOptions& options) {
         command.add_option("call", options.call, "Call SID or attempt id")
             ->required()

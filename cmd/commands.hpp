@@ -16,6 +16,8 @@ void add_watch_commands(CLI::App& list, Session& session);  ///< below `list`: w
 void add_queue_commands(CLI::App& app, Session& session);   ///< queue, job, worker
 void add_call_commands(CLI::App& app, Session& session);
 void add_replay_command(CLI::App& call, Session& session);  ///< below `call`
+void add_report_commands(CLI::App& app, Session& session);
+void add_top_command(CLI::App& app, Session& session);
 void add_attempt_commands(CLI::App& app, Session& session);
 void add_cleanup_commands(CLI::App& app, Session& session);
 void add_db_commands(CLI::App& app, Session& session);

@@ -46,6 +46,8 @@ int main(int argc, char** argv) {
   add_global_options(app, session.options);
   add_list_commands(app, session);
   add_call_commands(app, session);
+  add_report_commands(app, session);
+  add_top_command(app, session);
   add_attempt_commands(app, session);
   add_queue_commands(app, session);
   add_cleanup_commands(app, session);

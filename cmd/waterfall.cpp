@@ -4,39 +4,28 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 
 #include "cmd/text_width.hpp"
 #include "core/base/strings.hpp"
+#include "core/record/stages.hpp"
 
 namespace call::cmd {
 namespace {
 
 using record::Waterfall;
 
-struct Stage {
-  const char* mark;
-  const char* name;
-  std::optional<std::int64_t> Waterfall::*end;
-};
-
-/// From the end of the speech on; each stage runs from the end of the one before.
-constexpr std::array<Stage, 5> kStages = {{
-    {"·", "silence until the turn counts as over", &Waterfall::endpoint_ms},
-    {"▒", "final transcript", &Waterfall::final_transcript_ms},
-    {"▓", "reply decided", &Waterfall::reply_ready_ms},
-    {"█", "first audio sent", &Waterfall::first_audio_sent_ms},
-    {"─", "on the way until heard", &Waterfall::first_heard_ms},
-}};
+/// One for each of record::kStages.
+constexpr std::array<const char*, record::kStages.size()> kMarks = {"·", "▒", "╍", "▓", "█", "─"};
 
 constexpr std::size_t kTextColumns = 22;
 constexpr std::size_t kNumberColumns = 9;
+constexpr std::size_t kNarrow = 60;
 
 std::int64_t longest(const record::CallRecord& record) {
   std::int64_t most = 0;
   for (const auto& waterfall : record.waterfalls) {
     if (!waterfall.speech_end_ms) continue;
-    for (const auto& stage : kStages) {
+    for (const auto& stage : record::kStages) {
       if (const auto end = waterfall.*stage.end)
         most = std::max(most, *end - *waterfall.speech_end_ms);
     }
@@ -47,13 +36,13 @@ std::int64_t longest(const record::CallRecord& record) {
 std::string bar_of(const Waterfall& waterfall, std::int64_t scale_ms, std::size_t columns) {
   std::string bar;
   std::size_t drawn = 0;
-  for (const auto& stage : kStages) {
-    const auto end = waterfall.*stage.end;
+  for (std::size_t i = 0; i < kMarks.size(); ++i) {
+    const auto end = waterfall.*record::kStages[i].end;
     if (!end) continue;
     const auto span = std::clamp<std::int64_t>(*end - *waterfall.speech_end_ms, 0, scale_ms);
     const auto until =
         static_cast<std::size_t>(span) * columns / static_cast<std::size_t>(scale_ms);
-    for (; drawn < until; ++drawn) bar += stage.mark;
+    for (; drawn < until; ++drawn) bar += kMarks[i];
   }
   return bar;
 }
@@ -91,18 +80,26 @@ std::string wrap(std::string_view text, std::size_t columns, std::size_t indent)
 std::string draw_waterfall(const record::CallRecord& record, const Screen& screen) {
   const auto scale = longest(record);
   if (scale == 0) return {};
-  const auto room = std::min<std::size_t>(screen.columns, 120) - kTextColumns - kNumberColumns - 6;
+  const auto width = std::min<std::size_t>(screen.columns, 120);
+  const auto text_columns = width < kNarrow ? kTextColumns / 3 : kTextColumns;
+  const auto fixed = text_columns + kNumberColumns + 6;
+  const auto room = width > fixed + 4 ? width - fixed : 4;
   std::string text = "Turn gaps: from the caller's last word to the first word heard\n";
   for (const auto& waterfall : record.waterfalls) {
     if (!waterfall.speech_end_ms) continue;
-    const auto said = fit(said_in(record, waterfall.turn), kTextColumns);
-    const auto padding = kTextColumns - display_width(said);
+    const auto said = fit(said_in(record, waterfall.turn), text_columns);
+    const auto padding = text_columns - display_width(said);
     const auto gap = record::turn_gap_ms(waterfall);
     text += fmt::format("  {}{}  {:>6} ms  {}\n", said, std::string(padding, ' '),
                         gap ? fmt::to_string(*gap) : "-", bar_of(waterfall, scale, room));
   }
   text += "  ";
-  for (const auto& stage : kStages) text += fmt::format("{} {}   ", stage.mark, stage.name);
+  for (std::size_t i = 0; i < kMarks.size(); ++i) {
+    const auto& stage = record::kStages[i];
+    const bool any = std::ranges::any_of(
+        record.waterfalls, [&](const Waterfall& w) { return (w.*stage.end).has_value(); });
+    if (any) text += fmt::format("{} {}   ", kMarks[i], stage.name);
+  }
   text.erase(text.find_last_not_of(' ') + 1);
   return text + "\n";
 }

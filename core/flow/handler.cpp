@@ -8,6 +8,7 @@
 #include "core/flow/sentences.hpp"
 #include "core/flow/taped_conversation.hpp"
 #include "core/log/log.hpp"
+#include "core/record/stages.hpp"
 
 namespace call::flow {
 namespace {
@@ -86,7 +87,29 @@ void converse(Conversation& conversation, media::CallLink& link, HandlerTape& ta
   }
 }
 
+std::vector<metrics::Histogram*> stage_histograms(metrics::Registry& registry) {
+  std::vector<metrics::Histogram*> stages;
+  for (const auto& stage : record::kStages) {
+    stages.push_back(&registry.histogram(
+        "calld_turn_stage_seconds", "Stages of an answer, each from the end of the one before",
+        metrics::latency_seconds(), {{"stage", std::string(stage.key)}}));
+  }
+  return stages;
+}
+
+void observe_stages(const record::Waterfall& waterfall, HandlerContext& context) {
+  auto reached = waterfall.speech_end_ms;
+  for (std::size_t i = 0; reached && i < record::kStages.size(); ++i) {
+    const auto end = waterfall.*record::kStages[i].end;
+    if (!end) continue;
+    context.stages[i]->observe(static_cast<double>(std::max<std::int64_t>(*end - *reached, 0)) /
+                               1000);
+    reached = std::max(*reached, *end);
+  }
+}
+
 void observe(const media::HandlerReport& report, HandlerContext& context) {
+  context.false_barge_ins.add(report.false_barge_ins);
   for (const auto& waterfall : report.waterfalls) {
     if (const auto gap = record::turn_gap_ms(waterfall)) {
       context.turn_gap.observe(static_cast<double>(*gap) / 1000);
@@ -95,6 +118,7 @@ void observe(const media::HandlerReport& report, HandlerContext& context) {
       const auto span = *waterfall.final_transcript_ms - *waterfall.endpoint_ms;
       context.recognition.observe(static_cast<double>(span) / 1000);
     }
+    observe_stages(waterfall, context);
   }
 }
 
@@ -108,6 +132,9 @@ HandlerContext::HandlerContext(std::size_t max_recognizers, metrics::Registry& r
       recognition(registry.histogram("calld_recognition_seconds",
                                      "From the end of the callee's turn to its final transcript",
                                      metrics::latency_seconds())),
+      stages(stage_histograms(registry)),
+      false_barge_ins(registry.counter("calld_false_barge_ins_total",
+                                       "Interruptions after which nothing was said")),
       failures(registry.counter("calld_handler_failures_total",
                                 "Handlers that failed, and utterances without a recogniser")) {}
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "core/flow/catalog.hpp"
 #include "core/media/call_link.hpp"
@@ -18,7 +19,9 @@ struct HandlerContext {
   speech::RecognizerPool recognizers;
   metrics::Histogram&
       turn_gap;  ///< from the callee's last voiced sample to the reply's first heard one
-  metrics::Histogram& recognition;  ///< from the endpoint to the final transcript
+  metrics::Histogram& recognition;          ///< from the endpoint to the final transcript
+  std::vector<metrics::Histogram*> stages;  ///< of a waterfall, in its order
+  metrics::Counter& false_barge_ins;
   metrics::Counter& failures;
 };
 

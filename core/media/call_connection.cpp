@@ -284,6 +284,7 @@ void CallConnection::finish() {
   state_.instruments.add_progress(taped_->counters(), published_);
   state_.instruments.add_drops(taped_->counters());
   state_.instruments.active_calls.sub();
+  state_.instruments.call_ended(reason, static_cast<double>(session().received_ms()) / 1000);
   auto record = make_record();
   record.ended_at = wall_now();
   record.duration_ms = session().received_ms();

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 #include "core/metrics/metrics.hpp"
 #include "core/record/call_record.hpp"
@@ -18,6 +19,8 @@ class Instruments {
   void add_progress(const record::Counters& now, record::Counters& last);
   /// Once a call, at its end: drops by reason.
   void add_drops(const record::Counters& counters);
+  /// Once a call, at its end.
+  void call_ended(std::string_view reason, double seconds);
   void observe_lateness(double seconds) { lateness_.observe(seconds); }
 
   metrics::Gauge& active_calls;
@@ -32,13 +35,22 @@ class Instruments {
       "before_start", "mark_unknown",   "mark_lost", "speech_cut_off", "speech_overflow",
       "handler_slow", "recording_disk", "tape",      "other"};
 
-  metrics::Counter& frames_in_;
-  metrics::Counter& frames_out_;
-  metrics::Counter& underruns_;
-  metrics::Counter& barge_ins_;
-  metrics::Counter& messages_refused_;
+  static constexpr std::array<std::string_view, 13> kEnds = {
+      "completed", "caller_hung_up",   "silence",       "max_duration",   "peer_lost",
+      "shutdown",  "peer_not_reading", "handler_stuck", "handler_failed", "protocol_error",
+      "voicemail", "transferred",      "other"};
+
+  struct Exported {
+    metrics::Counter* counter;
+    std::uint64_t record::Counters::*member;
+  };
+  static std::vector<Exported> exported_counters(metrics::Registry& registry);
+
+  std::vector<Exported> exported_;
+  metrics::Histogram& call_seconds_;
   metrics::Histogram& lateness_;
   std::array<metrics::Counter*, kReasons.size()> drops_{};
+  std::array<metrics::Counter*, kEnds.size()> ends_{};
 };
 
 }  // namespace call::media

@@ -49,6 +49,8 @@ Spool::Spool(SpoolOptions options, metrics::Registry& registry)
                                      "Recorded audio left out because the disk was full")),
       recovered_(registry.counter("calld_media_records_recovered_total",
                                   "Records of calls that a killed server was holding")),
+      waiting_gauge_(registry.gauge("calld_media_spool_waiting_bytes",
+                                    "Audio and tapes in memory that wait for the disk")),
       unwritten_gauge_(registry.gauge("calld_media_records_waiting",
                                       "Finished records that the disk does not take yet")) {}
 
@@ -137,6 +139,7 @@ bool Spool::add(const std::string& call_sid, RecordedBlock block) {
     dropped_blocks_.add();
     return false;
   }
+  waiting_gauge_.add(static_cast<std::int64_t>(bytes));
   push(Audio{call_sid, std::move(block)});
   return true;
 }
@@ -147,6 +150,7 @@ bool Spool::add_tape(const std::string& call_sid, record::Track track, std::stri
     waiting_bytes_.fetch_sub(size);
     return false;
   }
+  waiting_gauge_.add(static_cast<std::int64_t>(size));
   push(Tape{call_sid, track, std::move(bytes)});
   return true;
 }
@@ -233,6 +237,11 @@ void Spool::report(Call& call, const std::string& call_sid, const Status& status
              status.error().to_string());
 }
 
+void Spool::wrote(std::size_t bytes) {
+  waiting_bytes_.fetch_sub(bytes);
+  waiting_gauge_.sub(static_cast<std::int64_t>(bytes));
+}
+
 void Spool::handle(Open&& job) {
   Call& call = calls_[job.record.call_sid];
   report(call, job.record.call_sid, begin_call(job.record, call));
@@ -250,7 +259,7 @@ Status Spool::begin_call(const record::CallRecord& record, Call& call) {
 }
 
 void Spool::handle(Audio&& job) {
-  waiting_bytes_.fetch_sub(bytes_of(job.block));
+  wrote(bytes_of(job.block));
   const auto at = calls_.find(job.call_sid);
   if (at == calls_.end()) return;
   Call& call = at->second;
@@ -274,7 +283,7 @@ Status Spool::write_audio(Call& call, const RecordedBlock& block) {
 }
 
 void Spool::handle(Tape&& job) {
-  waiting_bytes_.fetch_sub(job.bytes.size());
+  wrote(job.bytes.size());
   const auto at = calls_.find(job.call_sid);
   if (at == calls_.end() || !options_.tape_calls) return;
   report(at->second, job.call_sid, write_tape(at->second, job));

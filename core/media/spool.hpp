@@ -99,6 +99,7 @@ class Spool {
   void run();
   void retry_unwritten(bool last_time);
   bool has_room();
+  void wrote(std::size_t bytes);
   void push(Job job);
   void handle(Open&& job);
   void handle(Audio&& job);
@@ -119,6 +120,7 @@ class Spool {
   metrics::Counter& dropped_blocks_;
   metrics::Counter& disk_full_ms_;
   metrics::Counter& recovered_;
+  metrics::Gauge& waiting_gauge_;
   metrics::Gauge& unwritten_gauge_;
   std::atomic<std::size_t> waiting_bytes_{0};
 

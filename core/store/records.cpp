@@ -8,7 +8,8 @@ namespace {
 
 constexpr const char* kColumns =
     "id, tenant_id, list_id, entry_id, call_sid, attempt_id, path, agent, unix_us(started_at) AS "
-    "started_at, duration_ms, turns, end_reason, unix_us(filed_at) AS filed_at";
+    "started_at, duration_ms, turns, end_reason, unix_us(filed_at) AS filed_at, "
+    "coalesce((SELECT name FROM entries WHERE entries.id = call_records.entry_id), '') AS name";
 
 CallRecordRow to_record(const Row& row) {
   CallRecordRow out;
@@ -16,6 +17,7 @@ CallRecordRow to_record(const Row& row) {
   out.tenant_id = optional_number(row, "tenant_id");
   out.list_id = optional_number(row, "list_id");
   out.entry_id = optional_number(row, "entry_id");
+  out.name = text(row, "name");
   out.record.call_sid = text(row, "call_sid");
   out.record.attempt_id = text(row, "attempt_id");
   out.record.path = text(row, "path");

@@ -31,6 +31,7 @@ struct CallRecordRow {
   std::optional<std::int64_t> tenant_id;
   std::optional<std::int64_t> list_id;
   std::optional<std::int64_t> entry_id;
+  std::string name;  ///< of the entry; empty when there is none
   NewCallRecord record;
   WallTime filed_at;
 };

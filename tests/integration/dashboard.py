@@ -1,0 +1,83 @@
+"""The Grafana dashboard in packaging asks for what the daemons really export, and for nothing else.
+
+    python3 tests/integration/dashboard.py build/release/bin [TestClass.test_name]
+"""
+import json
+import re
+import sys
+import unittest
+
+from harness import ROLES, ROOT, System
+
+BIN = None
+DASHBOARD = ROOT / "packaging/grafana/calld.json"
+# What PromQL itself knows.
+FUNCTIONS = {"sum", "rate", "increase", "histogram_quantile", "by"}
+
+
+class Dashboard(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(BIN, "").__enter__()
+        cls.addClassCleanup(cls.system.__exit__)
+        contacts = cls.system.write("c.csv", "phone\n+12125550110\n")
+        cls.system.dial("l", contacts)  # so that metrics with labels from the outside exist
+        cls.metrics = {}
+        for role in ROLES:
+            for line in cls.system.http(role, "/metrics")[1].splitlines():
+                found = re.match(r"([a-z_]+)(?:\{(.*)\})? ", line)
+                if found and not line.startswith("#"):
+                    labels = set(re.findall(r'([a-z_]+)="', found.group(2) or ""))
+                    cls.metrics.setdefault(found.group(1), set()).update(labels)
+        cls.dashboard = json.loads(DASHBOARD.read_text())
+        cls.panels = [p for p in cls.dashboard["panels"] if p["type"] != "row"]
+
+    def queries(self):
+        for panel in self.panels:
+            for target in panel["targets"]:
+                yield panel["title"], target["expr"], target["legendFormat"]
+
+    def test_every_metric_exists(self):
+        for title, expr, _ in self.queries():
+            for name in re.findall(r"\bcalld_[a-z_]+", expr):
+                self.assertIn(name, self.metrics, f"panel {title!r}")
+
+    def test_every_label_exists(self):
+        for title, expr, legend in self.queries():
+            metric = re.search(r"\bcalld_[a-z_]+", expr).group(0)
+            known = self.metrics[metric] | {"instance", "job"}
+            grouped = {label.strip() for group in re.findall(r"by \(([^)]*)\)", expr) for label in group.split(",")}
+            for label in grouped | set(re.findall(r"\{\{(\w+)\}\}", legend)):
+                self.assertIn(label, known, f"panel {title!r}, {metric}")
+
+    def test_queries_are_whole(self):
+        for title, expr, _ in self.queries():
+            self.assertEqual(expr.count("("), expr.count(")"), title)
+            self.assertEqual(expr.count("{"), expr.count("}"), title)
+            for name in re.findall(r"\b([a-z_]+) ?\(", expr):
+                self.assertIn(name, FUNCTIONS, title)
+            for counter in re.findall(r"\b(calld_[a-z_]+_total)\b", expr):
+                self.assertRegex(expr, rf"(rate|increase)\({counter}", f"{title}: a counter needs its rate")
+
+    def test_panels_are_described_and_do_not_overlap(self):
+        self.assertEqual(len({p["id"] for p in self.dashboard["panels"]}), len(self.dashboard["panels"]))
+        taken = set()
+        for panel in self.dashboard["panels"]:
+            box = panel["gridPos"]
+            self.assertLessEqual(box["x"] + box["w"], 24)
+            for x in range(box["x"], box["x"] + box["w"]):
+                for y in range(box["y"], box["y"] + box["h"]):
+                    self.assertNotIn((x, y), taken, panel["title"])
+                    taken.add((x, y))
+        for panel in self.panels:
+            self.assertTrue(panel["description"] and panel["fieldConfig"]["defaults"]["unit"], panel["title"])
+
+    def test_what_the_media_server_counts_is_shown(self):
+        shown = set(re.findall(r"\bcalld_[a-z_]+", " ".join(expr for _, expr, _ in self.queries())))
+        media = {n for n in self.metrics if n.startswith("calld_media_") and not n.endswith(("_sum", "_count"))}
+        self.assertEqual(media - shown - {"calld_media_calls_total"}, set())
+
+
+if __name__ == "__main__":
+    BIN = sys.argv.pop(1)
+    unittest.main(verbosity=2)

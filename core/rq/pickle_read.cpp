@@ -23,7 +23,8 @@ constexpr int kNewestProtocol = 5;
 
 class Machine {
  public:
-  Machine(std::string_view bytes, const PickleLimits& limits) : bytes_(bytes), limits_(limits) {}
+  Machine(std::string_view bytes, const PickleLimits& limits)
+      : bytes_(bytes), limits_(limits), budget_(limits.text_bytes) {}
 
   /// The node that STOP leaves.
   Result<Ref> run();
@@ -46,6 +47,7 @@ class Machine {
 
   bool take(std::size_t count, std::string_view& out);
   bool number(int width, std::uint64_t& out);
+  bool spend(std::size_t amount);
   bool push(Node node);
   bool push_ref(Ref ref);
   bool pop(Ref& out);
@@ -58,6 +60,7 @@ class Machine {
 
   std::string_view bytes_;
   PickleLimits limits_;
+  std::size_t budget_;
   std::size_t position_ = 0;
   Nodes nodes_;
   std::vector<Ref> stack_;
@@ -80,6 +83,14 @@ bool Machine::number(int width, std::uint64_t& out) {
   out = 0;
   for (std::size_t i = 0; i < raw.size(); ++i)
     out |= static_cast<std::uint64_t>(static_cast<unsigned char>(raw[i])) << (8 * i);
+  return true;
+}
+
+/// Memory and work are paid for before they are used: a few bytes may name a large value again and
+/// again.
+bool Machine::spend(std::size_t amount) {
+  if (amount > budget_) return fail(Errc::limit, "it takes too much to build");
+  budget_ -= amount;
   return true;
 }
 
@@ -282,6 +293,10 @@ bool Machine::call(const std::vector<Ref>& args, Ref callable) {
     if (nodes_[callable].kind == Kind::foreign) return push(nodes_[callable]);
     return fail("it calls a value that is no class");
   }
+  std::size_t cost = sizeof(Node);
+  for (const Ref arg : args)
+    cost += nodes_[arg].text.size() + nodes_[arg].items.size() * sizeof(Ref);
+  if (!spend(cost)) return false;
   const std::string type = nodes_[callable].type;
   return push(detail::construct(nodes_, type, args));
 }
@@ -307,12 +322,14 @@ bool Machine::object(unsigned char opcode) {
     case 0x81: {
       if (!pop(b) || !pop(a)) return false;
       if (nodes_[b].kind != Kind::tuple) return fail("it calls a class without arguments");
+      if (!spend(nodes_[b].items.size() * sizeof(Ref))) return false;
       const std::vector<Ref> args = nodes_[b].items;
       return call(args, a);
     }
     case 'b':
       if (!pop(b)) return false;
       if (stack_.empty()) return fail("it takes from an empty stack");
+      if (!spend(nodes_[b].items.size())) return false;
       detail::set_state(nodes_, nodes_[stack_.back()], nodes_[b]);
       return true;
     default:
@@ -355,8 +372,8 @@ Result<Ref> Machine::run() {
     at = position_;
     if (!scalar(static_cast<unsigned char>(bytes_[position_++]))) break;
   }
-  if (stopped_ && stack_.size() == 1) return stack_.back();
-  if (stopped_) fail("it leaves no value");
+  if (stopped_ && stack_.size() == 1 && position_ == bytes_.size()) return stack_.back();
+  if (stopped_) fail(stack_.size() == 1 ? "it goes on after its end" : "it leaves no value");
   if (!error_) fail("it has no end");
   return std::move(*error_).with_context(fmt::format("pickle, byte {}", at));
 }

@@ -43,8 +43,12 @@ void Beat::run() {
                      : std::min<std::chrono::milliseconds>(crew_.options.heartbeat_every,
                                                            std::chrono::milliseconds(1000)));
     }
+    // Who starts a job while we look rings in any case; later only when it is due before we look
+    // again.
+    crew_.next_beat = MonoClock::time_point::max();
     auto due = std::min(next, MonoClock::now() + kPulse);
     for (const auto& slot : crew_.slots) due = std::min(due, watch(*slot));
+    crew_.next_beat = due;
     crew_.beat_alarm.wait(Deadline::at(due));
   }
 }

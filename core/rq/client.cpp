@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -10,7 +11,9 @@
 #include "core/base/strings.hpp"
 #include "core/json/json.hpp"
 #include "core/metrics/metrics.hpp"
+#include "core/rq/meta.hpp"
 #include "core/rq/payload.hpp"
+#include "core/rq/pickle.hpp"
 #include "core/rq/scripts.hpp"
 #include "core/rq/stamp.hpp"
 
@@ -20,6 +23,7 @@ namespace {
 constexpr std::size_t kMaxIdBytes = 128;
 constexpr std::size_t kMaxNameBytes = 256;
 constexpr std::size_t kMaxDescriptionBytes = 1024;
+constexpr std::size_t kMaxDependencies = 1000;
 
 Status check_id(std::string_view id) {
   const auto allowed = [](char c) {
@@ -34,7 +38,7 @@ Status check_id(std::string_view id) {
 }
 
 Status check(std::string_view queue, std::string_view function, const Json& args,
-             const Json& kwargs) {
+             const Json& kwargs, const EnqueueOptions& options) {
   const auto bad_name = [](std::string_view name) {
     return name.empty() || name.size() > kMaxNameBytes || !is_valid_utf8(name);
   };
@@ -43,6 +47,12 @@ Status check(std::string_view queue, std::string_view function, const Json& args
   if (bad_name(function)) return Error{Errc::invalid_argument, "a job needs a function's name"};
   if (!args.is_array() || !kwargs.is_object())
     return Error{Errc::invalid_argument, "a job's arguments are an array and an object"};
+  if (options.at && !options.depends_on.empty())
+    return Error{Errc::invalid_argument, "a job is either scheduled or depends on others"};
+  if (options.depends_on.size() > kMaxDependencies)
+    return Error{Errc::limit, fmt::format("a job depends on at most {} others", kMaxDependencies)};
+  for (const auto& id : options.depends_on) CALL_CHECK(check_id(id));
+  if (!options.job_id.empty()) CALL_CHECK(check_id(options.job_id));
   return {};
 }
 
@@ -50,42 +60,86 @@ std::string seconds_text(std::chrono::seconds span) {
   return std::to_string(span.count());
 }
 
-std::string intervals_text(const EnqueueOptions& options) {
+std::string intervals_text(const std::vector<std::chrono::seconds>& intervals) {
   Json list = Json::array();
-  for (const auto interval : options.retry_intervals) list.push_back(interval.count());
+  for (const auto interval : intervals) list.push_back(interval.count());
   if (list.empty()) list.push_back(0);
-  // RQ counts from the end of the list, so that the last interval repeats only in a full-length list.
-  while (list.size() < static_cast<std::size_t>(options.retries)) list.push_back(list.back());
   return json::dump(list);
 }
 
-redis::Command job_fields(std::string_view queue, std::string_view function, const Json& args,
-                          const Json& kwargs, const EnqueueOptions& options, const Stamp& now) {
+/// RQ counts from the end of the list, so that the last interval repeats only in a full-length list.
+std::vector<std::chrono::seconds> full_length(const EnqueueOptions& options) {
+  auto list = options.retry_intervals;
+  if (list.empty()) list.emplace_back(0);
+  while (list.size() < static_cast<std::size_t>(options.retries)) list.push_back(list.back());
+  return list;
+}
+
+/// Fields and values of the job's hash.
+class Fields {
+ public:
+  explicit Fields(redis::Command words) : words_(std::move(words)) {}
+  void add(std::string name, std::string value) {
+    words_.push_back(std::move(name));
+    words_.push_back(std::move(value));
+  }
+  redis::Command take() && { return std::move(words_); }
+
+ private:
+  redis::Command words_;
+};
+
+void add_callbacks(const EnqueueOptions& options, Fields& fields) {
+  const std::pair<std::string_view, const std::string&> all[] = {
+      {"success_callback", options.on_success},
+      {"failure_callback", options.on_failure},
+      {"stopped_callback", options.on_stopped}};
+  for (const auto& [name, function] : all) {
+    fields.add(fmt::format("{}_name", name), function);
+    if (!function.empty())
+      fields.add(fmt::format("{}_timeout", name), seconds_text(options.callback_timeout));
+  }
+}
+
+Status add_meta(const EnqueueOptions& options, Fields& fields) {
+  if (options.meta_json.empty()) return {};
+  CALL_TRY(const auto meta, json::parse(options.meta_json, {.bytes = kMaxMetaBytes}, "the meta"));
+  if (!meta.is_object()) return Error{Errc::invalid_argument, "a job's meta is an object"};
+  fields.add("meta", options.serializer == Serializer::json ? json::dump(meta) : pickle(meta));
+  return {};
+}
+
+Result<redis::Command> job_fields(std::string_view queue, std::string_view function,
+                                  const Json& args, const Json& kwargs,
+                                  const EnqueueOptions& options, const Stamp& now) {
   const std::string shown =
       options.description.empty() ? describe_call(function, args, kwargs) : options.description;
-  redis::Command out = {"created_at",  now.iso,
-                        "data",        encode_call(function, args, kwargs),
-                        "origin",      std::string(queue),
-                        "description", to_valid_utf8(truncate_utf8(shown, kMaxDescriptionBytes)),
-                        "timeout",     seconds_text(options.timeout),
-                        "result_ttl",  seconds_text(options.result_ttl),
-                        "failure_ttl", seconds_text(options.failure_ttl)};
-  for (const char* empty :
-       {"success_callback_name", "failure_callback_name", "stopped_callback_name", "started_at",
-        "ended_at", "last_heartbeat", "worker_name", "group_id"}) {
-    out.emplace_back(empty);
-    out.emplace_back();
-  }
-  const auto add = [&](std::string name, std::string value) {
-    out.push_back(std::move(name));
-    out.push_back(std::move(value));
-  };
-  if (options.ttl) add("ttl", seconds_text(*options.ttl));
+  Fields out({"created_at", now.iso, "data",
+              encode_call(function, args, kwargs, options.serializer), "origin", std::string(queue),
+              "description", to_valid_utf8(truncate_utf8(shown, kMaxDescriptionBytes)), "timeout",
+              seconds_text(options.timeout), "result_ttl", seconds_text(options.result_ttl),
+              "failure_ttl", seconds_text(options.failure_ttl)});
+  for (const char* empty : {"started_at", "ended_at", "last_heartbeat", "worker_name"})
+    out.add(empty, {});
+  out.add("group_id", options.group);
+  add_callbacks(options, out);
+  CALL_CHECK(add_meta(options, out));
+  if (options.ttl) out.add("ttl", seconds_text(*options.ttl));
   if (options.retries > 0) {
-    add("retries_left", std::to_string(options.retries));
-    add("retry_intervals", intervals_text(options));
+    out.add("retries_left", std::to_string(options.retries));
+    out.add("retry_intervals", intervals_text(full_length(options)));
+    if (options.front_on_retry) out.add("enqueue_at_front_on_retry", "1");
   }
-  return out;
+  if (options.repeats > 0) {
+    out.add("repeats_left", std::to_string(options.repeats));
+    out.add("repeat_intervals", intervals_text(options.repeat_intervals));
+  }
+  if (!options.depends_on.empty()) {
+    out.add("dependency_id", options.depends_on.front());
+    out.add("dependency_ids", json::dump(Json(options.depends_on)));
+    out.add("allow_dependency_failures", options.allow_dependency_failures ? "1" : "0");
+  }
+  return std::move(out).take();
 }
 
 }  // namespace
@@ -109,8 +163,7 @@ Result<Enqueued> Client::enqueue(std::string_view queue, std::string_view functi
 Result<Enqueued> Client::enqueue(std::string_view queue, std::string_view function,
                                  const Json& args, const Json& kwargs,
                                  const EnqueueOptions& options, Deadline deadline) {
-  CALL_CHECK(check(queue, function, args, kwargs));
-  if (!options.job_id.empty()) CALL_CHECK(check_id(options.job_id));
+  CALL_CHECK(check(queue, function, args, kwargs, options));
   const std::string id = options.job_id.empty() ? random_uuid() : options.job_id;
   const Stamp now = stamp();
   const std::string due =
@@ -126,12 +179,17 @@ Result<Enqueued> Client::enqueue(std::string_view queue, std::string_view functi
                           options.unique ? "1" : "0",
                           options.at_front ? "1" : "0",
                           due,
-                          options.ttl ? seconds_text(*options.ttl) : std::string()};
-  for (auto& word : job_fields(queue, function, args, kwargs, options, now))
-    words.push_back(std::move(word));
+                          options.ttl ? seconds_text(*options.ttl) : std::string(),
+                          options.group,
+                          std::to_string(options.depends_on.size())};
+  words.insert(words.end(), options.depends_on.begin(), options.depends_on.end());
+  CALL_TRY(auto fields, job_fields(queue, function, args, kwargs, options, now));
+  std::move(fields.begin(), fields.end(), std::back_inserter(words));
 
   CALL_CHECK(connection_.ensure_connected(deadline));
   CALL_TRY(const auto reply, connection_.run(scripts::enqueue(), {}, words, deadline));
+  if (reply.integer < 0)
+    return Error{Errc::conflict, fmt::format("the job {} is running; it is not overwritten", id)};
   if (metrics_ != nullptr && reply.integer == 1)
     metrics_
         ->counter("calld_rq_jobs_enqueued_total", "Jobs put into queues",

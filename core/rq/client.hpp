@@ -12,6 +12,7 @@
 #include "core/base/deadline.hpp"
 #include "core/base/result.hpp"
 #include "core/redis/connection.hpp"
+#include "core/rq/payload.hpp"
 
 namespace call::metrics {
 class Registry;
@@ -34,6 +35,22 @@ struct EnqueueOptions {
   int retries = 0;                                      ///< runs again so often after failures
   std::vector<std::chrono::seconds> retry_intervals{};  ///< the last one repeats; empty: at once
   std::string description{};                            ///< empty: made from function and arguments
+
+  bool front_on_retry = false;  ///< retries without an interval go to the front of the queue
+  int repeats = 0;              ///< after a success it runs again so often
+  std::vector<std::chrono::seconds> repeat_intervals{};  ///< as Python's rq: used from the end
+  /// Ids of jobs that must have finished before. A job that does not exist counts as finished. Not
+  /// together with `at`: RQ's schedulers ignore dependencies.
+  std::vector<std::string> depends_on{};
+  bool allow_dependency_failures = false;  ///< failed ones count as finished, too
+  std::string group{};                     ///< of RQ 2; empty: none
+  /// Dotted Python names, or functions of a calld worker; empty: none.
+  std::string on_success{};
+  std::string on_failure{};
+  std::string on_stopped{};
+  std::chrono::seconds callback_timeout{60};
+  std::string meta_json{};                     ///< an object as JSON text; empty: none
+  Serializer serializer = Serializer::pickle;  ///< json: for workers with RQ's JSONSerializer
 };
 
 struct Enqueued {
@@ -50,7 +67,8 @@ class Client {
 
   /// Puts one job into the queue. `args` is an array of plain values, `kwargs` an object.
   /// Errc::unavailable: nothing was sent. Errc::closed and Errc::timeout: it may have been
-  /// enqueued; asking again is safe with a unique job_id.
+  /// enqueued; asking again is safe with a unique job_id. Errc::conflict: a job of this id is
+  /// running and would be overwritten.
   Result<Enqueued> enqueue(std::string_view queue, std::string_view function,
                            const nlohmann::json& args, const EnqueueOptions& options,
                            Deadline deadline);

@@ -16,6 +16,7 @@
 #include "core/log/log.hpp"
 #include "core/metrics/metrics.hpp"
 #include "core/redis/connection.hpp"
+#include "core/rq/hooks.hpp"
 #include "core/rq/worker.hpp"
 
 namespace call::rq {
@@ -72,7 +73,10 @@ struct Running {
   std::string job_id;
   std::string queue;
   std::string execution;
-  std::string member;  ///< of the started registry
+  std::string member;       ///< of the started registry
+  std::string function;     ///< once its data was read
+  std::string webhooks;     ///< JSON as enqueued; empty: none
+  std::string enqueued_at;  ///< for webhooks
   WallTime since;
   MonoClock::time_point started;
   Deadline deadline = Deadline::never();
@@ -120,8 +124,13 @@ struct Crew {
   std::atomic<bool> ending{false};   ///< the helper threads end
   std::atomic<bool> give_up{false};  ///< do not wait for Redis any longer
   std::atomic<bool> composite{true};
+  /// The newest type of result that every RQ worker here can read: 2, 4 (RQ 2.1) or 5 (RQ 2.8).
+  std::atomic<int> newest_result{2};
+  /// When the beat thread looks at the slots by itself: who needs it earlier rings.
+  std::atomic<MonoClock::time_point> next_beat{MonoClock::time_point{}};
   std::atomic<bool> reachable{false};
   Guarded<std::optional<Error>> burst_error;
+  Hooks hooks;
 
   redis::Connection connect(std::string_view role) const;
   /// Logs when Redis goes away and when it is back, not each failure in between.
@@ -142,19 +151,31 @@ class Backoff {
   std::chrono::milliseconds span_{0};
 };
 
-/// How a job ended, for the finish script.
+/// How a job ended.
 struct Outcome {
-  std::string_view kind;  ///< finished, failed, stopped, requeued
-  std::string value;      ///< encoded return value or failure text
-  std::string reason;     ///< for the log
+  std::string_view kind;  ///< finished, failed, stopped, requeued, again (it asked for a retry)
+  std::string value{};    ///< encoded return value or failure text
+  std::string reason{};   ///< one line for the log
+  std::string text{};     ///< the failure text as people read it
+  std::optional<Retry> retry{};  ///< of "again"
 };
 
-/// Writes the outcome; what became of the job ("retried", ...).
-Result<std::string> settle(redis::Connection& connection, const Crew& crew, const SlotState& slot,
+/// The words that settle a job, for scripts::turn().
+redis::Command settling_words(const Crew& crew, const SlotState& slot, const Running& job,
+                              const Outcome& outcome);
+/// Counts and logs an end that Redis has confirmed, and sends the job's webhooks.
+void note_end(Crew& crew, const SlotState& slot, const Running& job, const Outcome& outcome,
+              std::string_view end);
+/// Both, on its own; what became of the job ("retried", ...).
+Result<std::string> settle(redis::Connection& connection, Crew& crew, const SlotState& slot,
                            const Running& job, const Outcome& outcome);
-/// The outcome of a function that was asked to stop and did not, or said that it did.
-Outcome outcome_of_stop(StopReason reason, Deadline deadline, MonoClock::time_point started);
-Outcome failure(std::string_view function, std::string_view type, std::string_view message);
+/// The outcome of a function that was asked to stop and did not, or said that it did. `detail`: what
+/// it had to say.
+Outcome outcome_of_stop(StopReason reason, Deadline deadline, MonoClock::time_point started,
+                        std::string_view detail = {});
+/// Shaped like a Python traceback: its last line is "type: message", `detail` stands above it.
+Outcome failure(std::string_view function, std::string_view type, std::string_view message,
+                std::string_view detail = {});
 
 /// Birth and death of a slot as an RQ worker.
 Status refuse_taken_name(redis::Connection& connection, const SlotState& slot);

@@ -8,6 +8,7 @@
 #include "core/json/json.hpp"
 #include "core/rq/job_hash.hpp"
 #include "core/rq/keys.hpp"
+#include "core/rq/meta.hpp"
 #include "core/rq/payload.hpp"
 #include "core/rq/reads.hpp"
 #include "core/rq/scripts.hpp"
@@ -56,9 +57,9 @@ void read_result(const Fields& result, JobInfo& info) {
 
 /// The status that the script says the job had.
 Result<std::string> change(redis::Connection& connection, const redis::Script& script,
-                           std::string_view id, Deadline deadline) {
+                           std::string_view id, Deadline deadline, std::string_view option = {}) {
   const Stamp now = stamp();
-  const redis::Command words = {std::string(id), now.seconds, now.iso};
+  const redis::Command words = {std::string(id), now.seconds, now.iso, std::string(option)};
   CALL_TRY(auto reply, connection.run(script, {}, words, deadline));
   if (reply.text.empty()) return no_such_job(id);
   return std::move(reply.text);
@@ -88,6 +89,8 @@ Result<JobInfo> job(redis::Connection& connection, std::string_view id, Deadline
   if (const auto left = number_field(fields, "retries_left"))
     info.retries_left = static_cast<int>(*left);
   read_data(raw_field(fields, "data"), info);
+  const auto meta = decode_meta(raw_field(fields, "meta"));
+  if (meta && !meta->empty()) info.meta_json = json::dump(printable(*meta));
   const auto& newest = replies[1].items;
   if (!newest.empty() && newest[0].items.size() == 2)
     read_result(read_fields(newest[0].items[1]), info);
@@ -102,12 +105,42 @@ Status requeue(redis::Connection& connection, std::string_view id, Deadline dead
       fmt::format("job {} is {}; only failed, stopped and canceled jobs are put back", id, status)};
 }
 
-Status cancel(redis::Connection& connection, std::string_view id, Deadline deadline) {
-  CALL_TRY(const auto status, change(connection, scripts::cancel(), id, deadline));
+namespace {
+
+Status cancel_with(redis::Connection& connection, std::string_view id, std::string_view option,
+                   Deadline deadline) {
+  CALL_TRY(const auto status, change(connection, scripts::cancel(), id, deadline, option));
   if (status == "queued" || status == "created" || status == "deferred" || status == "scheduled")
     return {};
   return Error{Errc::conflict,
                fmt::format("job {} is {}; only waiting jobs are canceled", id, status)};
+}
+
+Status publish(redis::Connection& connection, std::string_view worker, const Json& message,
+               Deadline deadline) {
+  CALL_TRY(const auto heard,
+           connection.command(redis::cmd("PUBLISH", keys::channel(worker), json::dump(message)),
+                              deadline));
+  if (heard.integer == 0)
+    return Error{Errc::unavailable, fmt::format("the worker {} does not listen", worker)};
+  return {};
+}
+
+}  // namespace
+
+Status cancel(redis::Connection& connection, std::string_view id, Deadline deadline) {
+  return cancel_with(connection, id, "0", deadline);
+}
+
+Status cancel_releasing_dependents(redis::Connection& connection, std::string_view id,
+                                   Deadline deadline) {
+  return cancel_with(connection, id, "1", deadline);
+}
+
+Status remove(redis::Connection& connection, std::string_view id, Deadline deadline) {
+  CALL_TRY(const auto status, change(connection, scripts::remove(), id, deadline));
+  if (status != "started") return {};
+  return Error{Errc::conflict, fmt::format("job {} is running; stop it first", id)};
 }
 
 Status stop(redis::Connection& connection, std::string_view id, Deadline deadline) {
@@ -119,12 +152,35 @@ Status stop(redis::Connection& connection, std::string_view id, Deadline deadlin
   if (values[0] != "started" || values[1].empty())
     return Error{Errc::conflict, fmt::format("job {} is {}, not running", id, values[0])};
   const Json message = {{"command", "stop-job"}, {"job_id", std::string(id)}};
-  CALL_TRY(const auto heard,
-           connection.command(redis::cmd("PUBLISH", keys::channel(values[1]), json::dump(message)),
-                              deadline));
-  if (heard.integer == 0)
-    return Error{Errc::unavailable, fmt::format("its worker {} does not listen", values[1])};
+  return publish(connection, values[1], message, deadline);
+}
+
+Status suspend(redis::Connection& connection, std::chrono::seconds span, Deadline deadline) {
+  auto words = redis::cmd("SET", keys::kSuspended, "1");
+  if (span.count() > 0) {
+    words.emplace_back("EX");
+    words.push_back(std::to_string(span.count()));
+  }
+  CALL_CHECK(connection.command(words, deadline));
   return {};
+}
+
+Result<bool> resume(redis::Connection& connection, Deadline deadline) {
+  CALL_TRY(const auto reply, connection.command(redis::cmd("DEL", keys::kSuspended), deadline));
+  return reply.integer > 0;
+}
+
+Result<bool> suspended(redis::Connection& connection, Deadline deadline) {
+  CALL_TRY(const auto reply, connection.command(redis::cmd("EXISTS", keys::kSuspended), deadline));
+  return reply.integer > 0;
+}
+
+Status shut_down(redis::Connection& connection, std::string_view worker, Deadline deadline) {
+  CALL_TRY(const auto there,
+           connection.command(redis::cmd("EXISTS", keys::worker(worker)), deadline));
+  if (there.integer == 0)
+    return Error{Errc::not_found, fmt::format("there is no worker {}", worker)};
+  return publish(connection, worker, {{"command", "shutdown"}}, deadline);
 }
 
 Result<std::int64_t> purge(redis::Connection& connection, std::string_view queue,

@@ -1,14 +1,17 @@
 // Housekeeping for the queues of this worker: due jobs every second, abandoned jobs and dead workers
-// every maintain_every, and the choice of how jobs are written into the started registry.
+// every maintain_every, and a look at which other RQ versions work here.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 
 #include "core/base/ids.hpp"
+#include "core/base/strings.hpp"
 #include "core/rq/crew.hpp"
 #include "core/rq/host.hpp"
+#include "core/rq/job_run.hpp"
 #include "core/rq/keys.hpp"
 #include "core/rq/payload.hpp"
 #include "core/rq/scripts.hpp"
@@ -20,6 +23,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{1000};
 constexpr std::string_view kMostAtOnce = "200";  // keeps each script below some milliseconds
+constexpr int kNoPeers = 99999;                  // as a version: newer than any
 
 class Keeper {
  public:
@@ -34,7 +38,9 @@ class Keeper {
 
   Status move_due_jobs();
   Status maintain();
-  Status choose_wip_entry();
+  Status tell_abandoned(const std::string& id, const std::string& queue, const std::string& came_to,
+                        const std::string& text);
+  Status look_at_peers();
   void release_locks();
 
  private:
@@ -63,13 +69,18 @@ Status Keeper::move_due_jobs() {
 
 Status Keeper::maintain() {
   const Stamp now = stamp();
-  const auto abandoned = encode_failure(
-      "Moved to FailedJobRegistry, due to AbandonedJobError, at " + now.iso);  // RQ's own words
-  redis::Command words = {now.seconds, now.iso, now.real, std::string(kMostAtOnce), abandoned};
+  const std::string text =
+      "Moved to FailedJobRegistry, due to AbandonedJobError, at " + now.iso;  // RQ's own words
+  redis::Command words = {now.seconds,
+                          now.iso,
+                          now.real,
+                          std::string(kMostAtOnce),
+                          encode_failure(text),
+                          stamp(wall_now() - std::chrono::minutes(1)).iso};
   words.insert(words.end(), crew_.options.queues.begin(), crew_.options.queues.end());
   CALL_TRY(const auto reply,
            connection_.run(scripts::maintain(), {}, words, Deadline::after(kRedisPatience)));
-  if (reply.items.size() != 4) return Error{Errc::protocol, "maintenance with a strange answer"};
+  if (reply.items.size() != 5) return Error{Errc::protocol, "maintenance with a strange answer"};
   const auto failed = reply.items[0].integer;
   const auto retried = reply.items[1].integer;
   const auto returned = reply.items[2].integer;
@@ -78,12 +89,45 @@ Status Keeper::maintain() {
     crew_.log.warn("found jobs whose worker is gone: {} failed, {} tried again, {} put back",
                    failed, retried, returned);
   if (dead > 0) crew_.log.info("removed {} dead workers from the registry", dead);
-  return choose_wip_entry();
+  const auto told = redis::texts(reply.items[4]);
+  for (std::size_t i = 0; i + 2 < told.size(); i += 3)
+    CALL_CHECK(tell_abandoned(told[i], told[i + 1], told[i + 2], text));
+  return look_at_peers();
 }
 
-/// RQ 1.x silently deletes composite entries of the started registry in its clean-up.
-Status Keeper::choose_wip_entry() {
-  if (crew_.options.wip_entry != WipEntry::automatic) return {};
+/// Runs the on_failure of an abandoned job and sends its webhooks, as RQ's own clean-up does; on the
+/// hooks' thread, since it may take long.
+Status Keeper::tell_abandoned(const std::string& id, const std::string& queue,
+                              const std::string& came_to, const std::string& text) {
+  const auto words = redis::cmd("HMGET", keys::job(id), "data", "failure_callback_name",
+                                "failure_callback_timeout", "webhooks", "enqueued_at");
+  CALL_TRY(const auto reply, connection_.command(words, Deadline::after(kRedisPatience)));
+  const auto values = redis::texts(reply);
+  if (values.size() != 5) return {};
+  Assignment assignment;
+  assignment.job.job_id = id;
+  assignment.job.queue = queue;
+  assignment.data = values[0].size() <= kMaxDataBytes ? values[0] : std::string();
+  assignment.on_failure.name = values[1];
+  if (const auto seconds = parse_number<std::int64_t>(values[2]); seconds && *seconds > 0)
+    assignment.on_failure.timeout = std::chrono::seconds(*seconds);
+  if (!assignment.on_failure.name.empty())
+    crew_.hooks.run("an on_failure callback", [&crew = crew_, assignment, text](const auto&) {
+      auto connection = crew.connect("hooks");
+      run_failure_callback(crew, connection, assignment, text);
+    });
+  if (came_to != "failed" || values[3].empty() || !crew_.options.webhooks) return {};
+  Json args;
+  Json kwargs;
+  const auto call = decode_call(assignment.data, args, kwargs);
+  crew_.hooks.send(values[3], {id, call ? call->function : std::string(), "failed", values[4],
+                               stamp().iso, text});
+  return {};
+}
+
+/// What the RQ workers of other versions here can read: 1.x silently deletes composite entries of the
+/// started registry in its clean-up; a result of an unknown type is an exception in its readers.
+Status Keeper::look_at_peers() {
   const auto deadline = Deadline::after(kRedisPatience);
   CALL_TRY(const auto members,
            connection_.command(redis::cmd("SMEMBERS", keys::kWorkers), deadline));
@@ -91,10 +135,19 @@ Status Keeper::choose_wip_entry() {
   for (const auto& key : redis::texts(members))
     commands.push_back(redis::cmd("HMGET", key, "version", "python_version"));
   CALL_TRY(const auto replies, connection_.pipeline(commands, deadline));
-  const bool old_worker = std::any_of(replies.begin(), replies.end(), [](const auto& reply) {
+  int oldest = kNoPeers;
+  for (const auto& reply : replies) {
     const auto values = redis::texts(reply);
-    return values.size() == 2 && values[0].starts_with("1.") && !values[1].starts_with("calld");
-  });
+    if (values.size() != 2 || values[0].empty() || values[1].starts_with("calld")) continue;
+    const auto parts = split(values[0], '.');
+    const int major = parse_number<int>(parts[0]).value_or(0);
+    const int minor = parts.size() > 1 ? parse_number<int>(parts[1]).value_or(0) : 0;
+    oldest = std::min(oldest, major * 100 + minor);
+  }
+  // Nobody here: the readers may be of any age.
+  crew_.newest_result = oldest == kNoPeers ? 2 : oldest >= 208 ? 5 : oldest >= 201 ? 4 : 2;
+  if (crew_.options.wip_entry != WipEntry::automatic) return {};
+  const bool old_worker = oldest < 200;
   if (crew_.composite.exchange(!old_worker) == old_worker)
     crew_.log.info("started jobs are registered as RQ {} does: {} RQ 1.x worker is here",
                    old_worker ? 1 : 2, old_worker ? "an" : "no");

@@ -12,6 +12,7 @@ inline std::string join(std::string_view prefix, std::string_view name) {
 
 inline constexpr std::string_view kQueues = "rq:queues";    ///< set of full queue keys
 inline constexpr std::string_view kWorkers = "rq:workers";  ///< set of full worker keys
+inline constexpr std::string_view kSuspended = "rq:suspended";
 inline constexpr std::string_view kQueuePrefix = "rq:queue:";
 inline constexpr std::string_view kWorkerPrefix = "rq:worker:";
 

@@ -38,7 +38,8 @@ class Listener {
   Status arm(Bell& bell);
   Status answer(Bell& bell);
   void obey(const redis::Message& message);
-  void obey(SlotState& slot, const std::string& command, const std::string& job_id);
+  void obey(SlotState& slot, const std::string& command, const std::string& job_id,
+            const std::string& execution);
 
   Crew& crew_;
   redis::Subscription commands_;
@@ -121,12 +122,14 @@ void Listener::obey(const redis::Message& message) {
   if (!document) return;  // RQ ignores what it does not understand, too
   const auto command = json::get_string_or(*document, "command", "");
   const auto job_id = json::get_string_or(*document, "job_id", "");
-  if (!command || !job_id) return;
+  const auto execution = json::get_string_or(*document, "execution_id", "");
+  if (!command || !job_id || !execution) return;
   for (const auto& slot : crew_.slots)
-    if (keys::channel(slot->name) == message.channel) obey(*slot, *command, *job_id);
+    if (keys::channel(slot->name) == message.channel) obey(*slot, *command, *job_id, *execution);
 }
 
-void Listener::obey(SlotState& slot, const std::string& command, const std::string& job_id) {
+void Listener::obey(SlotState& slot, const std::string& command, const std::string& job_id,
+                    const std::string& execution) {
   const auto log = crew_.log.with("worker", slot.name);
   if (command == "shutdown") {
     log.info("told to shut down");
@@ -137,8 +140,10 @@ void Listener::obey(SlotState& slot, const std::string& command, const std::stri
     ask_to_stop(slot, StopReason::killed);
     crew_.beat_alarm.ring();
   } else if (command == "stop-job" || command == "stop-execution") {
-    const bool current = slot.running.with(
-        [&](const auto& running) { return running && running->job_id == job_id; });
+    const bool current = slot.running.with([&](const auto& running) {
+      return running && running->job_id == job_id &&
+             (execution.empty() || running->execution == execution);
+    });
     if (!current) return;
     log.info("told to stop job {}", job_id);
     ask_to_stop(slot, StopReason::stopped);

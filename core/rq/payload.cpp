@@ -72,7 +72,10 @@ Result<Call> decode_call(std::string_view data, Json& args, Json& kwargs) {
   return call;
 }
 
-std::string encode_call(std::string_view function, const Json& args, const Json& kwargs) {
+std::string encode_call(std::string_view function, const Json& args, const Json& kwargs,
+                        Serializer serializer) {
+  if (serializer == Serializer::json)
+    return deflate(json::dump(Json::array({to_valid_utf8(function), nullptr, args, kwargs})));
   return deflate(pickle_call(function, args, kwargs));
 }
 

@@ -26,7 +26,8 @@ struct Call {
 /// The `data` field; fills `args` (an array) and `kwargs` (an object). Errc::invalid_argument or
 /// Errc::limit.
 Result<Call> decode_call(std::string_view data, Json& args, Json& kwargs);
-std::string encode_call(std::string_view function, const Json& args, const Json& kwargs);
+std::string encode_call(std::string_view function, const Json& args, const Json& kwargs,
+                        Serializer serializer = Serializer::pickle);
 
 /// "name(1, 'x', k=2)" as RQ writes it, long values cut.
 std::string describe_call(std::string_view function, const Json& args, const Json& kwargs);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
@@ -33,6 +34,10 @@ Result<Json> unpickle(std::string_view bytes, std::string* foreign = nullptr,
 
 /// Protocol 4, which every Python since 3.4 reads. Invalid UTF-8 becomes U+FFFD.
 std::string pickle(const Json& value);
+/// The pickle of a dictionary with these keys set in it; all that it holds is kept as it is. `bytes`
+/// must be a pickle that unpickle() has read as an object.
+std::string extend_pickle(std::string_view bytes,
+                          const std::map<std::string, nlohmann::json>& keys);
 /// (function, None, args, kwargs): the data of a job. `args` is an array, `kwargs` an object.
 std::string pickle_call(std::string_view function, const Json& args, const Json& kwargs);
 

@@ -114,6 +114,17 @@ std::string pickle(const Json& value) {
   return out;
 }
 
+std::string extend_pickle(std::string_view bytes, const std::map<std::string, Json>& keys) {
+  std::string out(bytes.substr(0, bytes.rfind('.')));  // the STOP; the dictionary is on the stack
+  for (const auto& [key, value] : keys) {
+    put_text(out, key);
+    put(out, value);
+    out += 's';
+  }
+  out += '.';
+  return out;
+}
+
 std::string pickle_call(std::string_view function, const Json& args, const Json& kwargs) {
   std::string out(kProtocol4);
   out += '(';

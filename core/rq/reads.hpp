@@ -60,6 +60,7 @@ struct JobInfo {
   std::string worker;
   std::string error_text;   ///< of the newest result, for failed and stopped jobs
   std::string result_json;  ///< of the newest result, when it is plain data
+  std::string meta_json;    ///< object text; empty: none, or none that can be read
   std::optional<WallTime> created_at;
   std::optional<WallTime> enqueued_at;
   std::optional<WallTime> started_at;
@@ -84,10 +85,25 @@ Status requeue(redis::Connection& connection, std::string_view id, Deadline dead
 /// A waiting job will not run (a started one is told to stop, see stop()). Errc::not_found,
 /// Errc::conflict when it is started or has ended.
 Status cancel(redis::Connection& connection, std::string_view id, Deadline deadline);
+/// The same, and the jobs that wait for this one no longer do.
+Status cancel_releasing_dependents(redis::Connection& connection, std::string_view id,
+                                   Deadline deadline);
+/// Deletes a job with its results and its places in queue, registries and group. Errc::not_found,
+/// Errc::conflict when it is running.
+Status remove(redis::Connection& connection, std::string_view id, Deadline deadline);
 /// Asks the job's worker to stop it. Errc::not_found, Errc::conflict when it is not running.
 Status stop(redis::Connection& connection, std::string_view id, Deadline deadline);
 /// Deletes all waiting jobs of a queue: how many there were.
 Result<std::int64_t> purge(redis::Connection& connection, std::string_view queue,
                            Deadline deadline);
+
+/// No worker of any kind takes a job until resume(), or until `span` is over (0: for ever).
+Status suspend(redis::Connection& connection, std::chrono::seconds span, Deadline deadline);
+/// False when they were not suspended.
+Result<bool> resume(redis::Connection& connection, Deadline deadline);
+Result<bool> suspended(redis::Connection& connection, Deadline deadline);
+/// Tells one worker to finish its job and end. Errc::not_found; Errc::unavailable when it does not
+/// listen.
+Status shut_down(redis::Connection& connection, std::string_view worker, Deadline deadline);
 
 }  // namespace call::rq

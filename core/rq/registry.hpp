@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
@@ -16,6 +17,13 @@
 #include "core/log/log.hpp"
 
 namespace call::rq {
+
+/// What a Python function says by returning rq.Retry: run the job again, not more than `most` times.
+struct Retry {
+  int most = 1;
+  std::vector<std::chrono::seconds> intervals{};  ///< the last one repeats; empty: at once
+  bool at_front = false;
+};
 
 /// One run of one job, on the slot thread that runs it. References are good until the function
 /// returns.
@@ -35,10 +43,21 @@ struct JobContext {
   /// good point, and its job goes back to the front of its queue.
   const std::atomic<bool>& draining;
   log::Logger log;  ///< with the job's id and function bound
+
+  /// Set before returning any value: the job runs again instead of having ended.
+  std::optional<Retry> retry{};
+  /// job.meta[key] = value, written at once so that Python and people see it (progress). Other keys
+  /// keep what they hold. A few round trips; on the function's own thread only. Errc::not_found
+  /// when the job was deleted meanwhile.
+  std::function<Status(std::string_view key, const nlohmann::json& value)> set_meta{};
 };
 
-/// Returns the job's result, or an Error that becomes the failure text. Exceptions are failures,
-/// too. Several slots may be in the same function at once.
+/// Returns the job's result, or an Error that becomes the failure text (of several lines the last
+/// one is the reason, the others go above it). Exceptions are failures, too. Several slots may be in
+/// the same function at once.
+///
+/// A job's callbacks are functions as well. Python names them by dotted paths, like jobs; they are
+/// called with (job id, "finished" | "failed" | "stopped", result or failure text).
 using Function = std::function<Result<nlohmann::json>(JobContext&)>;
 
 /// Filled before the worker starts, then only read.

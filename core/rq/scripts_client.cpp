@@ -5,42 +5,69 @@ namespace call::rq::scripts {
 namespace {
 
 // ARGV: id, queue, now, iso, unique (1/0), at front (1/0), due (unix seconds or empty), ttl (or
-// empty), then field, value, ... Answers 1, or 0 when unique and the job exists.
+// empty), group (or empty), number of dependencies, each of them, then field, value, ... Answers 1; 0
+// when unique and the job exists; -1 when it is running and would be overwritten.
 constexpr std::string_view kEnqueue = R"lua(
 local id, queue = ARGV[1], ARGV[2]
-local now = {int = tonumber(ARGV[3]), iso = ARGV[4]}
-local key = 'rq:job:' .. id
-if redis.call('EXISTS', key) == 1 then
+local now, ttl = {int = tonumber(ARGV[3]), iso = ARGV[4]}, tonumber(ARGV[8])
+local key, front = 'rq:job:' .. id, ARGV[6] == '1'
+if call('EXISTS', key) == 1 then
   if ARGV[5] == '1' then return 0 end
-  redis.call('DEL', key)
+  if field(id, 'status') == 'started' and is_started(id, field(id, 'origin')) then return -1 end
+  call('DEL', key, 'rq:job::' .. id .. ':dependencies')
 end
-for i = 9, #ARGV, 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
-if ARGV[7] == '' then
-  push(id, queue, ARGV[6] == '1', now)
-  return 1
+local first = 11 + tonumber(ARGV[10])
+call('HSET', key, unpack(ARGV, first))
+if ARGV[9] ~= '' then
+  call('SADD', 'rq:group:' .. ARGV[9], id)
+  call('SADD', 'rq:groups', ARGV[9])
 end
-redis.call('SADD', 'rq:queues', 'rq:queue:' .. queue)
-redis.call('HSET', key, 'status', 'scheduled')
-if ARGV[6] == '1' then redis.call('HSET', key, 'enqueue_at_front', '1') end
-redis.call('ZADD', 'rq:scheduled:' .. queue, ARGV[7], id)
+if front then set(id, 'enqueue_at_front', '1') end
+
+local waits, allow = false, field(id, 'allow_dependency_failures') == '1'
+for i = 11, first - 1 do
+  local status = field(ARGV[i], 'status')
+  if status ~= '' and status ~= 'finished' and not (status == 'failed' and allow) then waits = true end
+end
+if waits then
+  for i = 11, first - 1 do
+    call('SADD', 'rq:job:' .. ARGV[i] .. ':dependents', id)
+    call('SADD', 'rq:job::' .. id .. ':dependencies', ARGV[i])
+  end
+  call('SADD', 'rq:queues', 'rq:queue:' .. queue)
+  set(id, 'status', 'deferred')
+  keep_job(id, ttl or 0)
+  -- RQ 2.0 to 2.7 take this score for the time at which the job has failed.
+  call('ZADD', 'rq:deferred:' .. queue, ttl and now.int + ttl or '+inf', id)
+elseif ARGV[7] ~= '' then
+  call('SADD', 'rq:queues', 'rq:queue:' .. queue)
+  set(id, 'status', 'scheduled')
+  call('ZADD', 'rq:scheduled:' .. queue, ARGV[7], id)
+elseif not push(id, queue, front, now) then
+  call('DEL', key)
+  error('rq:queue:' .. queue .. ' is no list')
+end
 return 1
 )lua";
 
-// ARGV: id, now. Answers the status that the job had before, or "" when there is none.
+// ARGV: id, now, iso, release the dependents (1/0). Answers the status that the job had before, or ""
+// when there is none.
 constexpr std::string_view kCancel = R"lua(
 local id, status = ARGV[1], field(ARGV[1], 'status')
+local now = {int = tonumber(ARGV[2]), iso = ARGV[3]}
 local queue = field(id, 'origin')
 local registry = {deferred = 'rq:deferred:', scheduled = 'rq:scheduled:'}
 if status == 'queued' or status == 'created' then
-  redis.call('LREM', 'rq:queue:' .. queue, 1, id)
+  call('LREM', 'rq:queue:' .. queue, 1, id)
 elseif registry[status] then
-  redis.call('ZREM', registry[status] .. queue, id)
+  call('ZREM', registry[status] .. queue, id)
 else
   return status
 end
-redis.call('HSET', 'rq:job:' .. id, 'status', 'canceled')
-redis.call('ZADD', 'rq:canceled:' .. queue, ARGV[2], id)
-release_rate_slot(id, {int = tonumber(ARGV[2]), iso = ARGV[3]})
+set(id, 'status', 'canceled')
+call('ZADD', 'rq:canceled:' .. queue, ARGV[2], id)
+release_rate_slot(id, now)
+if ARGV[4] == '1' then release_dependents(id, '', queue, now) end
 return status
 )lua";
 
@@ -49,12 +76,37 @@ constexpr std::string_view kRequeue = R"lua(
 local id, status = ARGV[1], field(ARGV[1], 'status')
 if status ~= 'failed' and status ~= 'stopped' and status ~= 'canceled' then return status end
 local queue = field(id, 'origin')
-redis.call('ZREM', 'rq:failed:' .. queue, id)
-redis.call('ZREM', 'rq:canceled:' .. queue, id)
-redis.call('HSET', 'rq:job:' .. id, 'started_at', '', 'ended_at', '', 'worker_name', '')
-redis.call('HDEL', 'rq:job:' .. id, 'exc_info')
+call('ZREM', 'rq:failed:' .. queue, id)
+call('ZREM', 'rq:canceled:' .. queue, id)
+set(id, 'started_at', '', 'ended_at', '', 'worker_name', '')
+call('HDEL', 'rq:job:' .. id, 'exc_info')
 push(id, queue, false, {int = tonumber(ARGV[2]), iso = ARGV[3]})
 return status
+)lua";
+
+// ARGV: id, now, iso. Deletes a job that is not running with all that belongs to it. Answers the
+// status that it had, "" when there is none.
+constexpr std::string_view kRemove = R"lua(
+local id, status = ARGV[1], field(ARGV[1], 'status')
+if call('EXISTS', 'rq:job:' .. id) == 0 then return '' end
+local queue = field(id, 'origin')
+if status == 'started' and is_started(id, queue) then return status end
+call('LREM', 'rq:queue:' .. queue, 0, id)
+for _, name in ipairs({'deferred', 'scheduled', 'finished', 'failed', 'canceled'}) do
+  call('ZREM', 'rq:' .. name .. ':' .. queue, id)
+end
+release_rate_slot(id, {int = tonumber(ARGV[2]), iso = ARGV[3]})
+delete_job(id)
+return status == '' and 'unknown' or status
+)lua";
+
+// ARGV: id, the meta as it was read, the new one. Answers 1; 0 when it is another one meanwhile; -1
+// when there is no such job.
+constexpr std::string_view kSetMeta = R"lua(
+if call('EXISTS', 'rq:job:' .. ARGV[1]) == 0 then return -1 end
+if field(ARGV[1], 'meta') ~= ARGV[2] then return 0 end
+call('HSET', 'rq:job:' .. ARGV[1], 'meta', ARGV[3])
+return 1
 )lua";
 
 // ARGV: queue, most jobs. Answers the number deleted.
@@ -78,6 +130,16 @@ const redis::Script& cancel() {
 
 const redis::Script& requeue() {
   static const redis::Script script{"requeueing a job", with_common(kRequeue)};
+  return script;
+}
+
+const redis::Script& remove() {
+  static const redis::Script script{"deleting a job", with_common(kRemove)};
+  return script;
+}
+
+const redis::Script& set_meta() {
+  static const redis::Script script{"setting a job's meta", with_common(kSetMeta)};
   return script;
 }
 

@@ -15,11 +15,11 @@ local room, moved, more = tonumber(ARGV[7]), 0, 0
 
 local function due_jobs(queue)
   local scheduled = 'rq:scheduled:' .. queue
-  local due = redis.call('ZRANGEBYSCORE', scheduled, 0, now.int, 'LIMIT', 0, room)
+  local due = call('ZRANGEBYSCORE', scheduled, '-inf', now.int, 'LIMIT', 0, room)
   for _, id in ipairs(due) do
-    redis.call('ZREM', scheduled, id)
-    if redis.call('HEXISTS', 'rq:job:' .. id, 'data') == 1 and field(id, 'status') ~= 'canceled' then
-      push(id, queue, field(id, 'enqueue_at_front') == '1', now)
+    call('ZREM', scheduled, id)
+    if try('HEXISTS', 'rq:job:' .. id, 'data') == 1 and field(id, 'status') ~= 'canceled'
+       and push(id, queue, field(id, 'enqueue_at_front') == '1', now) then
       moved = moved + 1
     end
   end
@@ -28,68 +28,66 @@ end
 
 for i = 8, #ARGV do
   local lock = 'rq:scheduler-lock:' .. ARGV[i]
-  local owner = redis.call('GET', lock)
-  if not owner then redis.call('SET', lock, name, 'EX', 61) end
+  local owner = call('GET', lock)
+  if not owner then call('SET', lock, name, 'EX', 61) end
   if not owner or owner == name then
-    redis.call('EXPIRE', lock, 61)
+    call('EXPIRE', lock, 61)
     local key = 'rq:scheduler:' .. name
-    if redis.call('HSET', key, 'last_heartbeat', now.iso) == 1 then
-      redis.call('HSET', key, 'name', name, 'pid', ARGV[4], 'hostname', ARGV[5], 'queues', ARGV[6],
-                 'created_at', now.iso)
+    if call('HSET', key, 'last_heartbeat', now.iso) == 1 then
+      call('HSET', key, 'name', name, 'pid', ARGV[4], 'hostname', ARGV[5], 'queues', ARGV[6],
+           'created_at', now.iso)
     end
-    redis.call('EXPIRE', key, 61)
+    call('EXPIRE', key, 61)
     due_jobs(ARGV[i])
   end
 end
 return {moved, more}
 )lua";
 
-// ARGV: now, iso, float now, most jobs of each kind, failure text of abandoned jobs, queue...
-// Answers {failed, retried, given back, dead workers}.
+// ARGV: now, iso, float now, most jobs of each kind, failure text of abandoned jobs, iso of a minute
+// ago, queue...
+// Answers {failed, retried, given back, dead workers, told}; told is id, queue, "failed" or "retried",
+// ... for abandoned jobs with an on_failure or webhooks.
 constexpr std::string_view kMaintain = R"lua(
 local now = {int = tonumber(ARGV[1]), iso = ARGV[2]}
 local most = tonumber(ARGV[4])
-local failed, retried, returned, dead = 0, 0, 0, 0
+local failed, retried, returned, dead, told = 0, 0, 0, 0, {}
 
 local function abandoned(queue)
   local wip = 'rq:wip:' .. queue
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', wip, 0, now.int, 'LIMIT', 0, most)) do
+  for _, member in ipairs(call('ZRANGEBYSCORE', wip, 0, now.int, 'LIMIT', 0, most)) do
     local id, execution = split_member(member)
     drop_execution(id, execution, queue, field(id, 'worker_name'), member)
-    -- Any other status: the job has come to an end some other way, only this entry was left.
-    if field(id, 'status') == 'started' then
+    -- Any other status: the job has come to an end some other way, only this entry was left. Another
+    -- entry: it runs again already.
+    if field(id, 'status') == 'started' and not is_started(id, queue) then
+      local tell = field(id, 'failure_callback_name') ~= '' or field(id, 'webhooks') ~= ''
       local run = {worker = '', execution = '', started = '', ended = ''}
-      if retry_or_fail(id, queue, ARGV[5], run, now) == 'failed' then failed = failed + 1
-      else retried = retried + 1 end
+      local came_to = retry_or_fail(id, queue, ARGV[5], run, now)
+      if came_to == 'failed' then failed = failed + 1 else retried = retried + 1 end
+      if tell then
+        for _, word in ipairs({id, queue, came_to}) do told[#told + 1] = word end
+      end
     end
   end
-end
-
-local function is_started(id, queue)
-  if redis.call('ZSCORE', 'rq:wip:' .. queue, id) then return true end
-  for _, run in ipairs(redis.call('ZRANGE', 'rq:executions:' .. id, 0, -1)) do
-    if redis.call('ZSCORE', 'rq:wip:' .. queue, id .. ':' .. run) then return true end
-  end
-  return false
 end
 
 -- A Python worker that died between taking a job and starting it leaves it here. After a minute it
 -- goes back to the front of its queue (Python fails it, although it never ran).
 local function intermediate(queue)
   local list = 'rq:queue:' .. queue .. ':intermediate'
-  for _, id in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
+  for _, id in ipairs(call('LRANGE', list, 0, most - 1)) do
     local mark = list .. ':first_seen:' .. id
-    if redis.call('HEXISTS', 'rq:job:' .. id, 'data') == 0 or field(id, 'status') == 'canceled' then
-      redis.call('LREM', list, 1, id)
+    if try('HEXISTS', 'rq:job:' .. id, 'data') ~= 1 or field(id, 'status') == 'canceled' then
+      call('LREM', list, 1, id)
     elseif not is_started(id, queue) then
-      local seen = redis.call('GET', mark)
+      local seen = call('GET', mark)
       if not seen then
-        redis.call('SET', mark, ARGV[3], 'NX', 'EX', 86400)
+        call('SET', mark, ARGV[3], 'NX', 'EX', 86400)
       elseif now.int - number(seen, now.int) > 60 then
-        redis.call('DEL', mark)
-        redis.call('LREM', list, 1, id)
-        if field(id, 'status') == 'queued' then
-          push(id, queue, true, now)
+        call('DEL', mark)
+        call('LREM', list, 1, id)
+        if field(id, 'status') == 'queued' and push(id, queue, true, now) then
           returned = returned + 1
         end
       end
@@ -100,35 +98,86 @@ end
 -- Jobs that a newer Python worker made ready but did not live to push.
 local function ready(queue)
   local key = 'rq:ready:' .. queue
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, 0, now.int - 60, 'LIMIT', 0, most)) do
-    redis.call('ZREM', key, id)
-    if field(id, 'status') == 'ready_to_enqueue' then
-      push(id, queue, field(id, 'enqueue_at_front') == '1', now)
+  for _, id in ipairs(call('ZRANGEBYSCORE', key, 0, now.int - 60, 'LIMIT', 0, most)) do
+    call('ZREM', key, id)
+    if field(id, 'status') == 'ready_to_enqueue' and
+       push(id, queue, field(id, 'enqueue_at_front') == '1', now) then
+      returned = returned + 1
+    end
+  end
+end
+
+-- Jobs whose dependencies have all ended more than a minute ago: RQ 1.x forgets the dependents of an
+-- abandoned job, and a worker can die between a job's failure and its dependents. Any member will
+-- do: what waits rightly now must not hide what waits for nothing.
+local function deferred(queue)
+  local key = 'rq:deferred:' .. queue
+  for _, id in ipairs(call('ZRANDMEMBER', key, most)) do
+    local dependencies = members('rq:job::' .. id .. ':dependencies')
+    local allow = field(id, 'allow_dependency_failures') == '1'
+    local met = #dependencies > 0 and field(id, 'status') == 'deferred'
+    for _, other in ipairs(dependencies) do
+      local status, ended = field(other, 'status'), field(other, 'ended_at')
+      if not (status == 'finished' or (status == 'failed' and allow)) or ended == '' or
+         ended > ARGV[6] then
+        met = false
+      end
+    end
+    if met and undefer(id, queue, now) then
+      for _, other in ipairs(dependencies) do try('SREM', 'rq:job:' .. other .. ':dependents', id) end
       returned = returned + 1
     end
   end
 end
 
 local function dead_workers(registry)
-  for _, key in ipairs(redis.call('SMEMBERS', registry)) do
-    if redis.call('EXISTS', key) == 0 then
-      redis.call('SREM', registry, key)
-      if redis.call('SREM', 'rq:workers', key) == 1 then dead = dead + 1 end
+  for _, key in ipairs(call('SMEMBERS', registry)) do
+    if call('EXISTS', key) == 0 then
+      call('SREM', registry, key)
+      if call('SREM', 'rq:workers', key) == 1 then dead = dead + 1 end
     end
   end
 end
 
-for i = 6, #ARGV do
+-- Slots of jobs that ended in a worker which knows nothing of rate limits.
+local function rate_limits()
+  for _, key in ipairs(members('rq:rl-keys')) do
+    local allowed = 'rq:rl:' .. key .. ':allowed'
+    local holders = try('ZRANGE', allowed, 0, most - 1)
+    for _, id in ipairs(holders.err and {} or holders) do
+      local status = field(id, 'status')
+      if status ~= 'queued' and status ~= 'started' then call('ZREM', allowed, id) end
+    end
+    next_by_rate(key, now)
+  end
+end
+
+-- A sample of each group: expired jobs leave it, empty groups go.
+local function groups()
+  for _, name in ipairs(members('rq:groups')) do
+    local key = 'rq:group:' .. name
+    local sample = try('SRANDMEMBER', key, 50)
+    for _, id in ipairs(sample.err and {} or sample) do
+      if call('EXISTS', 'rq:job:' .. id) == 0 then call('SREM', key, id) end
+    end
+    if call('EXISTS', key) == 0 then call('SREM', 'rq:groups', name) end
+  end
+end
+
+for i = 7, #ARGV do
   local queue = ARGV[i]
-  redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now.int)
-  redis.call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now.int)
+  call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now.int)
+  call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now.int)
   abandoned(queue)
   intermediate(queue)
   ready(queue)
+  deferred(queue)
   dead_workers('rq:workers:' .. queue)
 end
 dead_workers('rq:workers')
-return {failed, retried, returned, dead}
+rate_limits()
+groups()
+return {failed, retried, returned, dead, told}
 )lua";
 
 }  // namespace

@@ -14,6 +14,8 @@ namespace call::rq {
 namespace {
 
 constexpr int kMaxConcurrency = 256;
+constexpr std::chrono::seconds kHooksAfterBurst{30};
+constexpr std::chrono::seconds kHooksAtEnd{2};
 
 Status check(const WorkerOptions& options) {
   const auto bad = [](std::string what) { return Error{Errc::invalid_argument, std::move(what)}; };
@@ -105,6 +107,7 @@ void Worker::Impl::work() {
   crew_.ending = true;
   crew_.wake_everyone();
   for (auto& thread : helpers) thread.join();
+  crew_.hooks.finish(Deadline::after(crew_.options.burst ? kHooksAfterBurst : kHooksAtEnd));
 }
 
 bool Worker::Impl::all_ended() const {

@@ -40,6 +40,10 @@ struct WorkerOptions {
   std::map<std::string, std::string> aliases;  ///< name as enqueued -> registered function
   bool scheduler = true;                       ///< move due jobs from rq:scheduled:* to the queues
   WipEntry wip_entry = WipEntry::automatic;
+  /// A job whose on_success this worker does not know: true fails it, as in Python; false ends it
+  /// as though it had none. Unknown other callbacks are noted in the failure text.
+  bool unknown_callbacks_fail = true;
+  bool webhooks = true;  ///< send the webhooks of jobs that have some (RQ 2.10 and later)
 
   std::chrono::seconds default_timeout{180};  ///< for jobs that state none
   std::chrono::seconds default_result_ttl{500};

@@ -27,29 +27,40 @@ redis::Reply run(World& world, const redis::Script& script, const redis::Command
   return *std::move(reply);
 }
 
+/// The answer of a claim alone: kind, dropped, queue, id, member, ...
 redis::Reply claim(World& world, const std::string& execution, const std::string& worker = "w") {
   const auto now = at(0);
-  return run(world, rq::scripts::claim(),
-             {worker, execution, now.seconds, now.iso, now.real, "30", "90", "1", "default"});
+  return run(world, rq::scripts::turn(),
+             {"0", worker, execution, now.seconds, now.iso, now.real, "30", "90", "1", "1000000",
+              "default"})
+      .items.at(1);
+}
+
+redis::Command settling(const std::string& id, const std::string& execution,
+                        const std::string& outcome, const std::string& value = "",
+                        const std::string& worker = "w", const std::string& retries = "1",
+                        const std::string& intervals = "[]", const std::string& newest = "5") {
+  const auto now = at(0);
+  return {"17",        worker,   execution, "default", id,    id + ":" + execution,
+          now.seconds, now.iso,  outcome,   value,     "500", "0.1",
+          now.real,    now.real, retries,   intervals, "0",   newest};
 }
 
 std::string finish(World& world, const std::string& id, const std::string& execution,
                    const std::string& outcome, const std::string& value = "",
                    const std::string& worker = "w") {
-  const auto now = at(0);
-  return run(world, rq::scripts::finish(),
-             {worker, execution, "default", id, id + ":" + execution, now.seconds, now.iso, outcome,
-              value, "500", "0.1", now.real, now.real})
+  return run(world, rq::scripts::turn(), settling(id, execution, outcome, value, worker))
+      .items.at(0)
       .text;
 }
 
 std::vector<std::int64_t> maintain(World& world, int seconds_from_now) {
   const auto now = at(seconds_from_now);
-  const auto reply =
-      run(world, rq::scripts::maintain(),
-          {now.seconds, now.iso, now.real, "100", rq::encode_failure("abandoned"), "default"});
+  const auto reply = run(world, rq::scripts::maintain(),
+                         {now.seconds, now.iso, now.real, "100", rq::encode_failure("abandoned"),
+                          at(seconds_from_now - 60).iso, "default"});
   std::vector<std::int64_t> out;
-  for (const auto& item : reply.items) out.push_back(item.integer);
+  for (std::size_t i = 0; i < 4; ++i) out.push_back(reply.items.at(i).integer);
   return out;
 }
 
@@ -63,10 +74,10 @@ TEST_CASE("rq.claim: a lost answer asked for again gives the same job") {
   World world;
   const auto id = world.add("f", Json::array());
   world.add("f", Json::array());
-  CHECK(claim(world, kFirst).items.at(2).text == id);
+  CHECK(claim(world, kFirst).items.at(3).text == id);
   const auto again = claim(world, kFirst);
-  CHECK(again.items.at(2).text == id);
-  CHECK(again.items.at(3).text == id + ":" + kFirst);
+  CHECK(again.items.at(3).text == id);
+  CHECK(again.items.at(4).text == id + ":" + kFirst);
   CHECK(queue(world).size() == 1);
 }
 
@@ -75,7 +86,7 @@ TEST_CASE("rq.claim: a job whose answer was lost for good goes back to the front
   const auto id = world.add("f", Json::array());
   world.add("f", Json::array());
   claim(world, kFirst);
-  CHECK(claim(world, kSecond).items.at(2).text == id);
+  CHECK(claim(world, kSecond).items.at(3).text == id);
   CHECK(world.ask({"ZCARD", "rq:wip:default"}).integer == 1);
   CHECK(world.ask({"EXISTS", "rq:execution:" + id + ":" + kFirst}).integer == 0);
 }
@@ -84,7 +95,7 @@ TEST_CASE("rq.claim: an id pushed twice does not run twice at once") {
   World world;
   const auto id = world.add("f", Json::array());
   world.ask({"RPUSH", "rq:queue:default", id});
-  CHECK(claim(world, kFirst).items.at(2).text == id);
+  CHECK(claim(world, kFirst).items.at(3).text == id);
   CHECK(claim(world, kSecond, "other").items.at(0).text == "empty");
 }
 

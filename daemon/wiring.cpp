@@ -89,6 +89,15 @@ rq::WorkerOptions worker_options(const config::Config& config, redis::Endpoint r
   options.queues = config.worker.queues;
   options.concurrency = static_cast<int>(config.worker.concurrency);
   options.name = config.worker.name;
+  options.aliases = config.worker.functions;
+  options.exec.memory_bytes = static_cast<std::uint64_t>(config.worker.exec_memory);
+  options.exec.cpu = std::chrono::ceil<std::chrono::seconds>(config.worker.exec_cpu);
+  options.exec.output_bytes = static_cast<std::size_t>(config.worker.exec_output);
+  options.unknown_callbacks_fail = config.worker.unknown_callbacks_fail;
+  options.webhooks = config.worker.webhooks;
+  const auto& entry = config.worker.wip_entry;
+  if (entry == "composite") options.wip_entry = rq::WipEntry::composite;
+  if (entry == "bare") options.wip_entry = rq::WipEntry::bare;
   return options;
 }
 

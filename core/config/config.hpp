@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -89,7 +90,14 @@ struct Worker {
   Listen listen;
   std::vector<std::string> queues;
   std::int64_t concurrency = 0;
-  std::string name;  ///< empty: made from host and pid
+  std::string name;                              ///< empty: made from host and pid
+  std::map<std::string, std::string> functions;  ///< job function -> function or "exec:PROGRAM"
+  std::int64_t exec_memory = 0;                  ///< bytes; 0: no limit
+  Millis exec_cpu{};                             ///< 0: no limit of its own
+  std::int64_t exec_output = 0;                  ///< bytes
+  std::string wip_entry;                         ///< "automatic" | "composite" | "bare"
+  bool unknown_callbacks_fail = true;
+  bool webhooks = true;
   Path spool_dir;
   Path records_dir;
 };

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/config/schema.hpp"
 #include "core/json/json.hpp"
 
 namespace call::config {
@@ -48,12 +49,25 @@ RawValue raw_value(const toml::node& node) {
   return value;
 }
 
+// Kind::table only when all its values are texts.
+RawValue raw_table(const toml::table& table) {
+  RawValue value{RawValue::Kind::table, as_written(table), {}};
+  for (const auto& [key, node] : table) {
+    if (!node.is_string() || key.str().empty()) value.kind = RawValue::Kind::other;
+    value.entries.emplace(std::string(key.str()), as_written(node));
+  }
+  return value;
+}
+
 void flatten(const toml::table& table, const std::string& prefix, std::vector<Entry>& entries) {
   for (const auto& [key, node] : table) {
     const std::string path =
         prefix.empty() ? std::string(key.str()) : fmt::format("{}.{}", prefix, key.str());
     const auto* inner = node.as_table();
-    if (inner != nullptr) {
+    const Key* declared = find_key(path);
+    if (inner != nullptr && declared != nullptr && declared->type == Type::table) {
+      entries.push_back({path, raw_table(*inner), key.source().begin.line});
+    } else if (inner != nullptr) {
       flatten(*inner, path, entries);
     } else {
       entries.push_back({path, raw_value(node), key.source().begin.line});

@@ -25,6 +25,8 @@ std::string_view type_name(Type type) {
       return "size";
     case Type::list:
       return "list";
+    case Type::table:
+      return "table";
     case Type::path:
       return "path";
     case Type::url:
@@ -101,6 +103,8 @@ std::string describe_allowed(const Key& key) {
       return fmt::format("a size in bytes such as 65536, 64K or 16M{}", range(key));
     case Type::list:
       return fmt::format("a list of{} to {} strings", key.min > 0 ? " 1" : " 0", key.max);
+    case Type::table:
+      return "a table of names and strings";
     case Type::path:
       return "a path";
     case Type::url:

@@ -135,6 +135,34 @@ const Key kKeys[] = {
     {.section = "worker", .name = "name", .type = Type::text, .slot = CALL_SLOT(worker.name),
      .fallback = "",
      .help = "Name in RQ; empty makes one from host and process id."},
+    {.section = "worker", .name = "functions", .type = Type::table,
+     .slot = CALL_SLOT(worker.functions), .fallback = "",
+     .help = "Further job functions, each a name and what runs for it: a function of calld, so that "
+             "jobs enqueued under an older name keep working, or exec:PROGRAM, an absolute path and "
+             "words. The program gets the job as JSON on standard input; see docs/queue.md."},
+    {.section = "worker", .name = "exec_memory", .type = Type::size,
+     .slot = CALL_SLOT(worker.exec_memory), .fallback = "2G", .min = 0, .max = 1024 * 1024 * kMiB,
+     .help = "Address space that each process of an exec: function may use; 0 is no limit."},
+    {.section = "worker", .name = "exec_cpu", .type = Type::duration,
+     .slot = CALL_SLOT(worker.exec_cpu), .fallback = "0s", .min = 0, .max = kDay,
+     .help = "CPU time that each process of an exec: function may use, in whole seconds; 0 leaves "
+             "the job's own time limit alone."},
+    {.section = "worker", .name = "exec_output", .type = Type::size,
+     .slot = CALL_SLOT(worker.exec_output), .fallback = "1M", .min = 1, .max = 16 * kMiB,
+     .help = "Standard output of an exec: function; one that writes more is killed and has failed."},
+    {.section = "worker", .name = "wip_entry", .type = Type::choice,
+     .slot = CALL_SLOT(worker.wip_entry), .fallback = "automatic",
+     .choices = "automatic|composite|bare",
+     .help = "How running jobs are written into the registry that RQ shares: composite as RQ 2 "
+             "does, bare as RQ 1 does. automatic is bare while a worker of RQ 1 is registered; "
+             "choose bare when only a dashboard or client is that old."},
+    {.section = "worker", .name = "unknown_callbacks_fail", .type = Type::boolean,
+     .slot = CALL_SLOT(worker.unknown_callbacks_fail), .fallback = "true",
+     .help = "Whether a job fails whose on_success is no function of this worker, as it would in "
+             "Python; false leaves such a callback out."},
+    {.section = "worker", .name = "webhooks", .type = Type::boolean,
+     .slot = CALL_SLOT(worker.webhooks), .fallback = "true",
+     .help = "Whether the webhooks that a job may carry since RQ 2.10 are sent."},
     {.section = "worker", .name = "spool_dir", .type = Type::path,
      .slot = CALL_SLOT(worker.spool_dir), .fallback = "/var/lib/calld/spool",
      .help = "Where finished call records are looked for: media.spool_dir of the media server."},

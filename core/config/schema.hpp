@@ -11,12 +11,26 @@
 
 namespace call::config {
 
-enum class Type { text, integer, number, boolean, duration, size, list, path, url, listen, choice };
+enum class Type {
+  text,
+  integer,
+  number,
+  boolean,
+  duration,
+  size,
+  list,
+  table,
+  path,
+  url,
+  listen,
+  choice
+};
 
 /// Where a key's value lives. Which alternative belongs to which Type is checked when a value is
 /// set.
-using Slot = std::variant<std::string*, std::int64_t*, double*, bool*, Millis*,
-                          std::vector<std::string>*, Path*, Listen*, SecretFile*>;
+using Slot =
+    std::variant<std::string*, std::int64_t*, double*, bool*, Millis*, std::vector<std::string>*,
+                 std::map<std::string, std::string>*, Path*, Listen*, SecretFile*>;
 
 struct Key {
   std::string_view section;

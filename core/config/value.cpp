@@ -42,6 +42,20 @@ std::vector<std::string> split_list(std::string_view text) {
   return items;
 }
 
+// "name=value,name=value"; nullopt when a part has no name or no value.
+std::optional<std::map<std::string, std::string>> split_table(std::string_view text) {
+  std::map<std::string, std::string> entries;
+  for (const auto& item : split_list(text)) {
+    const auto equals = item.find('=');
+    if (equals == std::string::npos) return std::nullopt;
+    const auto name = trim(std::string_view(item).substr(0, equals));
+    const auto value = trim(std::string_view(item).substr(equals + 1));
+    if (name.empty() || value.empty()) return std::nullopt;
+    entries.emplace(name, value);
+  }
+  return entries;
+}
+
 // A TOML value must be written as its kind: port = "80" is a mistake that should not pass by luck.
 bool kind_fits(Type type, Kind kind) {
   if (kind == Kind::plain) return true;
@@ -56,6 +70,8 @@ bool kind_fits(Type type, Kind kind) {
       return kind == Kind::integer || kind == Kind::string;
     case Type::list:
       return kind == Kind::list;
+    case Type::table:
+      return kind == Kind::table;
     case Type::text:
     case Type::duration:
     case Type::path:
@@ -108,6 +124,10 @@ struct Assign {
     const bool fits = within(key, static_cast<double>(items.size()));
     return store<std::vector<std::string>>(std::move(items), slot, fits);
   }
+  bool operator()(std::map<std::string, std::string>* slot) const {
+    auto entries = value.kind == RawValue::Kind::table ? value.entries : split_table(value.text);
+    return store<std::map<std::string, std::string>>(std::move(entries), slot, true);
+  }
   bool operator()(Path* slot) const {
     return store<Path>(Path(value.text), slot, text_fits(key, value.text));
   }
@@ -156,6 +176,13 @@ struct Format {
     std::vector<std::string> items;
     for (const auto& item : *slot) items.push_back(toml_string(item));
     return "[" + join(items, ", ") + "]";
+  }
+  std::string operator()(const std::map<std::string, std::string>* slot) const {
+    if (slot->empty()) return "{}";
+    std::vector<std::string> items;
+    for (const auto& [name, value] : *slot)
+      items.push_back(fmt::format("{} = {}", toml_string(name), toml_string(value)));
+    return "{ " + join(items, ", ") + " }";
   }
   std::string operator()(const Path* slot) const { return toml_string(slot->string()); }
   std::string operator()(const Listen* slot) const { return toml_string(slot->to_string()); }

@@ -1,6 +1,7 @@
 // Inside core/config: one value between text and its typed slot. Pure.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,10 +14,11 @@ namespace call::config {
 /// A value as a source gave it. The file knows what kind it wrote; variables and flags are plain
 /// text.
 struct RawValue {
-  enum class Kind { plain, string, integer, floating, boolean, list, other };
+  enum class Kind { plain, string, integer, floating, boolean, list, table, other };
   Kind kind = Kind::plain;
-  std::string text;                ///< as written, for error texts and for parsing
-  std::vector<std::string> items;  ///< only for Kind::list
+  std::string text;                              ///< as written, for error texts and for parsing
+  std::vector<std::string> items;                ///< only for Kind::list
+  std::map<std::string, std::string> entries{};  ///< only for Kind::table
 };
 
 /// False when the value is not what describe_allowed(key) says.

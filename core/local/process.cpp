@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,7 +29,7 @@
 namespace call::local {
 namespace {
 
-enum class Stage : int { user, directory, parent, exec };
+enum class Stage : int { user, directory, parent, limits, exec };
 
 struct Failure {
   Stage stage;
@@ -46,7 +47,7 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 
 std::vector<std::string> merged_environment(const ChildOptions& options) {
   std::vector<std::string> out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
+  for (char** entry = environ; options.inherit_environment && *entry != nullptr; ++entry) {
     const std::string_view name = std::string_view(*entry).substr(0, std::strcspn(*entry, "="));
     const auto same = [&](const auto& pair) { return pair.first == name; };
     if (std::none_of(options.environment.begin(), options.environment.end(), same)) {
@@ -63,7 +64,10 @@ struct Prepared {
   const char* directory;
   const User* user;  // null: stay who we are
   int death_signal;
+  int input_fd;  // negative: ours
   int output_fd;
+  int error_fd;
+  const std::vector<ChildOptions::Limit>* limits;
   int report_fd;
   pid_t parent;
 };
@@ -87,14 +91,20 @@ bool become(const User& user) {
   };
   reset_signals();
   setpgid(0, 0);
+  if (prepared.input_fd >= 0) dup2(prepared.input_fd, STDIN_FILENO);
   dup2(prepared.output_fd, STDOUT_FILENO);
-  dup2(prepared.output_fd, STDERR_FILENO);
+  dup2(prepared.error_fd, STDERR_FILENO);
   if (prepared.user != nullptr && !become(*prepared.user)) fail(Stage::user);
   if (chdir(prepared.directory) != 0) fail(Stage::directory);
   // After the change of user, which clears it; then look whether the parent died in between.
   prctl(PR_SET_PDEATHSIG, prepared.death_signal);
   if (getppid() != prepared.parent) fail(Stage::parent);
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  for (const auto& limit : *prepared.limits) {
+    const rlimit value{limit.soft, limit.hard};
+    if (setrlimit(static_cast<__rlimit_resource_t>(limit.resource), &value) != 0)
+      fail(Stage::limits);
+  }
   execve(prepared.argv[0], prepared.argv.data(), prepared.envp.data());
   fail(Stage::exec);
   _exit(127);
@@ -112,6 +122,8 @@ Error describe(const Failure& failure, const ChildOptions& options) {
       return {code, who + " cannot enter " + options.directory.string() + ": " + reason};
     case Stage::parent:
       return {Errc::cancelled, "the starting process ended"};
+    case Stage::limits:
+      return {code, "cannot limit " + options.argv.front() + ": " + reason};
     case Stage::exec:
       return {failure.error == ENOENT ? Errc::not_found : code,
               "cannot run " + options.argv.front() + ": " + reason};
@@ -133,7 +145,10 @@ Result<pid_t> spawn(const ChildOptions& options, int output_fd) {
                           directory.c_str(),
                           options.user ? &*options.user : nullptr,
                           options.death_signal,
-                          output_fd,
+                          options.input_fd,
+                          options.output_fd >= 0 ? options.output_fd : output_fd,
+                          options.error_fd >= 0 ? options.error_fd : output_fd,
+                          &options.limits,
                           report[1],
                           getpid()};
   const pid_t pid = fork();
@@ -191,13 +206,14 @@ Result<Child> Child::start(const ChildOptions& options) {
 }
 
 Child::Child(Child&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), exit_code_(other.exit_code_) {}
+    : pid_(std::exchange(other.pid_, -1)), exit_code_(other.exit_code_), signal_(other.signal_) {}
 
 Child& Child::operator=(Child&& other) noexcept {
   if (this != &other) {
     if (running()) stop(SIGKILL, Deadline::never());
     pid_ = std::exchange(other.pid_, -1);
     exit_code_ = other.exit_code_;
+    signal_ = other.signal_;
   }
   return *this;
 }
@@ -216,6 +232,7 @@ void Child::reap(int options) {
   if (got == 0) return;
   if (got < 0) status = 0xFF00;  // somebody else reaped it: the code is lost
   exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (WIFSIGNALED(status)) signal_ = WTERMSIG(status);
 }
 
 bool Child::running() {
@@ -231,6 +248,17 @@ Result<int> Child::wait(Deadline deadline) {
   }
   reap(0);
   return *exit_code_;
+}
+
+void Child::signal_group(int number) {
+  if (pid_ > 0 && !exit_code_) kill(-pid_, number);
+}
+
+Result<int> Child::exit_fd() const {
+  CALL_ASSERT(pid_ > 0);
+  const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
+  if (fd < 0) return Error{Errc::io, std::string("pidfd_open: ") + std::strerror(errno)};
+  return fd;
 }
 
 bool Child::stop(int signal, Deadline deadline) {

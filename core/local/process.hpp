@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -38,6 +39,17 @@ struct ChildOptions {
   std::filesystem::path output;  ///< both streams go here (appended, 0600); empty: /dev/null
   std::optional<User> user;      ///< dropped to before exec; needs root
   int death_signal = 15;         ///< what the child gets when the starting thread ends
+
+  bool inherit_environment = true;  ///< false: the child sees `environment` alone
+  int input_fd = -1;                ///< its standard input, borrowed; -1: ours
+  int output_fd = -1;               ///< its standard output instead of `output`, borrowed
+  int error_fd = -1;                ///< its standard error instead of `output`, borrowed
+  struct Limit {
+    int resource;  ///< RLIMIT_CPU, ...
+    std::uint64_t soft;
+    std::uint64_t hard;
+  };
+  std::vector<Limit> limits{};
 };
 
 /// One child process. Not thread-safe. The destructor kills (SIGKILL) and reaps a child that still
@@ -52,6 +64,13 @@ class Child {
   ~Child();
 
   pid_t pid() const { return pid_; }
+  /// The signal that ended it; nullopt while it runs and after an exit of its own.
+  std::optional<int> signal() const { return signal_; }
+  /// To the child and all that it started, unless they left its process group. Nothing happens once
+  /// its exit was noticed by running(), wait() or stop(): the group's number may be another's then.
+  void signal_group(int number);
+  /// A descriptor that is readable once it has exited; the caller closes it. Errc::io.
+  Result<int> exit_fd() const;
   bool running();
   /// Waits for the exit; the exit code, or 128 + signal. Errc::timeout leaves the child running.
   Result<int> wait(Deadline deadline);
@@ -64,6 +83,7 @@ class Child {
 
   pid_t pid_ = -1;
   std::optional<int> exit_code_;
+  std::optional<int> signal_;
 };
 
 /// Runs a program to its end. An exit code other than 0 is Errc::io with the last lines of its

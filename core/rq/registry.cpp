@@ -17,11 +17,9 @@ void Registry::add(std::string name, Function function) {
 Status Registry::alias(std::string name, std::string_view target) {
   const Function* function = find(target);
   if (function == nullptr)
-    return Error{
-        Errc::not_found,
-        fmt::format("the alias {} names {}, which is no function of this worker", name, target)};
-  if (find(name) != nullptr)
-    return Error{Errc::conflict, fmt::format("the alias {} is a function already", name)};
+    return Error{Errc::not_found, fmt::format("{} is no function of this worker; it has {}", target,
+                                              fmt::join(names(), ", "))};
+  if (find(name) != nullptr) return Error{Errc::conflict, "this worker has it already"};
   functions_.emplace(std::move(name), Function(*function));
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
@@ -43,6 +44,7 @@ class Worker::Impl {
 
  private:
   Status prepare();
+  Status add_alias(const std::string& name, const std::string& target);
   Status come_to_life();
   void work();
   void drain();
@@ -56,7 +58,16 @@ class Worker::Impl {
 Status Worker::Impl::prepare() {
   CALL_CHECK(check(crew_.options));
   for (const auto& [name, target] : crew_.options.aliases)
-    CALL_CHECK(crew_.registry.alias(name, target));
+    CALL_CHECK(add_alias(name, target).with_context(fmt::format("the job function {}", name)));
+  return {};
+}
+
+Status Worker::Impl::add_alias(const std::string& name, const std::string& target) {
+  if (!is_exec(target)) return crew_.registry.alias(name, target);
+  if (crew_.registry.find(name) != nullptr)
+    return Error{Errc::conflict, "this worker has it already"};
+  CALL_TRY(auto function, exec_function(target, crew_.options.exec));
+  crew_.registry.add(name, std::move(function));
   return {};
 }
 

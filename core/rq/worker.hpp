@@ -18,6 +18,7 @@
 
 #include "core/base/result.hpp"
 #include "core/redis/endpoint.hpp"
+#include "core/rq/exec.hpp"
 #include "core/rq/registry.hpp"
 #include "core/runtime/pulse.hpp"
 
@@ -37,8 +38,10 @@ struct WorkerOptions {
   int concurrency = 1;                            ///< slots, 1 to 256
   bool burst = false;                             ///< end when the queues are empty
   std::string name;  ///< empty: HOST.PID; slots are NAME.1 ... (NAME itself when there is one slot)
-  std::map<std::string, std::string> aliases;  ///< name as enqueued -> registered function
-  bool scheduler = true;                       ///< move due jobs from rq:scheduled:* to the queues
+  /// Name as enqueued -> registered function, or "exec:/path/to/program word ...".
+  std::map<std::string, std::string> aliases;
+  ExecLimits exec;
+  bool scheduler = true;  ///< move due jobs from rq:scheduled:* to the queues
   WipEntry wip_entry = WipEntry::automatic;
   /// A job whose on_success this worker does not know: true fails it, as in Python; false ends it
   /// as though it had none. Unknown other callbacks are noted in the failure text.

@@ -156,6 +156,13 @@ class Suite(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
+    def cpp_fails(self, verb, *words):
+        """What interop_worker says when it refuses."""
+        done = subprocess.run([WORKER, verb, self.server.url, *map(str, words)], capture_output=True, text=True,
+                              timeout=20)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        return done.stderr
+
     def rq_command(self, *words):
         """What the `rq` program prints."""
         done = subprocess.run(["rq", *words, "--url", self.server.url], capture_output=True,

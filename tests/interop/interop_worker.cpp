@@ -1,10 +1,14 @@
 // The C++ side of the interop suite.
 //
 //   interop_worker work URL QUEUES [name=N] [concurrency=N] [burst=1] [lease=S] [beat=MS] [drain=MS]
+//                  [unknown_callbacks=ignore] [exec=PROGRAM] [exec_cpu=S] [exec_output=BYTES] [exec_memory=MIB]
 //   interop_worker enqueue URL QUEUE FUNCTION ARGS_JSON [id=ID] [unique=1] [front=1] [in=S] [retries=N]
+//                  [front_on_retry=1] [repeats=N] [ttl=S] [depends=ID,ID] [allow_failure=1] [group=G]
+//                  [on_success=F] [on_failure=F] [meta=JSON] [serializer=json]
 //   interop_worker job URL ID
-//   interop_worker requeue|cancel|stop URL ID
-//   interop_worker queues|workers URL
+//   interop_worker requeue|cancel|cancel_releasing|remove|stop URL ID
+//   interop_worker shut_down URL WORKER
+//   interop_worker queues|workers|suspend|resume URL
 //
 // Results are JSON on standard output; an error is one line on standard error and exit status 1.
 #include <fmt/format.h>
@@ -69,6 +73,14 @@ Result<Json> count(const redis::Endpoint& endpoint, const std::string& key) {
   return Json(reply.integer);
 }
 
+/// What callbacks were told, for the suite to read.
+Result<Json> note(const redis::Endpoint& endpoint, const std::string& text) {
+  redis::Connection connection(endpoint);
+  CALL_CHECK(connection.ensure_connected(soon()));
+  CALL_CHECK(connection.command(redis::cmd("RPUSH", "noted", text), soon()));
+  return Json();
+}
+
 rq::Registry functions(const redis::Endpoint& endpoint) {
   rq::Registry registry;
   registry.add("calld.noop", rq::noop);
@@ -91,6 +103,24 @@ rq::Registry functions(const redis::Endpoint& endpoint) {
     std::this_thread::sleep_for(std::chrono::milliseconds(span));
     return Json("done");
   });
+  registry.add("calld.hang", [](rq::JobContext& context) { return nap(context, 60); });
+  registry.add("calld.note", [endpoint](rq::JobContext& context) -> Result<Json> {
+    return note(endpoint, call::json::dump(context.args));
+  });
+  registry.add("calld.progress", [](rq::JobContext& context) -> Result<Json> {
+    for (int percent = 0; percent <= 100; percent += 5) {
+      CALL_CHECK(context.set_meta("percent", percent));
+      CALL_CHECK(nap(context, context.args.at(0).get<double>() / 20));
+    }
+    return Json("done");
+  });
+  // Asks for another run until the counter has reached args[1]; gives up after args[2] tries.
+  registry.add("calld.ask_again", [endpoint](rq::JobContext& context) -> Result<Json> {
+    CALL_TRY(const auto runs, count(endpoint, context.args.at(0).get<std::string>()));
+    if (runs.get<long>() < context.args.at(1).get<long>())
+      context.retry = rq::Retry{context.args.at(2).get<int>(), {std::chrono::seconds(0)}};
+    return runs;
+  });
   registry.add("calld.count", [endpoint](rq::JobContext& context) {
     return count(endpoint, context.args.at(0).get<std::string>());
   });
@@ -106,6 +136,14 @@ Status work(const redis::Endpoint& endpoint, const std::string& queues, const Op
   worker_options.concurrency = static_cast<int>(number(options, "concurrency", 1));
   worker_options.burst = number(options, "burst", 0) != 0;
   worker_options.aliases = {{"old.package.tasks.add", "calld.add"}};
+  if (const auto program = text(options, "exec"); !program.empty())
+    worker_options.aliases["tasks.program"] = "exec:" + program;
+  worker_options.exec.cpu = std::chrono::seconds(number(options, "exec_cpu", 0));
+  worker_options.exec.output_bytes =
+      static_cast<std::size_t>(number(options, "exec_output", 65536));
+  worker_options.exec.memory_bytes = static_cast<std::uint64_t>(number(options, "exec_memory", 0))
+                                     << 20;
+  worker_options.unknown_callbacks_fail = text(options, "unknown_callbacks") != "ignore";
   worker_options.lease = std::chrono::seconds(number(options, "lease", 3));
   worker_options.heartbeat_every = std::chrono::milliseconds(number(options, "beat", 500));
   worker_options.maintain_every = std::chrono::milliseconds(500);
@@ -138,6 +176,19 @@ Result<Json> enqueue(const redis::Endpoint& endpoint, const std::vector<std::str
   enqueue_options.retries = static_cast<int>(number(options, "retries", 0));
   if (const long wait = number(options, "in", 0); wait > 0)
     enqueue_options.at = call::wall_now() + std::chrono::seconds(wait);
+  const auto depends = text(options, "depends");
+  for (const auto id : call::split(depends, ','))
+    if (!id.empty()) enqueue_options.depends_on.emplace_back(id);
+  enqueue_options.allow_dependency_failures = number(options, "allow_failure", 0) != 0;
+  enqueue_options.group = text(options, "group");
+  enqueue_options.on_success = text(options, "on_success");
+  enqueue_options.on_failure = text(options, "on_failure");
+  enqueue_options.repeats = static_cast<int>(number(options, "repeats", 0));
+  enqueue_options.front_on_retry = number(options, "front_on_retry", 0) != 0;
+  if (text(options, "serializer") == "json") enqueue_options.serializer = rq::Serializer::json;
+  enqueue_options.meta_json = text(options, "meta");
+  if (const long ttl = number(options, "ttl", 0); ttl > 0)
+    enqueue_options.ttl = std::chrono::seconds(ttl);
   rq::Client client(endpoint);
   CALL_TRY(const auto done, client.enqueue(words[0], words[1], args, enqueue_options, soon()));
   return Json{{"id", done.job_id}, {"created", done.created}};
@@ -152,6 +203,7 @@ Json to_json(const rq::JobInfo& job) {
           {"kwargs", job.kwargs_json},
           {"error", job.error_text},
           {"result", job.result_json},
+          {"meta", job.meta_json},
           {"unreadable", job.unreadable}};
 }
 
@@ -186,6 +238,17 @@ Result<Json> read(const std::string& verb, redis::Connection& connection,
     CALL_CHECK(rq::requeue(connection, id, soon()));
   } else if (verb == "cancel") {
     CALL_CHECK(rq::cancel(connection, id, soon()));
+  } else if (verb == "cancel_releasing") {
+    CALL_CHECK(rq::cancel_releasing_dependents(connection, id, soon()));
+  } else if (verb == "remove") {
+    CALL_CHECK(rq::remove(connection, id, soon()));
+  } else if (verb == "suspend") {
+    CALL_CHECK(rq::suspend(connection, std::chrono::seconds(0), soon()));
+  } else if (verb == "resume") {
+    CALL_TRY(const bool was, rq::resume(connection, soon()));
+    return Json(was);
+  } else if (verb == "shut_down") {
+    CALL_CHECK(rq::shut_down(connection, id, soon()));
   } else if (verb == "stop") {
     CALL_CHECK(rq::stop(connection, id, soon()));
   } else {

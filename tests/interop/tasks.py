@@ -17,3 +17,11 @@ def shout(text, times=1):
 
 def sleep(seconds):
     time.sleep(seconds)
+
+
+def on_success(job, connection, result):
+    connection.set(f"told:{job.id}", repr(result))
+
+
+def on_failure(job, connection, kind, value, traceback):
+    connection.set(f"told:{job.id}", str(value))

@@ -8,6 +8,7 @@
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/config/config.hpp"
+#include "core/config/schema.hpp"
 
 namespace call::config {
 namespace {
@@ -47,6 +48,32 @@ struct Fixture {
     return fault;
   }
 };
+
+TEST_CASE("config: names with dots and what runs for them") {
+  using Table = std::map<std::string, std::string>;
+  const Table expected = {{"old.package.dial", "calld.dial_list"}, {"report", "exec:/bin/x -a"}};
+  Fixture f;
+  for (const char* text : {"[worker.functions]\n\"old.package.dial\" = \"calld.dial_list\"\nreport "
+                           "= \"exec:/bin/x -a\"\n",
+                           "[worker]\nfunctions = {\"old.package.dial\" = \"calld.dial_list\", "
+                           "report = \"exec:/bin/x -a\"}\n"}) {
+    const auto loaded = f.load_text(text);
+    REQUIRE(loaded.ok());
+    CHECK(loaded->config.worker.functions == expected);
+    const auto again = f.load_text(render_toml(loaded->config, true));
+    REQUIRE(again.ok());
+    CHECK(again->config.worker.functions == expected);
+  }
+  f.variables["CALLD_WORKER_FUNCTIONS"] =
+      "old.package.dial=calld.dial_list, report = exec:/bin/x -a";
+  CHECK(f.load_text("")->config.worker.functions == expected);
+  f.variables["CALLD_WORKER_FUNCTIONS"] = "report";
+  CHECK(f.load_text("").error().context.find("it must be a table of names and strings") !=
+        std::string::npos);
+  f.variables.clear();
+  CHECK(f.fault_of("[worker.functions]\nreport = 7\n").starts_with(":1: worker.functions = "));
+  CHECK(f.fault_of("[worker]\nfunctions = \"x=y\"\n").starts_with(":2: worker.functions = "));
+}
 
 TEST_CASE("config: an empty file gives the defaults") {
   Fixture f;

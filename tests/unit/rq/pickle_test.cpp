@@ -164,3 +164,53 @@ TEST_CASE("rq.pickle: what is written is read back") {
   CHECK(rq::pickle(3) == from_hex("80044b032e"));  // as CPython, without FRAME
   CHECK(*rq::unpickle(rq::pickle("a\xff")) == "a\xEF\xBF\xBD");
 }
+
+TEST_CASE("rq.pickle: a few bytes that name a large value again and again are refused") {
+  const std::string list = "\x80\x04]\x94(" + std::string(100'000, 'N') + "e0";
+  const std::string frozenset =
+      std::string("\x8c\x08") + "builtins" + "\x8c\x09" + "frozenset" + "\x93\x94";
+  std::string copies = list + frozenset + std::string("h\x00\x85\x94", 4);
+  for (int i = 0; i < 90'000; ++i) copies += "h\x01h\x02R0";
+  CHECK(rq::unpickle(copies + "N.").error().code == Errc::limit);
+
+  // An object whose state is set a million times from a large dictionary.
+  std::string states = std::string("\x80\x04}\x94(", 5);
+  for (int i = 0; i < 60'000; ++i) states += "NN";
+  states += std::string("u0\x8c\x04") + "uuid" + "\x8c\x04" + "UUID" + "\x93)\x81";
+  for (int i = 0; i < 1'000'000; ++i) states += std::string("h\x00") + "b";
+  CHECK(rq::unpickle(states + ".").error().code == Errc::limit);
+}
+
+TEST_CASE("rq.pickle: nothing may follow the end") {
+  CHECK(rq::unpickle("\x80\x04N.").value().is_null());
+  CHECK(rq::unpickle("\x80\x04N.N.").error().code == Errc::invalid_argument);
+}
+
+TEST_CASE("rq.pickle: any order of opcodes is read or refused") {
+  const std::string opcodes =
+      "NKMJG\x88\x89\x8a\x8c"
+      "XCB\x8e\x96)\x85\x86\x87t]ae}su\x8f\x90\x91"
+      "\x94qhrj\x93"
+      "cR\x81"
+      "b(012.";
+  std::mt19937 random(20261127);
+  const auto byte = [&] { return static_cast<char>(random() % 4); };
+  int read = 0;
+  for (int round = 0; round < 60'000; ++round) {
+    std::string text = "\x80\x04";
+    const auto length = random() % 40;
+    for (unsigned i = 0; i < length; ++i) {
+      text += opcodes[random() % opcodes.size()];
+      for (auto operands = random() % 3; operands > 0; --operands) text += byte();
+    }
+    std::string foreign;
+    const auto value = rq::unpickle(text + ".", &foreign, {.values = 2000, .depth = 20});
+    if (value) {
+      ++read;
+      CHECK(rq::unpickle(rq::pickle(*value)));
+    } else {
+      CHECK(value.error().context.starts_with("pickle"));
+    }
+  }
+  CHECK(read > 100);
+}

@@ -13,7 +13,9 @@ class Session;
 void add_list_commands(CLI::App& app, Session& session);
 void add_entry_commands(CLI::App& list, Session& session);  ///< below `list`: entries, export
 void add_watch_commands(CLI::App& list, Session& session);  ///< below `list`: watch, wait
-void add_queue_commands(CLI::App& app, Session& session);   ///< queue, job, worker
+void add_queue_commands(CLI::App& app, Session& session);
+void add_job_commands(CLI::App& app, Session& session);
+void add_worker_commands(CLI::App& app, Session& session);
 void add_call_commands(CLI::App& app, Session& session);
 void add_replay_command(CLI::App& call, Session& session);  ///< below `call`
 void add_report_commands(CLI::App& app, Session& session);

@@ -50,6 +50,8 @@ int main(int argc, char** argv) {
   add_top_command(app, session);
   add_attempt_commands(app, session);
   add_queue_commands(app, session);
+  add_job_commands(app, session);
+  add_worker_commands(app, session);
   add_cleanup_commands(app, session);
   add_db_commands(app, session);
   add_tenant_commands(app, session);

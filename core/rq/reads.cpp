@@ -73,6 +73,7 @@ WorkerInfo read_worker(std::string name, const Fields& fields) {
   info.heartbeat_age = age(time_field(fields, "last_heartbeat"));
   info.succeeded = number_field(fields, "successful_job_count").value_or(0);
   info.failed = number_field(fields, "failed_job_count").value_or(0);
+  info.working_seconds = parse_number<double>(raw_field(fields, "total_working_time")).value_or(0);
   return info;
 }
 
@@ -92,6 +93,11 @@ std::optional<JobSet> parse_job_set(std::string_view name) {
 
 Result<std::vector<QueueInfo>> queues(redis::Connection& connection, Deadline deadline) {
   CALL_TRY(const auto all, names(connection, keys::kQueues, keys::kQueuePrefix, deadline));
+  return queues(connection, all, deadline);
+}
+
+Result<std::vector<QueueInfo>> queues(redis::Connection& connection,
+                                      std::span<const std::string> all, Deadline deadline) {
   std::vector<redis::Command> counts;
   for (const auto& name : all) {
     counts.push_back(redis::cmd("LLEN", keys::queue(name)));
@@ -127,6 +133,11 @@ Result<std::vector<WorkerInfo>> workers(redis::Connection& connection, Deadline 
     if (!fields.empty()) out.push_back(read_worker(all[i], fields));
   }
   return out;
+}
+
+Result<bool> suspended(redis::Connection& connection, Deadline deadline) {
+  CALL_TRY(const auto reply, connection.command(redis::cmd("EXISTS", keys::kSuspended), deadline));
+  return reply.integer > 0;
 }
 
 Result<std::vector<std::string>> job_ids(redis::Connection& connection, std::string_view queue,

@@ -1,4 +1,4 @@
-// What operators ask about queues, workers and jobs, and the few things they may do to a job.
+// What operators ask about queues, workers and jobs; what they may do to them is in acts.hpp.
 // Each is a few round trips on the caller's connection, which must be connected.
 #pragma once
 
@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,7 @@ struct WorkerInfo {
   std::optional<std::chrono::seconds> heartbeat_age;
   std::int64_t succeeded = 0;
   std::int64_t failed = 0;
+  double working_seconds = 0;  ///< of all its jobs that have ended
 };
 
 struct JobInfo {
@@ -65,12 +67,18 @@ struct JobInfo {
   std::optional<WallTime> enqueued_at;
   std::optional<WallTime> started_at;
   std::optional<WallTime> ended_at;
-  std::optional<int> timeout_seconds;
-  std::optional<int> retries_left;
+  std::optional<std::int64_t> timeout_seconds;
+  std::optional<std::int64_t> retries_left;
+  std::optional<std::int64_t> result_ttl_seconds;   ///< -1: for ever
+  std::optional<std::int64_t> failure_ttl_seconds;  ///< -1: for ever
+  std::vector<std::string> depends_on;
 };
 
 /// Sorted by name; every queue in rq:queues.
 Result<std::vector<QueueInfo>> queues(redis::Connection& connection, Deadline deadline);
+/// These queues, in this order, known or not.
+Result<std::vector<QueueInfo>> queues(redis::Connection& connection,
+                                      std::span<const std::string> names, Deadline deadline);
 /// Sorted by name. Registered workers whose key is gone are left out.
 Result<std::vector<WorkerInfo>> workers(redis::Connection& connection, Deadline deadline);
 /// Job ids in RQ's own order, from `offset`, at most `limit`.
@@ -79,31 +87,11 @@ Result<std::vector<std::string>> job_ids(redis::Connection& connection, std::str
                                          Deadline deadline);
 /// Errc::not_found when there is no such job.
 Result<JobInfo> job(redis::Connection& connection, std::string_view id, Deadline deadline);
-
-/// Puts a failed, stopped or canceled job back into its queue. Errc::not_found, Errc::conflict.
-Status requeue(redis::Connection& connection, std::string_view id, Deadline deadline);
-/// A waiting job will not run (a started one is told to stop, see stop()). Errc::not_found,
-/// Errc::conflict when it is started or has ended.
-Status cancel(redis::Connection& connection, std::string_view id, Deadline deadline);
-/// The same, and the jobs that wait for this one no longer do.
-Status cancel_releasing_dependents(redis::Connection& connection, std::string_view id,
-                                   Deadline deadline);
-/// Deletes a job with its results and its places in queue, registries and group. Errc::not_found,
-/// Errc::conflict when it is running.
-Status remove(redis::Connection& connection, std::string_view id, Deadline deadline);
-/// Asks the job's worker to stop it. Errc::not_found, Errc::conflict when it is not running.
-Status stop(redis::Connection& connection, std::string_view id, Deadline deadline);
-/// Deletes all waiting jobs of a queue: how many there were.
-Result<std::int64_t> purge(redis::Connection& connection, std::string_view queue,
-                           Deadline deadline);
-
-/// No worker of any kind takes a job until resume(), or until `span` is over (0: for ever).
-Status suspend(redis::Connection& connection, std::chrono::seconds span, Deadline deadline);
-/// False when they were not suspended.
-Result<bool> resume(redis::Connection& connection, Deadline deadline);
+/// All in one round trip, in the same order; a job that has expired has the status "expired".
+/// Not more than some hundred at once: their arguments and results come with them.
+Result<std::vector<JobInfo>> jobs(redis::Connection& connection, std::span<const std::string> ids,
+                                  Deadline deadline);
+/// Whether no worker of any kind takes a job until it is resumed.
 Result<bool> suspended(redis::Connection& connection, Deadline deadline);
-/// Tells one worker to finish its job and end. Errc::not_found; Errc::unavailable when it does not
-/// listen.
-Status shut_down(redis::Connection& connection, std::string_view worker, Deadline deadline);
 
 }  // namespace call::rq

@@ -50,54 +50,65 @@ end
 return 1
 )lua";
 
-// ARGV: id, now, iso, release the dependents (1/0). Answers the status that the job had before, or ""
-// when there is none.
+// The changes of existing jobs have ARGV: now, iso, option, id, ... Each answers the status that each
+// job had before, "" for one that does not exist; change() does nothing to a job whose status it
+// does not fit.
+constexpr std::string_view kNow = R"lua(
+local now, option = {int = tonumber(ARGV[1]), iso = ARGV[2]}, ARGV[3]
+)lua";
+constexpr std::string_view kForEach = R"lua(
+local statuses = {}
+for i = 4, #ARGV do statuses[#statuses + 1] = change(ARGV[i], field(ARGV[i], 'status')) end
+return statuses
+)lua";
+
+// option: "1" releases the jobs that wait for this one.
 constexpr std::string_view kCancel = R"lua(
-local id, status = ARGV[1], field(ARGV[1], 'status')
-local now = {int = tonumber(ARGV[2]), iso = ARGV[3]}
-local queue = field(id, 'origin')
-local registry = {deferred = 'rq:deferred:', scheduled = 'rq:scheduled:'}
-if status == 'queued' or status == 'created' then
-  call('LREM', 'rq:queue:' .. queue, 1, id)
-elseif registry[status] then
-  call('ZREM', registry[status] .. queue, id)
-else
+local function change(id, status)
+  local queue = field(id, 'origin')
+  local registry = {deferred = 'rq:deferred:', scheduled = 'rq:scheduled:'}
+  if status == 'queued' or status == 'created' then
+    call('LREM', 'rq:queue:' .. queue, 1, id)
+  elseif registry[status] then
+    call('ZREM', registry[status] .. queue, id)
+  else
+    return status
+  end
+  set(id, 'status', 'canceled')
+  call('ZADD', 'rq:canceled:' .. queue, now.int, id)
+  release_rate_slot(id, now)
+  if option == '1' then release_dependents(id, '', queue, now) end
   return status
 end
-set(id, 'status', 'canceled')
-call('ZADD', 'rq:canceled:' .. queue, ARGV[2], id)
-release_rate_slot(id, now)
-if ARGV[4] == '1' then release_dependents(id, '', queue, now) end
-return status
 )lua";
 
-// ARGV: id, now, iso. Answers the status that the job had before, or "".
 constexpr std::string_view kRequeue = R"lua(
-local id, status = ARGV[1], field(ARGV[1], 'status')
-if status ~= 'failed' and status ~= 'stopped' and status ~= 'canceled' then return status end
-local queue = field(id, 'origin')
-call('ZREM', 'rq:failed:' .. queue, id)
-call('ZREM', 'rq:canceled:' .. queue, id)
-set(id, 'started_at', '', 'ended_at', '', 'worker_name', '')
-call('HDEL', 'rq:job:' .. id, 'exc_info')
-push(id, queue, false, {int = tonumber(ARGV[2]), iso = ARGV[3]})
-return status
+local function change(id, status)
+  if status ~= 'failed' and status ~= 'stopped' and status ~= 'canceled' then return status end
+  local queue = field(id, 'origin')
+  call('ZREM', 'rq:failed:' .. queue, id)
+  call('ZREM', 'rq:canceled:' .. queue, id)
+  set(id, 'started_at', '', 'ended_at', '', 'worker_name', '')
+  call('HDEL', 'rq:job:' .. id, 'exc_info')
+  push(id, queue, false, now)
+  return status
+end
 )lua";
 
-// ARGV: id, now, iso. Deletes a job that is not running with all that belongs to it. Answers the
-// status that it had, "" when there is none.
+// Deletes with all that belongs to it; "started" means that nothing was done since it runs.
 constexpr std::string_view kRemove = R"lua(
-local id, status = ARGV[1], field(ARGV[1], 'status')
-if call('EXISTS', 'rq:job:' .. id) == 0 then return '' end
-local queue = field(id, 'origin')
-if status == 'started' and is_started(id, queue) then return status end
-call('LREM', 'rq:queue:' .. queue, 0, id)
-for _, name in ipairs({'deferred', 'scheduled', 'finished', 'failed', 'canceled'}) do
-  call('ZREM', 'rq:' .. name .. ':' .. queue, id)
+local function change(id, status)
+  if call('EXISTS', 'rq:job:' .. id) == 0 then return '' end
+  local queue = field(id, 'origin')
+  if status == 'started' and is_started(id, queue) then return status end
+  call('LREM', 'rq:queue:' .. queue, 0, id)
+  for _, name in ipairs({'deferred', 'scheduled', 'finished', 'failed', 'canceled'}) do
+    call('ZREM', 'rq:' .. name .. ':' .. queue, id)
+  end
+  release_rate_slot(id, now)
+  delete_job(id)
+  return (status == '' or status == 'started') and 'unknown' or status
 end
-release_rate_slot(id, {int = tonumber(ARGV[2]), iso = ARGV[3]})
-delete_job(id)
-return status == '' and 'unknown' or status
 )lua";
 
 // ARGV: id, the meta as it was read, the new one. Answers 1; 0 when it is another one meanwhile; -1
@@ -109,12 +120,23 @@ call('HSET', 'rq:job:' .. ARGV[1], 'meta', ARGV[3])
 return 1
 )lua";
 
-// ARGV: queue, most jobs. Answers the number deleted.
+// ARGV: queue, set (queued, finished, failed, deferred, scheduled, canceled), most jobs. Answers the
+// number deleted.
 constexpr std::string_view kPurge = R"lua(
-local ids = redis.call('LPOP', 'rq:queue:' .. ARGV[1], ARGV[2]) or {}
+local ids = {}
+if ARGV[2] == 'queued' then
+  ids = call('LPOP', 'rq:queue:' .. ARGV[1], ARGV[3]) or {}
+else
+  local popped = call('ZPOPMIN', 'rq:' .. ARGV[2] .. ':' .. ARGV[1], ARGV[3])
+  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+end
 for _, id in ipairs(ids) do delete_job(id) end
 return #ids
 )lua";
+
+std::string for_each(std::string_view change) {
+  return with_common(std::string(kNow).append(change).append(kForEach));
+}
 
 }  // namespace
 
@@ -124,17 +146,17 @@ const redis::Script& enqueue() {
 }
 
 const redis::Script& cancel() {
-  static const redis::Script script{"canceling a job", with_common(kCancel)};
+  static const redis::Script script{"canceling a job", for_each(kCancel)};
   return script;
 }
 
 const redis::Script& requeue() {
-  static const redis::Script script{"requeueing a job", with_common(kRequeue)};
+  static const redis::Script script{"requeueing a job", for_each(kRequeue)};
   return script;
 }
 
 const redis::Script& remove() {
-  static const redis::Script script{"deleting a job", with_common(kRemove)};
+  static const redis::Script script{"deleting a job", for_each(kRemove)};
   return script;
 }
 

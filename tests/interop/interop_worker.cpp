@@ -1,7 +1,8 @@
 // The C++ side of the interop suite.
 //
-//   interop_worker work URL QUEUES [name=N] [concurrency=N] [burst=1] [lease=S] [beat=MS] [drain=MS]
+//   interop_worker work URL QUEUES [name=N] [concurrency=N] [burst=1] [drain=MS] [counter=URL]
 //                  [unknown_callbacks=ignore] [exec=PROGRAM] [exec_cpu=S] [exec_output=BYTES] [exec_memory=MIB]
+//       times of its own: [lease=S] [beat=MS] [maintain=MS] [ttl=S], or the product's: [defaults=1]
 //   interop_worker enqueue URL QUEUE FUNCTION ARGS_JSON [id=ID] [unique=1] [front=1] [in=S] [retries=N]
 //                  [front_on_retry=1] [repeats=N] [ttl=S] [depends=ID,ID] [allow_failure=1] [group=G]
 //                  [on_success=F] [on_failure=F] [meta=JSON] [serializer=json]
@@ -22,6 +23,7 @@
 #include "core/base/strings.hpp"
 #include "core/json/json.hpp"
 #include "core/redis/endpoint.hpp"
+#include "core/rq/acts.hpp"
 #include "core/rq/client.hpp"
 #include "core/rq/reads.hpp"
 #include "core/rq/worker.hpp"
@@ -67,7 +69,7 @@ Result<Json> nap(rq::JobContext& context, double seconds) {
 
 /// Adds 1 to a counter, so that the suite can count the runs of a job.
 Result<Json> count(const redis::Endpoint& endpoint, const std::string& key) {
-  redis::Connection connection(endpoint);
+  thread_local redis::Connection connection(endpoint);
   CALL_CHECK(connection.ensure_connected(soon()));
   CALL_TRY(const auto reply, connection.command(redis::cmd("INCR", key), soon()));
   return Json(reply.integer);
@@ -98,6 +100,7 @@ rq::Registry functions(const redis::Endpoint& endpoint) {
   registry.add("calld.sleep", [](rq::JobContext& context) {
     return nap(context, context.args.at(0).get<double>());
   });
+  registry.add("calld.long", [](rq::JobContext& context) { return nap(context, 60); });
   registry.add("calld.stubborn", [](rq::JobContext& context) -> Result<Json> {
     const auto span = static_cast<int>(context.args.at(0).get<double>() * 1000);
     std::this_thread::sleep_for(std::chrono::milliseconds(span));
@@ -124,6 +127,10 @@ rq::Registry functions(const redis::Endpoint& endpoint) {
   registry.add("calld.count", [endpoint](rq::JobContext& context) {
     return count(endpoint, context.args.at(0).get<std::string>());
   });
+  registry.add("calld.count_and_sleep", [endpoint](rq::JobContext& context) -> Result<Json> {
+    CALL_CHECK(count(endpoint, context.args.at(0).get<std::string>()));
+    return nap(context, context.args.at(1).get<double>());
+  });
   return registry;
 }
 
@@ -135,7 +142,9 @@ Status work(const redis::Endpoint& endpoint, const std::string& queues, const Op
   worker_options.name = text(options, "name");
   worker_options.concurrency = static_cast<int>(number(options, "concurrency", 1));
   worker_options.burst = number(options, "burst", 0) != 0;
-  worker_options.aliases = {{"old.package.tasks.add", "calld.add"}};
+  worker_options.aliases = {{"old.package.tasks.add", "calld.add"},
+                            {"tasks.sleep", "calld.first"},
+                            {"tasks.nap", "calld.long"}};
   if (const auto program = text(options, "exec"); !program.empty())
     worker_options.aliases["tasks.program"] = "exec:" + program;
   worker_options.exec.cpu = std::chrono::seconds(number(options, "exec_cpu", 0));
@@ -144,15 +153,23 @@ Status work(const redis::Endpoint& endpoint, const std::string& queues, const Op
   worker_options.exec.memory_bytes = static_cast<std::uint64_t>(number(options, "exec_memory", 0))
                                      << 20;
   worker_options.unknown_callbacks_fail = text(options, "unknown_callbacks") != "ignore";
-  worker_options.lease = std::chrono::seconds(number(options, "lease", 3));
-  worker_options.heartbeat_every = std::chrono::milliseconds(number(options, "beat", 500));
-  worker_options.maintain_every = std::chrono::milliseconds(500);
+  if (number(options, "defaults", 0) == 0) {
+    worker_options.lease = std::chrono::seconds(number(options, "lease", 3));
+    worker_options.heartbeat_every = std::chrono::milliseconds(number(options, "beat", 500));
+    worker_options.maintain_every = std::chrono::milliseconds(number(options, "maintain", 500));
+  }
+  worker_options.worker_ttl =
+      std::chrono::seconds(number(options, "ttl", worker_options.worker_ttl.count()));
   worker_options.drain_grace = std::chrono::milliseconds(number(options, "drain", 1000));
   worker_options.overrun_grace = std::chrono::milliseconds(500);
   if (text(options, "wip") == "bare") worker_options.wip_entry = rq::WipEntry::bare;
 
+  // Runs are counted on a way of their own when the worker's leads through a proxy.
+  const auto counter = text(options, "counter");
+  CALL_TRY(const auto counted, counter.empty() ? Result(endpoint) : redis::parse_url(counter));
+
   call::runtime::Shutdown shutdown;
-  rq::Worker worker(worker_options, functions(endpoint));
+  rq::Worker worker(worker_options, functions(counted));
   std::atomic<bool> over{false};
   std::thread signals([&] {
     while (!over)

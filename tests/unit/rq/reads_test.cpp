@@ -1,5 +1,6 @@
 #include "core/rq/reads.hpp"
 
+#include "core/rq/failures.hpp"
 #include "tests/unit/rq/world.hpp"
 
 namespace rq = call::rq;
@@ -64,29 +65,40 @@ TEST_CASE("rq.reads: a job whose data only Python can read is still shown") {
   CHECK_FALSE(info.unreadable.empty());
 }
 
-TEST_CASE("rq.reads: canceling takes waiting jobs only") {
+TEST_CASE("rq.reads: many jobs in one round trip, expired ones among them") {
   World world;
-  const auto queued = world.add("f", Json::array());
-  const auto scheduled = world.add("f", Json::array(), {.at = call::wall_now()});
-  CHECK(rq::cancel(world.redis, queued, soon()));
-  CHECK(rq::cancel(world.redis, scheduled, soon()));
-  CHECK(world.ask({"LLEN", "rq:queue:default"}).integer == 0);
-  CHECK(world.ask({"ZCARD", "rq:scheduled:default"}).integer == 0);
-  CHECK(world.ask({"ZCARD", "rq:canceled:default"}).integer == 2);
-  CHECK(rq::cancel(world.redis, queued, soon()).error().code == Errc::conflict);
-  CHECK(rq::cancel(world.redis, "nobody", soon()).error().code == Errc::not_found);
-  CHECK(rq::requeue(world.redis, queued, soon()));
-  CHECK(rq::requeue(world.redis, queued, soon()).error().code == Errc::conflict);
-  CHECK(rq::stop(world.redis, queued, soon()).error().code == Errc::conflict);
+  const auto first = world.add("f", Json::array({1}));
+  const auto second = world.add("g", Json::array(), {.retries = 2});
+  const std::vector<std::string> ids = {first, "gone", second};
+  const auto jobs = rq::jobs(world.redis, ids, soon());
+  REQUIRE(jobs);
+  REQUIRE(jobs->size() == 3);
+  CHECK(((*jobs)[0].id == first && (*jobs)[0].function == "f" && (*jobs)[0].args_json == "[1]"));
+  CHECK(((*jobs)[1].id == "gone" && (*jobs)[1].status == "expired"));
+  CHECK(((*jobs)[2].function == "g" && (*jobs)[2].retries_left == 2));
 }
 
-TEST_CASE("rq.reads: purging deletes the waiting jobs of one queue") {
-  World world;
-  for (int i = 0; i < 1203; ++i) world.add("f", Json::array());
-  const auto other = world.add("f", Json::array(), {}, "other");
-  CHECK(*rq::purge(world.redis, "default", soon()) == 1203);
-  CHECK(world.ask({"DBSIZE"}).integer == 3);  // rq:queues, the other queue and its job
-  CHECK(world.field(other, "status") == "queued");
+TEST_CASE("rq.reads: reasons of failures are grouped without their numbers") {
+  CHECK(rq::failure_reason("Traceback:\n  File x\ncalld.io: no line 17 of 250\n") ==
+        "calld.io: no line # of #");
+  CHECK(rq::failure_reason("ValueError: job 0f8fad5b-d9cb-469f-a165-70867728950e, v2") ==
+        "ValueError: job #, v#");
+  CHECK(rq::failure_reason("decade of facade effaced") == "decade of facade effaced");
+  CHECK(rq::failure_reason(" \n") == "(no reason is kept)");
+
+  rq::FailureGroups groups;
+  rq::JobInfo job;
+  for (int i = 0; i < 30; ++i) {
+    job.id = "j" + std::to_string(i);
+    job.function = i % 3 == 0 ? "f" : "g";
+    job.error_text = "X: number " + std::to_string(i);
+    job.ended_at = call::wall_now() + std::chrono::seconds(i == 13 ? 100 : i);
+    groups.add(job);
+  }
+  const auto found = groups.take();
+  REQUIRE(found.size() == 2);
+  CHECK((found[0].function == "g" && found[0].jobs == 20 && found[0].newest_job == "j13"));
+  CHECK((found[1].function == "f" && found[1].jobs == 10 && found[1].reason == "X: number #"));
 }
 
 TEST_CASE("rq.reads: names of job sets go both ways") {

@@ -10,6 +10,7 @@ Subscription::Subscription(Endpoint endpoint, std::vector<std::string> channels,
 
 Status Subscription::open(Deadline deadline) {
   if (connection_.connected()) return {};
+  asked_ = false;
   CALL_CHECK(connection_.ensure_connected(deadline));
   Command words = {"SUBSCRIBE"};
   words.insert(words.end(), channels_.begin(), channels_.end());
@@ -31,9 +32,19 @@ Result<std::optional<Message>> Subscription::next(Deadline deadline) {
     CALL_TRY(auto reply, connection_.receive(deadline));
     if (!reply) return std::optional<Message>{};
     auto& items = reply->items;
+    asked_ = false;
     if (items.size() == 3 && items[0].text == "message")
       return std::optional<Message>{{std::move(items[1].text), std::move(items[2].text)}};
   }
+}
+
+Status Subscription::ping(Deadline deadline) {
+  if (asked_) {
+    close();
+    return Error{Errc::timeout, "Redis no longer answers on the subscription"};
+  }
+  asked_ = true;
+  return connection_.send(cmd("PING"), deadline);
 }
 
 void Subscription::close() {

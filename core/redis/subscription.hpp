@@ -24,12 +24,16 @@ class Subscription {
   Status open(Deadline deadline);
   /// The next message, or nullopt when the deadline passed.
   Result<std::optional<Message>> next(Deadline deadline);
+  /// Asks for a sign of life; to be called now and then. Fails (Errc::timeout) and closes when the
+  /// one before was never answered: a connection can be dead without either end being told.
+  Status ping(Deadline deadline);
   void close();
   Connection& connection() { return connection_; }
 
  private:
   Connection connection_;
   std::vector<std::string> channels_;
+  bool asked_ = false;  ///< and not answered yet
 };
 
 }  // namespace call::redis

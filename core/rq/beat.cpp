@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/strings.hpp"
 #include "core/rq/crew.hpp"
 #include "core/rq/scripts.hpp"
 #include "core/rq/stamp.hpp"
@@ -84,15 +85,19 @@ Status Beat::beat(SlotState& slot) {
     crew_.log.warn("Redis no longer knew the worker {}; it is registered again", slot.name);
     CALL_CHECK(register_worker(connection_, crew_, slot));
   }
-  if (items[1].integer == 0) {
+  if (items[1].integer != 1) {
     // Not news when the job was settled between the copy above and the heartbeat.
     const bool news = slot.running.with([&](auto& running) {
       return running && running->execution == job->execution && !running->settling &&
              !std::exchange(running->lease_lost, true);
     });
+    const bool runs_again = items[1].integer < 0;
     if (news)
-      crew_.log.with("job", job->job_id)
-          .warn("its lease is lost: Redis lost its data, or others count the job as abandoned");
+      crew_.log.with("job", to_valid_utf8(job->job_id))
+          .warn("its lease is lost: {}",
+                runs_again ? "it was found abandoned and runs again; this run is told to stop"
+                           : "Redis lost its data, or the job counts as failed");
+    if (news && runs_again) ask_to_stop(slot, StopReason::lost);
   }
   return {};
 }

@@ -95,30 +95,10 @@ int Doorbell::waiting() const {
   return waiting_ - rings_;
 }
 
-Meters::Meters(metrics::Registry* registry) : registry_(registry) {}
-
-void Meters::claimed(const std::string& queue) const {
-  if (registry_ == nullptr) return;
-  registry_->counter("calld_rq_jobs_claimed_total", "Jobs taken from queues", {{"queue", queue}})
-      .add();
-}
-
-void Meters::ended(const std::string& queue, const std::string& end, double seconds) const {
-  if (registry_ == nullptr) return;
-  registry_
-      ->counter("calld_rq_jobs_ended_total", "Jobs that this worker has settled, by how",
-                {{"queue", queue}, {"end", end}})
-      .add();
-  registry_
-      ->histogram("calld_rq_job_seconds", "Time from taking a job to its end",
-                  metrics::latency_seconds(), {{"queue", queue}})
-      .observe(seconds);
-}
-
 Crew::Crew(WorkerOptions worker_options, Registry functions)
     : options(std::move(worker_options)),
       registry(std::move(functions)),
-      meters(options.metrics),
+      meters(options.metrics, registry),
       queue_list(join(options.queues, ",")) {
   const std::string name =
       options.name.empty() ? fmt::format("{}.{}", host_name(), ::getpid()) : options.name;

@@ -14,9 +14,9 @@
 #include "core/base/deadline.hpp"
 #include "core/base/guarded.hpp"
 #include "core/log/log.hpp"
-#include "core/metrics/metrics.hpp"
 #include "core/redis/connection.hpp"
 #include "core/rq/hooks.hpp"
+#include "core/rq/meters.hpp"
 #include "core/rq/worker.hpp"
 
 namespace call::rq {
@@ -66,7 +66,8 @@ class Doorbell {
   std::uint64_t wakes_ = 0;
 };
 
-enum class StopReason { none, timeout, stopped, killed, draining };
+/// `lost`: others count the job as abandoned, and it will run again or runs already.
+enum class StopReason { none, timeout, stopped, killed, draining, lost };
 
 /// A job that a slot works on.
 struct Running {
@@ -94,16 +95,6 @@ struct SlotState {
   std::atomic<bool> retire{false};  ///< take no more jobs
   std::atomic<bool> ended{false};
   Guarded<std::optional<Running>> running;
-};
-
-/// Counters; null when the worker has no metrics.
-struct Meters {
-  explicit Meters(metrics::Registry* registry);
-  void claimed(const std::string& queue) const;
-  void ended(const std::string& queue, const std::string& end, double seconds) const;
-
- private:
-  metrics::Registry* registry_;
 };
 
 struct Crew {

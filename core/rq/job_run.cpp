@@ -160,8 +160,10 @@ Outcome JobRun::call_function(SlotState& state) {
         call_.function, kUnreadable,
         fmt::format("the arguments hold a {}, which only Python can rebuild", call_.foreign));
   if (log_.enabled(log::Level::debug)) log_.debug("{} started on {}", call_.function, worker_);
-  return judge(state,
-               call(*function, call_.function, args, kwargs, job.deadline, job.stop.get_token()));
+  crew_.meters.begins(job.queue, call_.function);
+  auto result = call(*function, call_.function, args, kwargs, job.deadline, job.stop.get_token());
+  crew_.meters.returned(job.queue, call_.function);
+  return judge(state, std::move(result));
 }
 
 Outcome JobRun::judge(SlotState& state, Result<Json> result) {

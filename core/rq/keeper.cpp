@@ -14,6 +14,7 @@
 #include "core/rq/job_run.hpp"
 #include "core/rq/keys.hpp"
 #include "core/rq/payload.hpp"
+#include "core/rq/reads.hpp"
 #include "core/rq/scripts.hpp"
 #include "core/rq/stamp.hpp"
 #include "core/runtime/thread_name.hpp"
@@ -38,15 +39,23 @@ class Keeper {
 
   Status move_due_jobs();
   Status maintain();
+  Status clean(const std::string& queue, std::string_view most_abandoned);
   Status tell_abandoned(const std::string& id, const std::string& queue, const std::string& came_to,
                         const std::string& text);
   Status look_at_peers();
   void release_locks();
+  /// Redis was away, for whoever it was: nobody could renew a lease, so none is judged until all had
+  /// the time to.
+  void forgive() { judge_from_ = MonoClock::now() + crew_.options.lease; }
 
  private:
+  /// "0" when this Redis has not been up for long enough that a lease that is over means something.
+  Result<std::string_view> most_abandoned();
+
   redis::Connection& connection_;
   Crew& crew_;
   std::string name_;
+  MonoClock::time_point judge_from_{};
 };
 
 Status Keeper::move_due_jobs() {
@@ -67,17 +76,40 @@ Status Keeper::move_due_jobs() {
   }
 }
 
+Result<std::string_view> Keeper::most_abandoned() {
+  constexpr std::string_view kNone = "0";
+  if (MonoClock::now() < judge_from_) return kNone;
+  CALL_TRY(const auto reply,
+           connection_.command(redis::cmd("INFO", "server"), Deadline::after(kRedisPatience)));
+  constexpr std::string_view kKey = "uptime_in_seconds:";
+  const auto at = reply.text.find(kKey);
+  if (at == std::string::npos) return kMostAtOnce;
+  const auto value = std::string_view(reply.text).substr(at + kKey.size());
+  const auto uptime = parse_number<std::int64_t>(trim(value.substr(0, value.find('\n'))));
+  return uptime && *uptime < crew_.options.lease.count() ? kNone : kMostAtOnce;
+}
+
 Status Keeper::maintain() {
+  CALL_TRY(const auto most_abandoned, this->most_abandoned());
+  for (const auto& queue : crew_.options.queues) CALL_CHECK(clean(queue, most_abandoned));
+  CALL_TRY(const auto depths,
+           queues(connection_, crew_.options.queues, Deadline::after(kRedisPatience)));
+  for (const auto& depth : depths) crew_.meters.depth(depth);
+  return look_at_peers();
+}
+
+Status Keeper::clean(const std::string& queue, std::string_view most_abandoned) {
   const Stamp now = stamp();
   const std::string text =
       "Moved to FailedJobRegistry, due to AbandonedJobError, at " + now.iso;  // RQ's own words
-  redis::Command words = {now.seconds,
-                          now.iso,
-                          now.real,
-                          std::string(kMostAtOnce),
-                          encode_failure(text),
-                          stamp(wall_now() - std::chrono::minutes(1)).iso};
-  words.insert(words.end(), crew_.options.queues.begin(), crew_.options.queues.end());
+  const redis::Command words = {now.seconds,
+                                now.iso,
+                                now.real,
+                                std::string(kMostAtOnce),
+                                encode_failure(text),
+                                stamp(wall_now() - std::chrono::minutes(1)).iso,
+                                std::string(most_abandoned),
+                                queue};
   CALL_TRY(const auto reply,
            connection_.run(scripts::maintain(), {}, words, Deadline::after(kRedisPatience)));
   if (reply.items.size() != 5) return Error{Errc::protocol, "maintenance with a strange answer"};
@@ -85,14 +117,17 @@ Status Keeper::maintain() {
   const auto retried = reply.items[1].integer;
   const auto returned = reply.items[2].integer;
   const auto dead = reply.items[3].integer;
+  crew_.meters.found(queue, "failed", failed);
+  crew_.meters.found(queue, "retried", retried);
+  crew_.meters.found(queue, "returned", returned);
   if (failed + retried + returned > 0)
-    crew_.log.warn("found jobs whose worker is gone: {} failed, {} tried again, {} put back",
-                   failed, retried, returned);
+    crew_.log.warn("found jobs in {} whose worker is gone: {} failed, {} tried again, {} put back",
+                   queue, failed, retried, returned);
   if (dead > 0) crew_.log.info("removed {} dead workers from the registry", dead);
   const auto told = redis::texts(reply.items[4]);
   for (std::size_t i = 0; i + 2 < told.size(); i += 3)
     CALL_CHECK(tell_abandoned(told[i], told[i + 1], told[i + 2], text));
-  return look_at_peers();
+  return {};
 }
 
 /// Runs the on_failure of an abandoned job and sends its webhooks, as RQ's own clean-up does; on the
@@ -189,6 +224,7 @@ void run_keeper(Crew& crew) {
       next = MonoClock::now() + crew.options.maintain_every;
     }
     crew.note_redis(status);
+    if (!status) keeper.forgive();
     crew.keep_alarm.wait(
         Deadline::after(std::min<std::chrono::milliseconds>(kTick, crew.options.maintain_every)));
   }

@@ -20,11 +20,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kTick{5000};
 constexpr std::string_view kBlockSeconds = "2";
+constexpr std::chrono::seconds kOverdue{5};  // an answer to BLMOVE that should have come long ago
 
 struct Bell {
   std::string key;
   redis::Connection connection;
   bool armed = false;
+  MonoClock::time_point since{};  ///< armed
 };
 
 class Listener {
@@ -43,6 +45,7 @@ class Listener {
 
   Crew& crew_;
   redis::Subscription commands_;
+  MonoClock::time_point next_ping_{};
   std::vector<Bell> bells_;
 };
 
@@ -55,7 +58,7 @@ std::vector<std::string> channels(const Crew& crew) {
 Listener::Listener(Crew& crew)
     : crew_(crew), commands_(crew.options.redis, channels(crew), "calld-commands") {
   for (const auto& queue : crew.options.queues)
-    bells_.push_back({keys::queue(queue), crew.connect("bell"), false});
+    bells_.push_back({keys::queue(queue), crew.connect("bell")});
 }
 
 void Listener::run() {
@@ -77,6 +80,10 @@ Status Listener::turn() {
     for (Bell& bell : bells_)
       if (!bell.armed) CALL_CHECK(arm(bell));
   wait();
+  if (MonoClock::now() >= next_ping_) {
+    CALL_CHECK(commands_.ping(Deadline::after(kRedisPatience)));
+    next_ping_ = MonoClock::now() + kTick;
+  }
   while (true) {
     CALL_TRY(const auto message, commands_.next(Deadline::after(std::chrono::milliseconds(0))));
     if (!message) break;
@@ -101,6 +108,7 @@ Status Listener::arm(Bell& bell) {
       bell.connection.send(redis::cmd("BLMOVE", bell.key, bell.key, "LEFT", "LEFT", kBlockSeconds),
                            Deadline::after(kRedisPatience)));
   bell.armed = true;
+  bell.since = MonoClock::now();
   return {};
 }
 
@@ -110,7 +118,12 @@ Status Listener::answer(Bell& bell) {
     bell.armed = false;
     return std::move(reply).error();
   }
-  if (!*reply) return {};
+  if (!*reply) {
+    if (MonoClock::now() - bell.since < kOverdue) return {};
+    bell.armed = false;
+    bell.connection.close();
+    return Error{Errc::timeout, fmt::format("Redis no longer answers about {}", bell.key)};
+  }
   bell.armed = false;
   if ((*reply)->is_error()) return Error{Errc::protocol, (*reply)->text};
   if (!(*reply)->is_nil()) crew_.doorbell.ring();

@@ -45,7 +45,7 @@ return {moved, more}
 )lua";
 
 // ARGV: now, iso, float now, most jobs of each kind, failure text of abandoned jobs, iso of a minute
-// ago, queue...
+// ago, most abandoned jobs, queue...
 // Answers {failed, retried, given back, dead workers, told}; told is id, queue, "failed" or "retried",
 // ... for abandoned jobs with an on_failure or webhooks.
 constexpr std::string_view kMaintain = R"lua(
@@ -55,7 +55,7 @@ local failed, retried, returned, dead, told = 0, 0, 0, 0, {}
 
 local function abandoned(queue)
   local wip = 'rq:wip:' .. queue
-  for _, member in ipairs(call('ZRANGEBYSCORE', wip, 0, now.int, 'LIMIT', 0, most)) do
+  for _, member in ipairs(call('ZRANGEBYSCORE', wip, 0, now.int, 'LIMIT', 0, ARGV[7])) do
     local id, execution = split_member(member)
     drop_execution(id, execution, queue, field(id, 'worker_name'), member)
     -- Any other status: the job has come to an end some other way, only this entry was left. Another
@@ -164,7 +164,7 @@ local function groups()
   end
 end
 
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   local queue = ARGV[i]
   call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now.int)
   call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now.int)

@@ -6,6 +6,13 @@ namespace {
 
 // Arguments: see turn() in scripts.hpp.
 constexpr std::string_view kFinish = R"lua(
+-- The worker no longer holds this job.
+local function let_go(worker_key, id)
+  if call('HGET', worker_key, 'current_job') ~= id then return end
+  call('HDEL', worker_key, 'current_job')
+  call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', '0')
+end
+
 -- a: worker, execution, queue, id, member, now, iso, outcome, value, default result ttl, seconds
 -- worked, started (float), ended (float), most retries, their intervals, at front (1/0), newest type
 -- of result that all readers know.
@@ -15,13 +22,12 @@ local function finish(a)
   local outcome, value = a[8], a[9]
   local run = {worker = worker, execution = execution, started = a[12], ended = a[13]}
   local worker_key = 'rq:worker:' .. worker
-  local held = call('ZSCORE', 'rq:wip:' .. queue, member)
+  -- The member says whose run it is, except in RQ 1's form.
+  local mine = member ~= id or field(id, 'worker_name') == worker
+  local held = mine and call('ZSCORE', 'rq:wip:' .. queue, member)
 
   local alive = call('EXISTS', worker_key) == 1
-  if alive and call('HGET', worker_key, 'current_job') == id then
-    call('HDEL', worker_key, 'current_job')
-    call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', '0')
-  end
+  let_go(worker_key, id)
   if not held then
     -- The lease was over and somebody declared the job abandoned. A job that succeeded after all may
     -- say so as long as nothing else has come of it.
@@ -131,10 +137,12 @@ local function claim(a)
     local member = composite and held or id
     if not composite and not call('ZSCORE', 'rq:wip:' .. queue, id) then
       call('SREM', worker_key .. ':executions', held)
+      let_go(worker_key, id)
     elseif run == execution then
       return answer(id, queue, member, call('HMGET', 'rq:job:' .. id, unpack(wanted)))
     else
       drop_execution(id, run, queue, worker, member)
+      let_go(worker_key, id)
       push(id, queue, true, now)
     end
   end
@@ -204,7 +212,8 @@ return out
 
 // ARGV: worker, now, iso, float now, lease, worker ttl, queue names (comma list), then for a busy
 // slot: queue, id, execution, member, seconds worked.
-// Answers {1 if the worker is registered (0: it needs a new birth), 1 if the job's lease holds}.
+// Answers {1 if the worker is registered (0: it needs a new birth), 1 if the job's lease holds (0: it
+// is lost, -1: and the job waits to run again, or does)}.
 constexpr std::string_view kHeartbeat = R"lua(
 local try = redis.pcall
 local worker, now, iso = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -223,7 +232,10 @@ if born == 1 then
 end
 if #ARGV > 7 then
   local queue, id, execution, member = ARGV[8], ARGV[9], ARGV[10], ARGV[11]
-  if redis.call('ZSCORE', 'rq:wip:' .. queue, member) then
+  local others = {queued = true, started = true, scheduled = true, rate_limited = true}
+  -- The member says whose run it is, except in RQ 1's form.
+  local mine = member ~= id or try('HGET', 'rq:job:' .. id, 'worker_name') == worker
+  if mine and redis.call('ZSCORE', 'rq:wip:' .. queue, member) then
     local run = 'rq:execution:' .. id .. ':' .. execution
     redis.call('ZADD', 'rq:wip:' .. queue, now + lease, member)
     if redis.call('EXISTS', run) == 1 then
@@ -238,7 +250,8 @@ if #ARGV > 7 then
     end
     if born == 1 then redis.call('HSET', worker_key, 'current_job_working_time', ARGV[12]) end
   else
-    held = 0
+    local status = try('HGET', 'rq:job:' .. id, 'status')
+    held = type(status) == 'string' and others[status] and -1 or 0
   end
 end
 return {born, held}

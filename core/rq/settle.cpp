@@ -52,6 +52,8 @@ Outcome outcome_of_stop(StopReason reason, Deadline deadline, MonoClock::time_po
     }
     case StopReason::draining:
       return {"requeued", {}, "the worker ends"};
+    case StopReason::lost:  // which changes nothing: the job is no longer this run's
+      return {"requeued", {}, "others run it"};
     case StopReason::none:
     case StopReason::timeout:
       break;
@@ -89,7 +91,7 @@ redis::Command settling_words(const Crew& crew, const SlotState& slot, const Run
 void note_end(Crew& crew, const SlotState& slot, const Running& job, const Outcome& outcome,
               std::string_view end) {
   const std::chrono::duration<double> worked = MonoClock::now() - job.started;
-  crew.meters.ended(job.queue, std::string(end), worked.count());
+  crew.meters.ended(job.queue, job.function, end, worked.count());
   const bool strange = end == "settled" || end == "gone";
   if (strange || outcome.kind == "failed" || crew.log.enabled(log::Level::debug)) {
     const auto log = crew.log.with("job", to_valid_utf8(job.job_id)).with("worker", slot.name);

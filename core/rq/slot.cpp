@@ -119,13 +119,22 @@ Result<Turn> Slot::turn(bool claiming) {
   words.insert(words.begin(), std::to_string(words.size()));
   if (claiming)
     for (auto& word : claiming_words()) words.push_back(std::move(word));
+  const auto asked = MonoClock::now();
   auto reply = connection_.run(scripts::turn(), {}, words, deadline);
   if (!reply) {
     // Refused as a whole, so there is no claim to hear of.
     if (reply.error().code == Errc::protocol && connection_.connected()) execution_.clear();
     return std::move(reply).error();
   }
-  return read_turn(*reply);
+  CALL_TRY(auto turn, read_turn(*reply));
+  // After a long sleep (SIGSTOP, a frozen machine) the lease may be over and the job somebody
+  // else's: asked again with the same execution, Redis says whether it still is ours.
+  const auto fresh = crew_.options.lease - 2 * crew_.options.heartbeat_every;
+  if (turn.kind == Turn::Kind::job && MonoClock::now() - asked > fresh) {
+    execution_ = turn.next.job.execution;
+    turn.kind = Turn::Kind::more;
+  }
+  return turn;
 }
 
 Result<Turn> Slot::read_turn(const redis::Reply& reply) {

@@ -51,10 +51,10 @@ struct WorkerOptions {
   std::chrono::seconds default_timeout{180};  ///< for jobs that state none
   std::chrono::seconds default_result_ttl{500};
   std::chrono::milliseconds heartbeat_every{5000};
-  std::chrono::seconds lease{30};       ///< a job whose worker is silent so long is abandoned
+  std::chrono::seconds lease{20};       ///< a job whose worker is silent so long is abandoned
   std::chrono::seconds worker_ttl{90};  ///< a silent worker disappears from `rq info` after this
-  std::chrono::milliseconds maintain_every{15000};
-  std::chrono::milliseconds drain_grace{20000};  ///< request_stop() to stop requests to jobs
+  std::chrono::milliseconds maintain_every{8000};  ///< so it is found within 30 s
+  std::chrono::milliseconds drain_grace{20000};    ///< request_stop() to stop requests to jobs
   /// Stop requests (time limit, drain) to giving the function up: its job is settled without it.
   std::chrono::milliseconds overrun_grace{5000};
 

@@ -58,7 +58,7 @@ std::vector<std::int64_t> maintain(World& world, int seconds_from_now) {
   const auto now = at(seconds_from_now);
   const auto reply = run(world, rq::scripts::maintain(),
                          {now.seconds, now.iso, now.real, "100", rq::encode_failure("abandoned"),
-                          at(seconds_from_now - 60).iso, "default"});
+                          at(seconds_from_now - 60).iso, "100", "default"});
   std::vector<std::int64_t> out;
   for (std::size_t i = 0; i < 4; ++i) out.push_back(reply.items.at(i).integer);
   return out;

@@ -23,7 +23,8 @@ def main():
     parser.add_argument("--worker", required=True, type=Path, help="the program interop_worker")
     parser.add_argument("--environments", required=True, type=Path, help="where virtual environments are kept")
     parser.add_argument("--rq", required=True, choices=VERSIONS, help="version of Python's rq")
-    parser.add_argument("--module", default="suite", choices=["suite", "features", "fleet", "bad_input", "no_loss"])
+    parser.add_argument("--module", default="suite",
+                        choices=["suite", "features", "fleet", "bad_input", "slots", "no_loss"])
     parser.add_argument("tests", nargs="*", help="names of tests, default all")
     options = parser.parse_args()
 

@@ -17,7 +17,8 @@ from rq.serializers import JSONSerializer
 from rq.suspension import resume, suspend
 from rq.worker import Worker
 
-from fixture import WORKER, CppWorker, Suite, status_of, until
+from fixture import WORKER, CppWorker, Suite, status_of
+from servers import until
 
 
 class PythonEnqueues(Suite):

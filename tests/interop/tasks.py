@@ -25,3 +25,12 @@ def on_success(job, connection, result):
 
 def on_failure(job, connection, kind, value, traceback):
     connection.set(f"told:{job.id}", str(value))
+
+
+def noop(*values):
+    return values
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return "python"

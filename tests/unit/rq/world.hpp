@@ -10,8 +10,8 @@
 
 #include "core/json/json.hpp"
 #include "core/redis/connection.hpp"
-#include "core/rq/client.hpp"
 #include "core/rq/acts.hpp"
+#include "core/rq/client.hpp"
 #include "core/rq/reads.hpp"
 #include "core/rq/worker.hpp"
 #include "tests/support/servers.hpp"

@@ -63,6 +63,8 @@ dialer::Options dialer_options(const config::Config& config) {
   options.urls = public_urls(config);
   options.calls_per_second = config.carrier.calls_per_second;
   options.caller_id_calls_per_second = config.dialer.caller_id_calls_per_second;
+  options.account_concurrency = config.carrier.concurrency;
+  options.machine_farewell = config.dialer.machine_farewell;
   options.slice = config.dialer.slice;
   options.lease_ttl = config.dialer.lease_ttl;
   options.unknown_grace = config.dialer.unknown_grace;
@@ -80,6 +82,7 @@ api::Options api_options(const config::Config& config, const carrier::Options& a
   options.urls = public_urls(config);
   options.keys = signature_keys(account);
   options.default_region = config.api.default_region;
+  options.machine_farewell = config.dialer.machine_farewell;
   return options;
 }
 

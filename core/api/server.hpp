@@ -26,6 +26,7 @@ struct Options {
   dialer::PublicUrls urls;            ///< webhooks are signed for urls.api
   carrier::SignatureKeys keys;        ///< of the carrier account; `primary` also signs media tokens
   std::string default_region = "US";  ///< of numbers without a country code, unless a list says so
+  std::string machine_farewell;       ///< as of dialer::Options
   std::chrono::seconds media_token_ttl{3600};
 };
 

@@ -182,6 +182,7 @@ net::HttpResponse Webhooks::answer(store::Connection& connection, std::string_vi
   if (!call && call.error().code == Errc::not_found) return twiml(dialer::hangup_twiml());
   if (!call) return problem(call.error());
   const auto& options = context_.options();
+  if (call->end_machine) return twiml(dialer::farewell_twiml(options.machine_farewell));
   return twiml(dialer::twiml_of(dialer::plan_of(*call), options.urls, options.keys.primary,
                                 wall_now() + options.media_token_ttl));
 }

@@ -64,6 +64,7 @@ struct Carrier {
   SecretFile secondary_auth_token_file;
   Millis timeout{};
   double calls_per_second = 0;
+  std::int64_t concurrency = 0;  ///< open calls of the account; 0: no limit
 };
 
 struct Api {
@@ -104,6 +105,7 @@ struct Worker {
 
 struct Dialer {
   double caller_id_calls_per_second = 0;  ///< 0: no pace of its own
+  std::string machine_farewell;
   Millis slice{};
   Millis lease_ttl{};
   Millis unknown_grace{};

@@ -77,6 +77,9 @@ const Key kKeys[] = {
     {.section = "carrier", .name = "calls_per_second", .type = Type::number,
      .slot = CALL_SLOT(carrier.calls_per_second), .fallback = "1", .min = 0.01, .max = 1000,
      .help = "Calls started each second on the account, over all lists."},
+    {.section = "carrier", .name = "concurrency", .type = Type::integer,
+     .slot = CALL_SLOT(carrier.concurrency), .fallback = "0", .min = 0, .max = 100000,
+     .help = "Open calls of the account at the same time, over all lists; 0 is no limit."},
 
     {.section = "api", .name = "listen", .type = Type::listen, .slot = CALL_SLOT(api.listen),
      .fallback = "127.0.0.1:8080",
@@ -191,6 +194,12 @@ const Key kKeys[] = {
      .slot = CALL_SLOT(dialer.overdue_grace), .fallback = "1m", .min = 1, .max = kDay,
      .help = "A call that should have ended so long ago without a webhook is looked up at the "
              "carrier."},
+
+    {.section = "dialer", .name = "machine_farewell", .type = Type::text,
+     .slot = CALL_SLOT(dialer.machine_farewell),
+     .fallback = "We are sorry to have disturbed you. Goodbye.",
+     .help = "Said before a call is ended because a machine seems to have answered, since the "
+             "verdict can be wrong."},
 
     {.section = "sim", .name = "listen", .type = Type::listen, .slot = CALL_SLOT(sim.listen),
      .fallback = "127.0.0.1:8082",

@@ -172,6 +172,10 @@ AttemptReport Sending::run(const LeaseClock& clock, MonoClock::time_point send_a
   CALL_CRASH_POINT("sending.before");
   const auto marked = with_store(
       deps_, [&](auto& store) { return store::mark_sending(store, lease_, claim_.attempt_id); });
+  if (!marked && marked.error().code == Errc::permission) {
+    log_.info("not sent: {}", marked.error().context);
+    return {AttemptEnd::refused, {}, marked.error().context};
+  }
   if (!marked) {
     // The commit may have happened although its answer was lost; that nothing was sent is certain.
     if (marked.error().code != Errc::conflict) back_in_line(milliseconds(0));

@@ -33,6 +33,7 @@ enum class AttemptEnd {
   throttled,    ///< 429: back in line
   not_sent,     ///< no byte left: back in line
   unknown,      ///< a telephone may be ringing: only evidence goes on from here
+  refused,      ///< the policy said no at the last moment; written, nothing was sent
   fenced,       ///< the lease or the list was gone: nothing was sent
   credentials,  ///< the carrier refuses us altogether: back in line, nothing was called
 };

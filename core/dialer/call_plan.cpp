@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -102,22 +103,28 @@ std::string hangup_twiml() {
   return carrier::twiml::write({{twiml::Hangup{}}});
 }
 
+std::string farewell_twiml(std::string_view text) {
+  return carrier::twiml::write({{twiml::Say{std::string(text), {}, {}}, twiml::Hangup{}}});
+}
+
 carrier::CreateCall request_of(const store::List& list, const store::Claim& claim,
                                const PublicUrls& urls, std::string twiml) {
   carrier::CreateCall request;
   request.to = claim.to_number;
   request.from = claim.from_number;
-  if (twiml.size() <= carrier::kMaxInlineTwiml) {
+  const bool waits_for_verdict = list.settings.amd == store::Amd::sync;
+  if (twiml.size() <= carrier::kMaxInlineTwiml && !waits_for_verdict) {
     request.twiml = std::move(twiml);
   } else {
     request.url = with_retries(hook_url(urls, Hook::answer, claim.token));
   }
   request.status_callback = with_retries(hook_url(urls, Hook::status, claim.token));
-  request.ring_timeout = list.settings.ring_timeout;
+  request.ring_timeout = std::max(list.settings.ring_timeout, claim.ring_timeout);
   request.time_limit = list.settings.time_limit;
-  if (list.settings.amd == store::Amd::async) {
+  if (list.settings.amd != store::Amd::off) {
     carrier::MachineDetection detection;
-    detection.async_callback_url = with_retries(hook_url(urls, Hook::amd, claim.token));
+    if (!waits_for_verdict)
+      detection.async_callback_url = with_retries(hook_url(urls, Hook::amd, claim.token));
     request.machine_detection = std::move(detection);
   }
   return request;

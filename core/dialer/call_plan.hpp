@@ -52,9 +52,11 @@ std::string twiml_of(const CallPlan& plan, const PublicUrls& urls, const Secret&
                      WallTime expiry);
 /// For a call that must not exist.
 std::string hangup_twiml();
+/// For a call that a machine seems to have taken.
+std::string farewell_twiml(std::string_view text);
 
-/// The TwiML goes inline when it fits, so that answering costs no round trip; else the carrier
-/// fetches it from the answer address.
+/// The TwiML goes inline when it fits, so that answering costs no round trip; else, and when the
+/// list waits for the verdict of machine detection, the carrier fetches it from the answer address.
 carrier::CreateCall request_of(const store::List& list, const store::Claim& claim,
                                const PublicUrls& urls, std::string twiml);
 

@@ -25,6 +25,10 @@ std::string_view to_string(DialEnd end) {
       return "handed_over";
     case DialEnd::list_failed:
       return "list_failed";
+    case DialEnd::asleep:
+      return "asleep";
+    case DialEnd::braked:
+      return "braked";
   }
   return "";
 }

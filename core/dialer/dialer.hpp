@@ -39,7 +39,10 @@ struct Instruments;
 struct Options {
   PublicUrls urls;
   double calls_per_second = 1;  ///< of the carrier account, all lists and workers together
-  double caller_id_calls_per_second = 0;      ///< of one caller id; 0: no pace of its own
+  double caller_id_calls_per_second = 0;  ///< of one caller id; 0: no pace of its own
+  std::int64_t account_concurrency = 0;   ///< open calls of the account at once; 0: no limit
+  /// Said before a call is ended because a machine seems to have answered.
+  std::string machine_farewell = "We are sorry to have disturbed you. Goodbye.";
   std::chrono::milliseconds slice{30000};     ///< then the driver hands its list to a fresh job
   std::chrono::milliseconds lease_ttl{4000};  ///< a dead driver is replaced a second later
   std::chrono::milliseconds unknown_grace{60000};       ///< before the carrier is asked about it
@@ -70,6 +73,8 @@ enum class DialEnd {
   lease_lost,    ///< another one took over
   handed_over,   ///< the slice or the time limit was near: a fresh job is on its way
   list_failed,   ///< the carrier refuses our credentials; the list says so
+  asleep,        ///< nothing is open and nothing due for a while: found again when something is
+  braked,        ///< too many calls failed or were left silent: the list paused itself
 };
 std::string_view to_string(DialEnd end);
 
@@ -98,9 +103,9 @@ Result<DialReport> dial_list(const Deps& deps, const Options& options, std::int6
                              const Run& run);
 
 /// Hangs the attempt's call up. A call that is over already, or an attempt without a call, is
-/// success. `call_sid` empty: the one bound to the attempt.
+/// success. `call_sid` empty: the one bound to the attempt. `farewell`: said first, unless empty.
 Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view call_sid,
-                Deadline deadline);
+                std::string_view farewell, Deadline deadline);
 
 /// Asks the carrier about attempts without news: unknown ones, and placed ones that should be over.
 /// Evidence binds or ends them, its absence by the deadline abandons them; none is ever redialed

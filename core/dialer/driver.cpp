@@ -12,6 +12,7 @@
 #include "core/dialer/sender_pool.hpp"
 #include "core/dialer/store_access.hpp"
 #include "core/dialer/wake.hpp"
+#include "core/store/brakes.hpp"
 #include "core/store/outbox.hpp"
 
 namespace call::dialer {
@@ -25,6 +26,8 @@ constexpr milliseconds kOutagePause{500};
 // as their turns were given when each leaves at the same distance from its turn.
 constexpr milliseconds kAim{15};
 constexpr milliseconds kSenderPause{20};  // other lists' sends free a thread without a word
+constexpr milliseconds kBrakesEvery{5000};
+constexpr milliseconds kSleepAbove{10000};
 
 Deadline slice_of(const Deps& deps, const Options& options, const Run& run) {
   // A send begun at the last moment must fit in front of the job's time limit.
@@ -37,10 +40,8 @@ std::vector<Pace> paces_of(const Deps& deps, const Options& options, const store
   const auto& account = deps.carrier->options().account_sid;
   std::vector<Pace> paces{{account_key(account), options.calls_per_second},
                           {list_key(account, list.id), list.settings.calls_per_second}};
-  if (options.caller_id_calls_per_second > 0) {
-    paces.push_back(
-        {caller_id_key(account, list.settings.from_number), options.caller_id_calls_per_second});
-  }
+  if (list.tenant_calls_per_second)
+    paces.push_back({tenant_key(account, list.tenant_id), *list.tenant_calls_per_second});
   return paces;
 }
 
@@ -57,6 +58,7 @@ Driver::Driver(const Deps& deps, const Options& options, const Run& run, store::
       slice_(slice_of(deps, options, run)),
       redis_(deps.redis, "calld-dialer"),
       paces_(paces_of(deps, options, list_)),
+      brakes_at_(leased_at + kBrakesEvery),
       renew_at_(leased_at + options.lease_ttl / 3),
       reconcile_at_(leased_at) {
   clock_.renewed(leased_at, options.lease_ttl);
@@ -102,6 +104,8 @@ void Driver::keep_lease() {
 /// One entry on its way, or a wait.
 void Driver::step() {
   reconcile_meanwhile();
+  check_brakes();
+  if (end_) return;
   if (!deps_.senders->reserve()) return wait(std::min(kSenderPause, options_.poll));
   bool reserved = true;
   const ScopeExit give_back([&] {
@@ -115,7 +119,9 @@ void Driver::step() {
 
 bool Driver::claim() {
   CALL_CRASH_POINT("claim.before", list_.name);
-  auto claimed = with_store(deps_, [&](auto& store) { return store::claim_next(store, lease_); });
+  auto claimed = with_store(deps_, [&](auto& store) {
+    return store::claim_next(store, lease_, {options_.account_concurrency});
+  });
   if (!claimed) {
     if (claimed.error().code == Errc::conflict) {
       end_ = DialEnd::lease_lost;
@@ -153,6 +159,10 @@ void Driver::on_no_claim(const store::ClaimResult& result) {
       return wait(options_.poll);
     }
     case store::NoClaim::not_due:
+      if (result.idle && result.next_due > kSleepAbove) {
+        end_ = DialEnd::asleep;
+        return;
+      }
       if (result.next_due.count() > 0) return wait(std::min(result.next_due, options_.poll));
       return wait(options_.poll);
     case store::NoClaim::no_slot:
@@ -163,7 +173,13 @@ void Driver::on_no_claim(const store::ClaimResult& result) {
 
 /// Without Redis nobody knows how many calls others start: no turn, no call.
 bool Driver::take_turn() {
-  const auto turn = dialer::take_turn(redis_, paces_, {list_.tenant_id, list_.id},
+  auto paces = paces_;
+  if (options_.caller_id_calls_per_second > 0) {
+    const auto& account = deps_.carrier->options().account_sid;
+    paces.push_back(
+        {caller_id_key(account, held_->from_number), options_.caller_id_calls_per_second});
+  }
+  const auto turn = dialer::take_turn(redis_, paces, {list_.tenant_id, list_.id},
                                       Deadline::after(kRedisPatience));
   if (!turn) {
     if (!std::exchange(outage_logged_, true))
@@ -216,6 +232,7 @@ void Driver::finished(const AttemptReport& report) {
     case AttemptEnd::unknown:
       ++report_.unknown;
       break;
+    case AttemptEnd::refused:
     case AttemptEnd::fenced:
       break;
     case AttemptEnd::credentials:
@@ -242,6 +259,22 @@ void Driver::reconcile_meanwhile() {
     news_ = true;
     changed_.notify_all();
   });
+}
+
+/// A list that fails too much, or leaves too many people in silence, pauses itself.
+void Driver::check_brakes() {
+  const auto now = MonoClock::now();
+  if (now < brakes_at_) return;
+  brakes_at_ = now + kBrakesEvery;
+  const auto braked =
+      with_store(deps_, [&](auto& store) { return store::brake_if_needed(store, lease_); });
+  if (!braked) {
+    log_.debug("could not look at the brakes: {}", braked.error().to_string());
+    return;
+  }
+  if (braked->empty()) return;
+  end_ = DialEnd::braked;
+  log_.error("the list paused itself: {}", *braked);
 }
 
 /// Until news, a wake-up or the end of the span; never beyond the lease's renewal.

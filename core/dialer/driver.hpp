@@ -35,6 +35,7 @@ class Driver {
   bool claim();
   void on_no_claim(const store::ClaimResult& result);
   bool take_turn();
+  void check_brakes();
   void send();
   void finished(const AttemptReport& report);
   void reconcile_meanwhile();
@@ -54,7 +55,8 @@ class Driver {
   const log::Logger log_;
   const Deadline slice_;
   redis::Connection redis_;
-  std::vector<Pace> paces_;
+  std::vector<Pace> paces_;  // without the caller id's, which the claim names
+  MonoClock::time_point brakes_at_;
 
   LeaseClock clock_;
   MonoClock::time_point renew_at_;

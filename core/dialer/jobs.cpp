@@ -37,11 +37,15 @@ Result<Json> dial_list_job(const Deps& deps, const Options& options, rq::JobCont
               {"not_sent", report.not_sent},  {"unknown", report.unknown}};
 }
 
-Result<Json> end_call_job(const Deps& deps, rq::JobContext& job) {
+Result<Json> end_call_job(const Deps& deps, const Options& options, rq::JobContext& job) {
   CALL_TRY(const auto attempt,
-           json::get_string(job.args, "0").with_context("calld.end_call(attempt_id[, call_sid])"));
+           json::get_string(job.args, "0")
+               .with_context("calld.end_call(attempt_id[, call_sid[, manner]])"));
   CALL_TRY(const auto sid, json::get_string_or(job.args, "1", ""));
-  CALL_CHECK(end_call(deps, attempt, sid, job.deadline));
+  CALL_TRY(const auto manner, json::get_string_or(job.args, "2", ""));
+  CALL_CHECK(end_call(deps, attempt, sid,
+                      manner == store::kFarewell ? options.machine_farewell : std::string(),
+                      job.deadline));
   return Json{{"attempt", attempt}};
 }
 
@@ -57,7 +61,7 @@ Result<Json> reconcile_job(const Deps& deps, const Options& options, rq::JobCont
 }  // namespace
 
 Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view call_sid,
-                Deadline deadline) {
+                std::string_view farewell, Deadline deadline) {
   const auto log = log::Logger("dialer").with("attempt", attempt_id);
   std::string sid(call_sid);
   if (sid.empty()) {
@@ -69,8 +73,17 @@ Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view 
     log.debug("no call to end");
     return {};
   }
-  CALL_TRY(const auto outcome,
-           deps.carrier->update_call(sid, {carrier::UpdateCall::Action::complete, {}}, deadline));
+  using Action = carrier::UpdateCall::Action;
+  if (!farewell.empty()) {
+    const auto said =
+        deps.carrier->update_call(sid, {Action::redirect, farewell_twiml(farewell)}, deadline);
+    if (said) {
+      log.debug("{} hears a farewell, then is hung up", sid);
+      return {};
+    }
+    log.warn("{} gets no farewell: {}", sid, said.error().to_string());
+  }
+  CALL_TRY(const auto outcome, deps.carrier->update_call(sid, {Action::complete, {}}, deadline));
   log.debug("{} {}", sid,
             outcome == carrier::UpdateOutcome::updated ? "was hung up" : "was over already");
   return {};
@@ -113,7 +126,7 @@ void register_jobs(rq::Registry& registry, Deps deps, Options options) {
   registry.add(std::string(store::kDialListJob),
                [deps, options](rq::JobContext& job) { return dial_list_job(deps, options, job); });
   registry.add(std::string(store::kEndCallJob),
-               [deps](rq::JobContext& job) { return end_call_job(deps, job); });
+               [deps, options](rq::JobContext& job) { return end_call_job(deps, options, job); });
   registry.add(std::string(kReconcileJob),
                [deps, options](rq::JobContext& job) { return reconcile_job(deps, options, job); });
   registry.add(std::string(kCleanupJob), [deps, options](rq::JobContext& job) {

@@ -102,6 +102,10 @@ std::string caller_id_key(std::string_view account, std::string_view number) {
   return fmt::format("calld:pace:{}:from:{}", account, number);
 }
 
+std::string tenant_key(std::string_view account, std::int64_t tenant_id) {
+  return fmt::format("calld:pace:{}:tenant:{}", account, tenant_id);
+}
+
 std::string list_key(std::string_view account, std::int64_t list_id) {
   return fmt::format("calld:pace:{}:list:{}", account, list_id);
 }

@@ -39,6 +39,7 @@ struct Waiter {
 /// Key names. `account` is the carrier's account SID.
 std::string account_key(std::string_view account);
 std::string caller_id_key(std::string_view account, std::string_view number);
+std::string tenant_key(std::string_view account, std::int64_t tenant_id);
 std::string list_key(std::string_view account, std::int64_t list_id);
 
 /// Takes one turn of every pace, or of none: zero when taken, else how long until it may be asked

@@ -48,6 +48,18 @@ Status move_folder(const fs::path& from, const fs::path& to) {
   return error ? Status(io_error("remove", from, error)) : Status();
 }
 
+/// The carrier's start message is the zero of the sample clock, and a turn begins where its first
+/// sound was heard. An agent that takes no turns (echo) listens from the start.
+std::optional<WallTime> first_audio_at(const record::CallRecord& call) {
+  if (!call.answered_at) return std::nullopt;
+  for (const auto& turn : call.turns) {
+    if (turn.who == record::Speaker::agent && turn.heard_ms > 0)
+      return *call.answered_at + std::chrono::milliseconds(turn.start_ms);
+  }
+  if (call.turns.empty() && call.counters.frames_out > 0) return call.answered_at;
+  return std::nullopt;
+}
+
 Status enter(store::Connection& store, const record::CallRecord& call, const fs::path& target) {
   store::NewCallRecord row;
   row.call_sid = call.call_sid;
@@ -58,6 +70,7 @@ Status enter(store::Connection& store, const record::CallRecord& call, const fs:
   row.duration = std::chrono::milliseconds(call.duration_ms);
   row.turns = static_cast<int>(call.turns.size());
   row.end_reason = call.end_reason;
+  row.first_audio_at = first_audio_at(call);
   row.record_json =
       record::to_json(call).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return store::put_call_record(store, row);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "core/policy/policy.hpp"
 #include "core/store/outbox_rows.hpp"
 
 namespace call::store {
@@ -62,6 +63,7 @@ struct Situation {
   ListState list = ListState::running;
   int max_attempts = 1;
   std::int64_t retry_after_s = 0;
+  std::string policy;  // the document, empty if none
   EntryState entry = EntryState::pending;
   std::optional<Outcome> outcome;
   std::string reason;
@@ -73,11 +75,15 @@ Situation lock_situation(Txn& txn, const AttemptRow& attempt) {
   // The list's state must hold until we commit: cancel_list() finishes only entries that it finds
   // waiting.
   const auto list =
-      query(txn, "SELECT state, max_attempts, retry_after_s FROM lists WHERE id = $1 FOR SHARE",
+      query(txn,
+            "SELECT l.state, l.max_attempts, l.retry_after_s, p.document::text AS policy FROM "
+            "lists l JOIN tenants t ON t.id = l.tenant_id LEFT JOIN policies p ON p.id = "
+            "coalesce(l.policy_id, t.policy_id) WHERE l.id = $1 FOR SHARE OF l",
             {attempt.list_id})[0];
   out.list = known(parse_list_state(text(list, "state")));
   out.max_attempts = static_cast<int>(number(list, "max_attempts"));
   out.retry_after_s = number(list, "retry_after_s");
+  out.policy = text(list, "policy");
   const auto entry =
       query(txn,
             "SELECT state, outcome, reason, NOT EXISTS (SELECT FROM attempts a WHERE "
@@ -111,11 +117,29 @@ bool reached_somebody(Outcome outcome) {
   return outcome == Outcome::completed || outcome == Outcome::machine;
 }
 
-bool may_retry(const Situation& now, const AttemptRow& attempt, Outcome outcome) {
-  const bool worth_it =
-      outcome == Outcome::busy || outcome == Outcome::no_answer || outcome == Outcome::failed;
+/// The pause before the next try, if there is to be one: by the policy's rule for this outcome, else
+/// by the list's settings.
+std::optional<std::int64_t> retry_after_s(const Situation& now, const AttemptRow& attempt,
+                                          Outcome outcome) {
   const bool goes_on = now.list != ListState::cancelled && now.list != ListState::completed;
-  return worth_it && goes_on && attempt.n < now.max_attempts;
+  if (!goes_on) return std::nullopt;
+  bool worth_it =
+      outcome == Outcome::busy || outcome == Outcome::no_answer || outcome == Outcome::failed;
+  int max_attempts = now.max_attempts;
+  std::int64_t pause = now.retry_after_s;
+  if (!now.policy.empty()) {
+    const auto policy = policy::parse_policy(now.policy);
+    if (!policy) return std::nullopt;
+    if (const auto rule = policy->retry.find(to_string(outcome)); rule != policy->retry.end()) {
+      worth_it = true;
+      max_attempts = rule->second.max_attempts.value_or(max_attempts);
+      const auto& steps = rule->second.after;
+      const auto step = std::min(static_cast<std::size_t>(attempt.n), steps.size());
+      if (step > 0) pause = steps[step - 1].count();
+    }
+  }
+  if (worth_it && attempt.n < max_attempts) return pause;
+  return std::nullopt;
 }
 
 void move_entry(Txn& txn, const AttemptRow& attempt, EntryState state) {
@@ -130,11 +154,12 @@ EntryStand conclude(Txn& txn, const Situation& now, const AttemptRow& attempt) {
   const Outcome outcome = outcome_of(attempt, now.list);
   const std::string reason = attempt.error_code.empty() ? "" : "carrier_" + attempt.error_code;
   const bool in_progress = now.entry == EntryState::dialing || now.entry == EntryState::in_call;
-  if (in_progress && may_retry(now, attempt, outcome)) {
+  const auto pause = in_progress ? retry_after_s(now, attempt, outcome) : std::nullopt;
+  if (pause) {
     query(txn,
           "UPDATE entries SET state = 'retry_wait', reason = $2, updated_at = now(), "
           "next_attempt_at = now() + $3 * interval '1 s' WHERE id = $1",
-          {attempt.entry_id, outcome, now.retry_after_s});
+          {attempt.entry_id, outcome, *pause});
     return {EntryState::retry_wait, std::nullopt, true};
   }
   // Late news about an entry that has gone on already: a machine verdict after the end, the true
@@ -268,7 +293,12 @@ EntryStand follow_attempt(Txn& txn, AttemptRow& attempt) {
 std::optional<OutboxJob> end_machine_call(Txn& txn, const AttemptRow& attempt) {
   const bool up = attempt.state == AttemptState::placed && !attempt.call_sid.empty();
   if (!up || !is_machine(attempt.answered_by)) return std::nullopt;
-  return insert_end_call_job(txn, attempt.tenant_id, attempt.id, attempt.call_sid);
+  // With synchronous detection the answer to the carrier's question acts on the verdict.
+  const auto wanted = query_row(
+      txn, "SELECT 1 FROM lists WHERE id = $1 AND amd <> 'sync' AND on_machine = 'hang_up'",
+      {attempt.list_id});
+  if (!wanted) return std::nullopt;
+  return insert_end_call_job(txn, attempt.tenant_id, attempt.id, attempt.call_sid, kFarewell);
 }
 
 void undo_intent(Txn& txn, const AttemptRow& attempt, std::chrono::milliseconds delay) {

@@ -80,7 +80,8 @@ void save(Txn& txn, const AttemptRow& attempt);
 /// turns out to be up.
 EntryStand follow_attempt(Txn& txn, AttemptRow& attempt);
 
-/// An answering machine is on the line of a call that is up: asks for its end, once.
+/// An answering machine is on the line of a call that is up: asks for its end, once, unless the list
+/// talks to machines.
 std::optional<OutboxJob> end_machine_call(Txn& txn, const AttemptRow& attempt);
 
 /// Deletes an intent; its entry waits again, after `delay` (0: where it was in the order), or is

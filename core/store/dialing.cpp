@@ -1,100 +1,36 @@
 #include "core/store/dialing.hpp"
 
-#include <algorithm>
-
 #include "core/base/crash_point.hpp"
-#include "core/base/ids.hpp"
 #include "core/store/attempt.hpp"
 #include "core/store/driver.hpp"
+#include "core/store/judge.hpp"
 
 namespace call::store {
 namespace {
 
-ClaimResult none(NoClaim why, std::chrono::milliseconds next_due = {}) {
-  return {std::nullopt, why, next_due};
-}
-
-void expire_entries(Txn& txn, std::int64_t list_id) {
-  query(
-      txn,
-      "UPDATE entries SET state = 'done', outcome = 'expired', reason = 'not_after', updated_at = "
-      "now() WHERE list_id = $1 AND state IN ('pending', 'retry_wait') AND not_after <= now()",
-      {list_id});
-}
-
-/// The next entry, locked: due, and its number not in another call from the same caller.
-std::optional<Row> pick_entry(Txn& txn, std::int64_t list_id, const std::string& from_number) {
-  return query_row(
-      txn,
-      "SELECT e.id, e.tenant_id, e.phone, e.name, e.variables::text AS variables FROM entries e "
-      "WHERE e.list_id = $1 AND e.state IN ('pending', 'retry_wait') AND e.next_attempt_at <= "
-      "now() AND NOT EXISTS (SELECT FROM attempts a WHERE a.to_number = e.phone AND a.from_number "
-      "= $2 AND a.state IN ('intent', 'sending', 'placed', 'unknown')) ORDER BY "
-      "e.next_attempt_at, e.seq LIMIT 1 FOR UPDATE OF e SKIP LOCKED",
-      {list_id, from_number});
-}
-
-ClaimResult explain_none(Txn& txn, std::int64_t list_id, std::int64_t open) {
+/// The policy once more, as late as it can be asked: an entry may have waited for its turn while an
+/// evening began or its number was put on a do-not-call list. Caps were counted when it was claimed.
+Result<policy::Decision> judge_before_sending(Txn& txn, std::string_view attempt_id) {
   const auto row = query(txn,
-                         "SELECT count(*) AS waiting, ceil(extract(epoch FROM "
-                         "min(next_attempt_at) - now()) * 1000)::bigint AS due_ms FROM entries "
-                         "WHERE list_id = $1 AND state IN ('pending', 'retry_wait')",
-                         {list_id})[0];
-  if (number(row, "waiting") > 0) {
-    const auto due = std::max<std::int64_t>(0, number(row, "due_ms"));
-    return none(NoClaim::not_due, std::chrono::milliseconds(due));
-  }
-  return none(open > 0 ? NoClaim::all_claimed : NoClaim::all_done);
-}
-
-Result<ClaimResult> claim(Txn& txn, const DriverLease& lease) {
-  CALL_CHECK(require_lease(txn, lease));
-  const auto list = query(txn,
-                          "SELECT state, from_number, concurrency, (SELECT count(*) FROM attempts "
-                          "a WHERE a.list_id = l.id AND a.state IN ('intent', 'sending', 'placed', "
-                          "'unknown')) AS open FROM lists l WHERE id = $1 FOR SHARE OF l",
-                          {lease.list_id})[0];
-  if (text(list, "state") != to_string(ListState::running)) return none(NoClaim::list_not_running);
-  expire_entries(txn, lease.list_id);
-  const auto open = number(list, "open");
-  if (open >= number(list, "concurrency")) return none(NoClaim::no_slot);
-  const std::string from_number = text(list, "from_number");
-  const auto entry = pick_entry(txn, lease.list_id, from_number);
-  if (!entry) return explain_none(txn, lease.list_id, open);
-
-  Claim out;
-  out.entry_id = number(*entry, "id");
-  out.to_number = text(*entry, "phone");
-  out.from_number = from_number;
-  out.name = text(*entry, "name");
-  out.variables_json = text(*entry, "variables");
-  out.token = random_hex(16);
-  const auto made = query_row(
-      txn,
-      "INSERT INTO attempts (tenant_id, list_id, entry_id, n, state, token, epoch, to_number, "
-      "from_number) SELECT $1, $2, $3, coalesce(max(n), 0) + 1, 'intent', $4, $5, $6, $7 FROM "
-      "attempts WHERE entry_id = $3 ON CONFLICT DO NOTHING RETURNING id, n",
-      {number(*entry, "tenant_id"), lease.list_id, out.entry_id, out.token, lease.epoch,
-       out.to_number, out.from_number});
-  // Another list claimed the same number between our look and our write.
-  if (!made) return none(NoClaim::not_due);
-  out.attempt_id = text(*made, "id");
-  out.n = static_cast<int>(number(*made, "n"));
-  query(txn, "UPDATE entries SET state = 'dialing', reason = '', updated_at = now() WHERE id = $1",
-        {out.entry_id});
-  CALL_CRASH_POINT("claim.committing", out.to_number);
-  return ClaimResult{std::move(out), NoClaim::not_due, {}};
+                         "SELECT a.tenant_id, a.list_id, a.entry_id, a.to_number, e.timezone, "
+                         "e.not_after <= now() AS late FROM attempts a JOIN entries e ON e.id = "
+                         "a.entry_id WHERE a.id = $1::uuid",
+                         {attempt_id})[0];
+  CALL_TRY(auto policy, policy_of_list(txn, number(row, "list_id")));
+  policy.caps.clear();
+  policy.after_conversation = policy.after_abandoned = {};
+  const Candidate candidate{number(row, "entry_id"), text(row, "to_number"), text(row, "timezone")};
+  const auto facts = facts_about(txn, number(row, "tenant_id"), policy, {candidate})[0];
+  if (!row["late"].is_null() && flag(row, "late"))
+    return policy::Decision{policy::Verdict::wait, "not_after", "its time is over", facts.now};
+  return policy::decide(policy, facts);
 }
 
 }  // namespace
 
-Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease) {
-  return in_transaction(connection, kSystem, "cannot claim an entry",
-                        [&](Txn& txn) { return claim(txn, lease); });
-}
-
 Status mark_sending(Connection& connection, const DriverLease& lease, std::string_view attempt_id) {
-  return transact(connection, kSystem, "cannot mark the attempt", [&](Txn& txn) -> Status {
+  policy::Decision decision;
+  const auto body = [&](Txn& txn) -> Status {
     // A crash after the request left must find this row: the commit waits for the disk, whatever
     // the server's default.
     query(txn, "SET LOCAL synchronous_commit = on");
@@ -107,10 +43,21 @@ Status mark_sending(Connection& connection, const DriverLease& lease, std::strin
                                "UPDATE attempts SET state = 'sending', sent_at = now() WHERE id = "
                                "$1::uuid AND state = 'intent' AND epoch = $2 RETURNING id",
                                {attempt_id, lease.epoch});
+    if (!row)
+      return Error{Errc::conflict, "attempt " + std::string(attempt_id) + " is not ours to send"};
+    CALL_TRY(decision, judge_before_sending(txn, attempt_id));
     CALL_CRASH_POINT("sending.committing");
-    if (row) return {};
-    return Error{Errc::conflict, "attempt " + std::string(attempt_id) + " is not ours to send"};
-  });
+    if (decision.verdict == policy::Verdict::go) return {};
+    query(txn, "UPDATE attempts SET state = 'intent', sent_at = NULL WHERE id = $1::uuid",
+          {attempt_id});
+    const auto attempt = lock_attempt_by_id(txn, attempt_id);
+    undo_intent(txn, *attempt, std::chrono::milliseconds(0));
+    put_off(txn, attempt->entry_id, decision);
+    return {};
+  };
+  CALL_CHECK(transact(connection, kSystem, "cannot mark the attempt", body));
+  if (decision.verdict == policy::Verdict::go) return {};
+  return Error{Errc::permission, std::string(decision.reason) + ": " + decision.detail};
 }
 
 Status drop_intent(Connection& connection, const DriverLease& lease, std::string_view attempt_id,

@@ -40,7 +40,8 @@ Status release_lease(Connection& connection, const DriverLease& lease);
 
 /// The list with its settings, whatever its tenant; Errc::not_found.
 Result<List> load_list(Connection& connection, std::int64_t list_id);
-/// Running lists without a live driver: each needs a dial_list job.
+/// Running lists without a live driver that have something to do now or in the next seconds: each
+/// needs a dial_list job. A list whose entries all wait for tomorrow needs none.
 Result<std::vector<std::int64_t>> lists_without_driver(Connection& connection);
 
 struct Claim {
@@ -52,12 +53,20 @@ struct Claim {
   std::string from_number;
   std::string name;
   std::string variables_json;
+  std::chrono::seconds ring_timeout{0};  ///< the list's, or longer when the policy asks for it
+};
+
+/// Limits above the list's own, which the store knows from nowhere else.
+struct ClaimLimits {
+  std::int64_t account_concurrency = 0;  ///< open attempts of all tenants; 0: no limit
 };
 
 enum class NoClaim {
   list_not_running,
-  no_slot,      ///< as many open attempts as the list allows
-  not_due,      ///< entries wait for their retry time, or their number is in a call
+  no_slot,      ///< as many open attempts as the list, its tenant, the account or its caller ids
+                ///< allow; or a list of a higher priority goes first
+  not_due,      ///< entries wait: for a retry, for the policy, for the list's start, or because
+                ///< their number is in a call
   all_claimed,  ///< no entry waits; calls are still open
   all_done,     ///< nothing waits, nothing is open: complete_if_done()
 };
@@ -66,12 +75,17 @@ struct ClaimResult {
   std::optional<Claim> claim;
   NoClaim why = NoClaim::not_due;         ///< when there is no claim
   std::chrono::milliseconds next_due{0};  ///< not_due: when the first may be; 0 if not known
+  bool idle = false;                      ///< not_due: no call is open either
 };
 
-/// Takes the next entry and writes its attempt `intent`, in one transaction. Entries past their
-/// not_after become done/expired on the way.
-Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease);
+/// Takes the next entry that the policy allows and writes its attempt `intent`, in one transaction.
+/// On the way entries past their not_after become done/expired, those that must never be called
+/// done/refused, and those that may not be called yet get the time and the reason.
+Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease,
+                               const ClaimLimits& limits = {});
 /// intent -> sending, durably committed before this returns: only then may the first byte go out.
+/// Errc::permission: the policy says no by now (do-not-call, hours, not_after); the intent is undone
+/// and nothing is left to do.
 Status mark_sending(Connection& connection, const DriverLease& lease, std::string_view attempt_id);
 /// Undoes an intent; its entry waits for `delay` again. Errc::conflict unless it is an intent of
 /// this driver.

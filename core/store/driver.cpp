@@ -4,6 +4,12 @@
 #include "core/store/list_rows.hpp"
 
 namespace call::store {
+namespace {
+
+/// A list that sleeps is woken a little early: a job has to be found and taken first.
+constexpr int kWakeAheadS = 5;
+
+}  // namespace
 
 bool lock_lease(Txn& txn, const DriverLease& lease) {
   const auto row = query_row(txn,
@@ -96,7 +102,16 @@ Result<std::vector<std::int64_t>> lists_without_driver(Connection& connection) {
     const auto rows = query(txn,
                             "SELECT l.id FROM lists l LEFT JOIN list_drivers d ON d.list_id = l.id "
                             "WHERE l.state = 'running' AND (d.holder IS NULL OR d.expires_at <= "
-                            "now()) ORDER BY l.id");
+                            "now()) AND coalesce(l.start_at, now()) <= now() + $1 * interval '1 s' "
+                            "AND (EXISTS (SELECT FROM attempts a WHERE a.list_id = l.id AND "
+                            "a.state IN ('intent', 'sending', 'placed', 'unknown')) OR NOT EXISTS "
+                            "(SELECT FROM entries e WHERE e.list_id = l.id AND e.state IN "
+                            "('pending', 'retry_wait')) OR EXISTS (SELECT FROM entries e WHERE "
+                            "e.list_id = l.id AND e.state IN ('pending', 'retry_wait') AND "
+                            "e.next_attempt_at <= now() + $1 * interval '1 s') OR EXISTS (SELECT "
+                            "FROM entries e WHERE e.list_id = l.id AND e.state IN ('pending', "
+                            "'retry_wait') AND e.not_after <= now())) ORDER BY l.id",
+                            {kWakeAheadS});
     std::vector<std::int64_t> out;
     for (const auto& row : rows) out.push_back(number(row, "id"));
     return out;

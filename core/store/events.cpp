@@ -63,6 +63,14 @@ void add_job(EventEffect& effect, std::optional<OutboxJob> job) {
   if (job) effect.jobs.push_back(*std::move(job));
 }
 
+/// The carrier's times are whole seconds. An event that arrives within its own second says more about
+/// when it happened by its arrival.
+WallTime happened_at(const Event& event, WallTime arrival) {
+  const auto stamp = event.occurred_at.value_or(arrival);
+  const bool within = arrival >= stamp && arrival < stamp + std::chrono::seconds(1);
+  return within ? arrival : stamp;
+}
+
 CallFacts facts_of(Txn& txn, const Event& event) {
   const auto now = query(txn, "SELECT unix_us(now()) AS now")[0];
   return {event.status,
@@ -71,7 +79,7 @@ CallFacts facts_of(Txn& txn, const Event& event) {
           event.duration_s,
           event.error_code,
           event.error_message,
-          event.occurred_at.value_or(time(now, "now"))};
+          happened_at(event, time(now, "now"))};
 }
 
 std::optional<AttemptRow> find(Txn& txn, const Event& event) {
@@ -123,7 +131,8 @@ Result<EventEffect> apply(Txn& txn, const Event& event) {
 
 constexpr const char* kContext =
     "SELECT a.id, a.token, a.call_sid, a.state, a.list_id, a.entry_id, t.name AS tenant, l.agent, "
-    "e.name, e.variables::text AS variables FROM attempts a JOIN lists l ON l.id = a.list_id JOIN "
+    "a.answered_by, l.on_machine, e.name, e.variables::text AS variables FROM attempts a JOIN "
+    "lists l ON l.id = a.list_id JOIN "
     "entries e ON e.id = a.entry_id JOIN tenants t ON t.id = a.tenant_id WHERE ";
 
 Result<CallContext> call_context(Connection& connection, const char* condition,
@@ -142,6 +151,8 @@ Result<CallContext> call_context(Connection& connection, const char* condition,
     out.agent = text(*row, "agent");
     out.name = text(*row, "name");
     out.variables_json = text(*row, "variables");
+    out.end_machine = is_machine(text(*row, "answered_by")) &&
+                      text(*row, "on_machine") == to_string(OnMachine::hang_up);
     return out;
   };
   return in_transaction(connection, kSystem, "cannot read the call", body);

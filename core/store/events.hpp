@@ -87,6 +87,7 @@ struct CallContext {
   std::string agent;
   std::string name;
   std::string variables_json;
+  bool end_machine = false;  ///< a machine answered, and the list does not talk to machines
 };
 Result<CallContext> call_by_token(Connection& connection, std::string_view token);
 /// The same by attempt UUID, for calld.end_call.

@@ -7,6 +7,7 @@
 #include "core/json/json.hpp"
 #include "core/store/db.hpp"
 #include "core/store/list_rows.hpp"
+#include "core/store/policy_rows.hpp"
 
 namespace call::store {
 namespace {
@@ -23,20 +24,32 @@ std::optional<List> find_by_key(Txn& txn, const std::optional<std::string>& key)
   return to_list(*row);
 }
 
+/// nullopt for an empty name.
+Result<std::optional<std::int64_t>> pool_id(Txn& txn, const std::string& name) {
+  if (name.empty()) return std::optional<std::int64_t>();
+  const auto row = query_row(txn, "SELECT id FROM caller_pools WHERE name = $1", {name});
+  if (row) return std::optional(number(*row, "id"));
+  return Error{Errc::not_found, "there is no caller pool " + name};
+}
+
 /// The new row's id, or nullopt when its name or key is taken.
-std::optional<std::int64_t> insert_list(Txn& txn, std::int64_t tenant_id, const NewList& list) {
+Result<std::optional<std::int64_t>> insert_list(Txn& txn, std::int64_t tenant_id,
+                                                const NewList& list) {
   const auto& settings = list.settings;
+  CALL_TRY(const auto pool, pool_id(txn, settings.caller_pool));
+  CALL_TRY(const auto policy, policy_id(txn, settings.policy));
   const auto row = query_row(
       txn,
-      "INSERT INTO lists (tenant_id, name, idempotency_key, agent, from_number, concurrency, "
-      "calls_per_second, ring_timeout_s, time_limit_s, max_attempts, retry_after_s, amd) VALUES "
-      "($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING RETURNING id",
-      {tenant_id, list.name, list.idempotency_key, settings.agent, settings.from_number,
-       settings.concurrency, settings.calls_per_second, settings.ring_timeout.count(),
+      "INSERT INTO lists (tenant_id, name, idempotency_key, agent, from_number, caller_pool_id, "
+      "policy_id, concurrency, calls_per_second, ring_timeout_s, time_limit_s, max_attempts, "
+      "retry_after_s, amd, on_machine, priority) VALUES ($1, $2, $3, $4, nullif($5, ''), $6, $7, "
+      "$8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING RETURNING id",
+      {tenant_id, list.name, list.idempotency_key, settings.agent, settings.from_number, pool,
+       policy, settings.concurrency, settings.calls_per_second, settings.ring_timeout.count(),
        settings.time_limit.count(), settings.max_attempts, settings.retry_after.count(),
-       settings.amd});
-  if (!row) return std::nullopt;
-  return number(*row, "id");
+       settings.amd, settings.on_machine, settings.priority});
+  if (!row) return std::optional<std::int64_t>();
+  return std::optional(number(*row, "id"));
 }
 
 /// One batch as a JSON array: PostgreSQL takes it apart in one statement.
@@ -44,11 +57,9 @@ Result<std::string> to_rows(std::span<const NewEntry> entries) {
   Json rows = Json::array();
   for (const auto& entry : entries) {
     CALL_TRY(auto variables, json::parse(entry.variables_json, {}, "variables"));
-    Json row = {{"seq", entry.seq},
-                {"phone_raw", entry.phone_raw},
-                {"name", entry.name},
-                {"variables", std::move(variables)},
-                {"refused", entry.refused}};
+    Json row = {{"seq", entry.seq},           {"phone_raw", entry.phone_raw},
+                {"name", entry.name},         {"variables", std::move(variables)},
+                {"timezone", entry.timezone}, {"refused", entry.refused}};
     if (entry.phone) row["phone"] = *entry.phone;
     if (entry.not_after) row["not_after"] = to_rfc3339(*entry.not_after, 6);
     rows.push_back(std::move(row));
@@ -58,14 +69,15 @@ Result<std::string> to_rows(std::span<const NewEntry> entries) {
 
 void insert_entries(Txn& txn, std::int64_t tenant_id, std::int64_t list_id,
                     const std::string& rows) {
-  query(txn,
-        "INSERT INTO entries (tenant_id, list_id, seq, phone, phone_raw, name, variables, "
-        "not_after, state, outcome, reason) SELECT $1, $2, seq, phone, phone_raw, name, "
-        "variables, not_after, CASE refused WHEN '' THEN 'pending' ELSE 'done' END, CASE "
-        "refused WHEN '' THEN NULL ELSE 'refused' END, refused FROM jsonb_to_recordset($3) AS "
-        "row (seq bigint, phone text, phone_raw text, name text, variables jsonb, not_after "
-        "timestamptz, refused text)",
-        {tenant_id, list_id, rows});
+  query(
+      txn,
+      "INSERT INTO entries (tenant_id, list_id, seq, phone, phone_raw, name, variables, timezone, "
+      "not_after, state, outcome, reason) SELECT $1, $2, seq, phone, phone_raw, name, "
+      "variables, timezone, not_after, CASE refused WHEN '' THEN 'pending' ELSE 'done' END, CASE "
+      "refused WHEN '' THEN NULL ELSE 'refused' END, refused FROM jsonb_to_recordset($3) AS "
+      "row (seq bigint, phone text, phone_raw text, name text, variables jsonb, timezone "
+      "text, not_after timestamptz, refused text)",
+      {tenant_id, list_id, rows});
 }
 
 /// Those that are in the list already, so that a new entry for them would be a second call.
@@ -125,7 +137,7 @@ Result<Import> Import::begin(Connection& connection, std::int64_t tenant_id, con
     ensure_connected(impl->db);
     impl->txn = std::make_unique<Txn>(*impl->db.db);
     enter_scope(*impl->txn, tenant_id);
-    const auto id = insert_list(*impl->txn, tenant_id, list);
+    CALL_TRY(const auto id, insert_list(*impl->txn, tenant_id, list));
     if (!id) {
       const auto first = find_by_key(*impl->txn, list.idempotency_key);
       if (!first) return Error{Errc::conflict, "a list named " + list.name + " exists"};

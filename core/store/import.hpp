@@ -30,6 +30,7 @@ struct NewEntry {
   /// A reason (invalid_number, duplicate ...): the entry is done/refused at once.
   std::string refused;
   std::optional<WallTime> not_after;
+  std::string timezone;  ///< of the callee ("Asia/Jerusalem"), when it is known
 };
 
 /// An import under way. Destroyed without commit(), nothing of it remains. The connection is busy

@@ -43,6 +43,19 @@ std::map<std::int64_t, ListCounts> count_lists(Txn& txn, const std::string& ids)
     if (is_open(state)) counts.open_attempts += n;
     if (state == AttemptState::unknown) counts.unknown_attempts += n;
   }
+  const auto answered = query(
+      txn,
+      "SELECT a.list_id, count(*) AS answered_30d, count(*) FILTER (WHERE was_left_silent(a)) AS "
+      "silent_30d, count(*) FILTER (WHERE a.created_at > now() - interval '1 day') AS "
+      "answered_24h, count(*) FILTER (WHERE a.created_at > now() - interval '1 day' AND "
+      "was_left_silent(a)) AS silent_24h FROM attempts a WHERE a.list_id = ANY($1::bigint[]) AND "
+      "a.created_at > now() - interval '30 days' AND person_answered(a) GROUP BY a.list_id",
+      {ids});
+  for (const auto& row : answered) {
+    auto& counts = out[number(row, "list_id")];
+    counts.abandoned_24h = {number(row, "answered_24h"), number(row, "silent_24h")};
+    counts.abandoned_30d = {number(row, "answered_30d"), number(row, "silent_30d")};
+  }
   return out;
 }
 
@@ -65,6 +78,7 @@ List to_list(const Row& row) {
   list.reason = text(row, "reason");
   list.settings.agent = text(row, "agent");
   list.settings.from_number = text(row, "from_number");
+  list.settings.caller_pool = text(row, "caller_pool");
   list.settings.concurrency = static_cast<int>(number(row, "concurrency"));
   list.settings.calls_per_second = row["calls_per_second"].as<double>();
   list.settings.ring_timeout = std::chrono::seconds(number(row, "ring_timeout_s"));
@@ -72,6 +86,13 @@ List to_list(const Row& row) {
   list.settings.max_attempts = static_cast<int>(number(row, "max_attempts"));
   list.settings.retry_after = std::chrono::seconds(number(row, "retry_after_s"));
   list.settings.amd = known(parse_amd(text(row, "amd")));
+  list.settings.on_machine = known(parse_on_machine(text(row, "on_machine")));
+  list.settings.policy = text(row, "policy");
+  list.settings.priority = static_cast<int>(number(row, "priority"));
+  list.tenant_policy = text(row, "tenant_policy");
+  if (!row["tenant_calls_per_second"].is_null())
+    list.tenant_calls_per_second = row["tenant_calls_per_second"].as<double>();
+  list.start_at = optional_time(row, "start_at");
   list.created_at = time(row, "created_at");
   list.started_at = optional_time(row, "started_at");
   list.finished_at = optional_time(row, "finished_at");
@@ -93,9 +114,13 @@ Error wrong_state(const List& list, std::string_view wanted) {
 Status check_settings(const ListSettings& settings) {
   if (settings.agent.empty()) return Error{Errc::invalid_argument, "agent must not be empty"};
   const auto& from = settings.from_number;
+  if (from.empty() == settings.caller_pool.empty()) {
+    return Error{Errc::invalid_argument,
+                 "either from_number or caller_pool must say who calls, not both"};
+  }
   const bool digits = from.size() >= 8 && from.size() <= 16 && from[0] == '+' && from[1] != '0' &&
                       from.find_first_not_of("0123456789", 1) == std::string::npos;
-  if (!digits) {
+  if (!from.empty() && !digits) {
     return Error{Errc::invalid_argument,
                  "from_number must be E.164 such as +972501234567, not \"" + from + "\""};
   }
@@ -107,6 +132,7 @@ Status check_settings(const ListSettings& settings) {
       within<std::int64_t>("ring_timeout in seconds", settings.ring_timeout.count(), 15, 600));
   CALL_CHECK(within<std::int64_t>("time_limit in seconds", settings.time_limit.count(), 10, 14400));
   CALL_CHECK(within("max_attempts", settings.max_attempts, 1, 20));
+  CALL_CHECK(within("priority", settings.priority, -99, 99));
   return within<std::int64_t>("retry_after in seconds", settings.retry_after.count(), 0, 604800);
 }
 
@@ -150,23 +176,59 @@ Result<std::vector<ListSummary>> list_summaries(Connection& connection, std::int
   return in_transaction(connection, tenant_id, "cannot read the lists", body);
 }
 
+namespace {
+
+Result<List> lock_startable(Txn& txn, std::int64_t list_id) {
+  CALL_TRY(auto list, read_list(txn, list_id, true));
+  const bool startable = list.state == ListState::draft || list.state == ListState::paused ||
+                         list.state == ListState::running;
+  if (!startable) return wrong_state(list, "it cannot be started again");
+  return list;
+}
+
+bool waits_for_its_time(Txn& txn, std::int64_t list_id) {
+  return query_row(txn, "SELECT 1 FROM lists WHERE id = $1 AND start_at > now()", {list_id})
+      .has_value();
+}
+
+}  // namespace
+
 Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id,
                               std::int64_t list_id) {
   const auto body = [&](Txn& txn) -> Result<ListChange> {
-    CALL_TRY(auto list, read_list(txn, list_id, true));
-    if (list.state == ListState::running) return ListChange{std::move(list), false, {}};
-    if (list.state != ListState::draft && list.state != ListState::paused) {
-      return wrong_state(list, "it cannot be started again");
-    }
+    CALL_TRY(auto list, lock_startable(txn, list_id));
+    if (list.state == ListState::running && !waits_for_its_time(txn, list_id))
+      return ListChange{std::move(list), false, {}};
+    // A list that was paused while it waited for its time goes on waiting.
     query(txn,
-          "UPDATE lists SET state = 'running', started_at = coalesce(started_at, now()) WHERE id "
-          "= $1",
+          "UPDATE lists SET state = 'running', reason = '', started_at = coalesce(started_at, "
+          "now()), resumed_at = now(), start_at = CASE state WHEN 'paused' THEN start_at END WHERE "
+          "id = $1",
           {list_id});
+    if (waits_for_its_time(txn, list_id)) {
+      CALL_TRY(auto waiting, read_list(txn, list_id));
+      return ListChange{std::move(waiting), true, {}};
+    }
     ListChange change{std::move(list), true, {insert_dial_job(txn, tenant_id, list_id)}};
     CALL_TRY(change.list, read_list(txn, list_id));
     return change;
   };
   return in_transaction(connection, tenant_id, "cannot start the list", body);
+}
+
+Result<ListChange> schedule_list(Connection& connection, std::int64_t tenant_id,
+                                 std::int64_t list_id, WallTime start_at) {
+  const auto body = [&](Txn& txn) -> Result<ListChange> {
+    CALL_TRY(auto list, lock_startable(txn, list_id));
+    if (list.state == ListState::running && !waits_for_its_time(txn, list_id))
+      return wrong_state(list, "it has started already; pause it first");
+    query(txn, "UPDATE lists SET state = 'running', reason = '', start_at = $2 WHERE id = $1",
+          {list_id, start_at});
+    ListChange change{std::move(list), true, {}};
+    CALL_TRY(change.list, read_list(txn, list_id));
+    return change;
+  };
+  return in_transaction(connection, tenant_id, "cannot schedule the list", body);
 }
 
 Result<ListChange> pause_list(Connection& connection, std::int64_t tenant_id,
@@ -175,7 +237,7 @@ Result<ListChange> pause_list(Connection& connection, std::int64_t tenant_id,
     CALL_TRY(auto list, read_list(txn, list_id, true));
     if (list.state == ListState::paused) return ListChange{std::move(list), false, {}};
     if (list.state != ListState::running) return wrong_state(list, "only a running list pauses");
-    query(txn, "UPDATE lists SET state = 'paused' WHERE id = $1", {list_id});
+    query(txn, "UPDATE lists SET state = 'paused', reason = '' WHERE id = $1", {list_id});
     list.state = ListState::paused;
     return ListChange{std::move(list), true, {}};
   };

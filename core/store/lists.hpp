@@ -21,7 +21,8 @@ namespace call::store {
 
 struct ListSettings {
   std::string agent = "survey";
-  std::string from_number;                ///< E.164
+  std::string from_number;                ///< E.164; empty: a number of the pool
+  std::string caller_pool;                ///< name; exactly one of the two
   int concurrency = 5;                    ///< open attempts at once, 1 to 1000
   double calls_per_second = 1.0;          ///< above 0, to 100
   std::chrono::seconds ring_timeout{30};  ///< 15 (shorter hangs up on people) to 600
@@ -29,6 +30,9 @@ struct ListSettings {
   int max_attempts = 1;                   ///< per entry, 1 to 20
   std::chrono::seconds retry_after{300};  ///< before the next attempt, 0 to 604800
   Amd amd = Amd::off;
+  OnMachine on_machine = OnMachine::hang_up;
+  std::string policy;  ///< name; empty: the tenant's
+  int priority = 0;    ///< -99 to 99; lists of a tenant with less wait while one with more can dial
 };
 
 struct List {
@@ -37,11 +41,26 @@ struct List {
   std::string tenant;
   std::string name;
   ListState state = ListState::draft;
-  std::string reason;  ///< why it failed
+  std::string reason;  ///< why it failed, or paused itself
   ListSettings settings;
+  std::string tenant_policy;  ///< the tenant's default; empty if none
+  std::optional<double> tenant_calls_per_second;
+  std::optional<WallTime> start_at;  ///< running, but not before
   WallTime created_at;
   std::optional<WallTime> started_at;
   std::optional<WallTime> finished_at;
+};
+
+/// The abandon rate of a dialer without human agents: calls that a person answered, and those of
+/// them who heard nothing for two seconds. A call whose record does not come counts as silent after
+/// ten minutes.
+struct AbandonRate {
+  std::int64_t answered = 0;
+  std::int64_t silent = 0;
+  /// 0 when nobody answered.
+  double percent() const {
+    return answered == 0 ? 0 : 100.0 * static_cast<double>(silent) / static_cast<double>(answered);
+  }
 };
 
 /// Counted from the rows when asked, never stored.
@@ -52,6 +71,8 @@ struct ListCounts {
   std::int64_t open_attempts = 0;
   std::int64_t unknown_attempts = 0;
   std::int64_t attempts = 0;
+  AbandonRate abandoned_24h;
+  AbandonRate abandoned_30d;
 
   std::int64_t of(EntryState state) const { return by_state.at(static_cast<std::size_t>(state)); }
   std::int64_t of(Outcome outcome) const {
@@ -85,6 +106,10 @@ struct ListChange {
 
 /// draft or paused -> running, with a dial_list job. Errc::conflict from a final state.
 Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
+/// The same, but nothing is dialed before `start_at`; also moves the time of a list that waits for
+/// it.
+Result<ListChange> schedule_list(Connection& connection, std::int64_t tenant_id,
+                                 std::int64_t list_id, WallTime start_at);
 /// running -> paused. Calls in progress go on; nothing new is claimed or sent.
 Result<ListChange> pause_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
 /// -> cancelled; entries not yet dialed become done/cancelled; calls in progress finish.

@@ -55,11 +55,12 @@ OutboxJob insert_dial_job(Txn& txn, std::int64_t tenant_id, std::int64_t list_id
 }
 
 std::optional<OutboxJob> insert_end_call_job(Txn& txn, std::int64_t tenant_id,
-                                             std::string_view attempt_id,
-                                             std::string_view call_sid) {
+                                             std::string_view attempt_id, std::string_view call_sid,
+                                             std::string_view manner) {
   // Both values are ours or checked to be [A-Za-z0-9-], so that they need no JSON escapes.
+  const std::string last = manner.empty() ? "" : ",\"" + std::string(manner) + "\"";
   const std::string args =
-      "[\"" + std::string(attempt_id) + "\",\"" + std::string(call_sid) + "\"]";
+      "[\"" + std::string(attempt_id) + "\",\"" + std::string(call_sid) + "\"" + last + "]";
   return insert_job(txn, tenant_id, "default", kEndCallJob, args,
                     "end_call-" + std::string(call_sid));
 }

@@ -19,7 +19,9 @@ namespace call::store {
 /// The jobs that changes in the store ask for, by their names in the queue.
 inline constexpr std::string_view kDialListJob = "calld.dial_list";  ///< [list id], queue "dial"
 inline constexpr std::string_view kEndCallJob =
-    "calld.end_call";  ///< [attempt id, call SID], queue "default"
+    "calld.end_call";  ///< [attempt id, call SID, manner?], queue "default"
+/// The manner of calld.end_call that says a sentence first: the machine may be a person.
+inline constexpr std::string_view kFarewell = "farewell";
 
 struct OutboxJob {
   std::int64_t id = 0;

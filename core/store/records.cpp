@@ -58,6 +58,10 @@ Status put_call_record(Connection& connection, const NewCallRecord& record) {
           {record.call_sid, attempt_id, tenant_id, list_id, entry_id, record.path, record.agent,
            record.started_at, record.duration.count(), record.turns, record.end_reason,
            record.record_json});
+    if (attempt) {
+      query(txn, "UPDATE attempts SET first_audio_at = $2 WHERE id = $1::uuid",
+            {attempt->id, record.first_audio_at});
+    }
     return {};
   });
 }

@@ -21,6 +21,7 @@ struct NewCallRecord {
   std::string agent;
   WallTime started_at;
   std::chrono::milliseconds duration{0};
+  std::optional<WallTime> first_audio_at;  ///< when the callee could hear the first sound
   int turns = 0;
   std::string end_reason;
   std::string record_json;  ///< the whole record.json

@@ -3,6 +3,7 @@
 #include "core/base/ids.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/store/db.hpp"
+#include "core/store/policy_rows.hpp"
 
 namespace call::store {
 namespace {
@@ -48,6 +49,42 @@ Result<std::vector<Tenant>> tenants(Connection& connection) {
     return out;
   };
   return in_transaction(connection, kSystem, "cannot read the tenants", body);
+}
+
+Result<TenantLimits> tenant_limits(Connection& connection, std::int64_t tenant_id) {
+  const auto body = [&](Txn& txn) -> Result<TenantLimits> {
+    const auto row =
+        query(txn,
+              "SELECT t.concurrency, t.calls_per_second, p.name AS policy FROM tenants "
+              "t LEFT JOIN policies p ON p.id = t.policy_id WHERE t.id = $1",
+              {tenant_id})[0];
+    TenantLimits out;
+    out.concurrency = optional_number(row, "concurrency");
+    if (!row["calls_per_second"].is_null())
+      out.calls_per_second = row["calls_per_second"].as<double>();
+    out.policy = text(row, "policy");
+    return out;
+  };
+  return in_transaction(connection, tenant_id, "cannot read the tenant's limits", body);
+}
+
+Status set_tenant_limits(Connection& connection, std::int64_t tenant_id,
+                         const TenantLimits& limits) {
+  return transact(connection, kSystem, "cannot set the tenant's limits", [&](Txn& txn) -> Status {
+    std::optional<std::int64_t> policy;
+    if (!limits.policy.empty()) {
+      const auto row = query_row(txn, "SELECT id FROM policies WHERE tenant_id = $1 AND name = $2",
+                                 {tenant_id, limits.policy});
+      if (!row) return Error{Errc::not_found, "the tenant has no policy " + limits.policy};
+      policy = number(*row, "id");
+    }
+    query(txn,
+          "UPDATE tenants SET concurrency = $2, calls_per_second = $3, policy_id = $4 WHERE id = "
+          "$1",
+          {tenant_id, limits.concurrency, limits.calls_per_second, policy});
+    ask_again(txn, tenant_id);
+    return {};
+  });
 }
 
 Result<Secret> create_token(Connection& connection, std::int64_t tenant_id, std::string_view name) {

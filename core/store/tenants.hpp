@@ -20,6 +20,13 @@ struct Tenant {
   WallTime created_at;
 };
 
+/// What holds for a tenant as a whole, all its lists together.
+struct TenantLimits {
+  std::optional<std::int64_t> concurrency;  ///< open calls at once; none: no limit
+  std::optional<double> calls_per_second;
+  std::string policy;  ///< of lists that name none; empty: none
+};
+
 struct ApiToken {
   std::int64_t id = 0;
   std::string name;
@@ -32,6 +39,11 @@ Result<Tenant> create_tenant(Connection& connection, std::string_view name);
 /// Errc::not_found: an unknown tenant is never "the first one".
 Result<Tenant> find_tenant(Connection& connection, std::string_view name);
 Result<std::vector<Tenant>> tenants(Connection& connection);
+
+Result<TenantLimits> tenant_limits(Connection& connection, std::int64_t tenant_id);
+/// Errc::not_found: the tenant has no such policy.
+Status set_tenant_limits(Connection& connection, std::int64_t tenant_id,
+                         const TenantLimits& limits);
 
 /// A new token in plain text ("calld_" and 64 hex digits).
 Result<Secret> create_token(Connection& connection, std::int64_t tenant_id, std::string_view name);

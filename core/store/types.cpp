@@ -20,7 +20,8 @@ constexpr std::array<string_view, 7> kAttemptStates = {"intent",   "sending",   
 constexpr std::array<string_view, 9> kCallStatuses = {"queued",      "initiated", "ringing",
                                                       "in-progress", "completed", "busy",
                                                       "no-answer",   "failed",    "canceled"};
-constexpr std::array<string_view, 2> kAmd = {"off", "async"};
+constexpr std::array<string_view, 3> kAmd = {"off", "async", "sync"};
+constexpr std::array<string_view, 2> kOnMachine = {"hang_up", "talk"};
 
 template <std::size_t N, class E>
 string_view name_of(const std::array<string_view, N>& names, E value) {
@@ -59,6 +60,9 @@ string_view to_string(CallStatus status) {
 string_view to_string(Amd amd) {
   return name_of(kAmd, amd);
 }
+string_view to_string(OnMachine on_machine) {
+  return name_of(kOnMachine, on_machine);
+}
 
 std::optional<ListState> parse_list_state(string_view text) {
   return value_of<ListState>(kListStates, text);
@@ -77,6 +81,9 @@ std::optional<CallStatus> parse_call_status(string_view text) {
 }
 std::optional<Amd> parse_amd(string_view text) {
   return value_of<Amd>(kAmd, text);
+}
+std::optional<OnMachine> parse_on_machine(string_view text) {
+  return value_of<OnMachine>(kOnMachine, text);
 }
 
 }  // namespace call::store

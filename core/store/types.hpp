@@ -41,7 +41,12 @@ enum class CallStatus {
 };
 
 /// Answering machine detection of a list.
-enum class Amd { off, async };
+///   async   the conversation begins at once, the verdict comes meanwhile
+///   sync    the carrier listens first, the conversation begins with the verdict
+enum class Amd { off, async, sync };
+/// What a machine's verdict does. Neither ends a call in silence: a verdict can be wrong, so whoever
+/// is there hears a sentence before the line goes.
+enum class OnMachine { hang_up, talk };
 
 constexpr bool is_open(AttemptState state) {
   return state <= AttemptState::unknown;
@@ -59,6 +64,7 @@ std::string_view to_string(AttemptState state);
 /// Twilio's spelling: "in-progress", "no-answer".
 std::string_view to_string(CallStatus status);
 std::string_view to_string(Amd amd);
+std::string_view to_string(OnMachine on_machine);  ///< "hang_up", "talk"
 
 std::optional<ListState> parse_list_state(std::string_view text);
 std::optional<EntryState> parse_entry_state(std::string_view text);
@@ -66,5 +72,6 @@ std::optional<Outcome> parse_outcome(std::string_view text);
 std::optional<AttemptState> parse_attempt_state(std::string_view text);
 std::optional<CallStatus> parse_call_status(std::string_view text);
 std::optional<Amd> parse_amd(std::string_view text);
+std::optional<OnMachine> parse_on_machine(std::string_view text);
 
 }  // namespace call::store

@@ -11,6 +11,10 @@ namespace call::cmd {
 class Session;
 
 void add_list_commands(CLI::App& app, Session& session);
+void add_import_commands(CLI::App& list, Session& session);  ///< below `list`: create, append
+void add_explain_command(CLI::App& list, Session& session);  ///< below `list`
+void add_dnc_commands(CLI::App& app, Session& session);
+void add_policy_commands(CLI::App& app, Session& session);  ///< policy, caller
 void add_entry_commands(CLI::App& list, Session& session);  ///< below `list`: entries, export
 void add_watch_commands(CLI::App& list, Session& session);  ///< below `list`: watch, wait
 void add_queue_commands(CLI::App& app, Session& session);

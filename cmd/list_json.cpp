@@ -12,6 +12,14 @@ json time_or_null(const std::optional<WallTime>& time) {
   return time ? json(to_rfc3339(*time)) : json();
 }
 
+namespace {
+
+json rate_json(const store::AbandonRate& rate) {
+  return {{"answered", rate.answered}, {"silent", rate.silent}, {"percent", rate.percent()}};
+}
+
+}  // namespace
+
 json to_json(const store::ListSummary& summary) {
   const auto& list = summary.list;
   const auto& counts = summary.counts;
@@ -30,6 +38,10 @@ json to_json(const store::ListSummary& summary) {
       {"reason", list.reason},
       {"agent", list.settings.agent},
       {"from", list.settings.from_number},
+      {"caller_pool", list.settings.caller_pool},
+      {"policy", list.settings.policy},
+      {"tenant_policy", list.tenant_policy},
+      {"priority", list.settings.priority},
       {"concurrency", list.settings.concurrency},
       {"calls_per_second", list.settings.calls_per_second},
       {"ring_timeout_s", list.settings.ring_timeout.count()},
@@ -37,6 +49,7 @@ json to_json(const store::ListSummary& summary) {
       {"max_attempts", list.settings.max_attempts},
       {"retry_after_s", list.settings.retry_after.count()},
       {"amd", store::to_string(list.settings.amd)},
+      {"on_machine", store::to_string(list.settings.on_machine)},
       {"entries", counts.total},
       {"pending", counts.of(EntryState::pending) + counts.of(EntryState::retry_wait)},
       {"active", counts.of(EntryState::dialing) + counts.of(EntryState::in_call)},
@@ -45,6 +58,9 @@ json to_json(const store::ListSummary& summary) {
       {"attempts", counts.attempts},
       {"open_attempts", counts.open_attempts},
       {"unknown_attempts", counts.unknown_attempts},
+      {"abandon_rate_24h", rate_json(counts.abandoned_24h)},
+      {"abandon_rate_30d", rate_json(counts.abandoned_30d)},
+      {"start_at", time_or_null(list.start_at)},
       {"created_at", to_rfc3339(list.created_at)},
       {"started_at", time_or_null(list.started_at)},
       {"finished_at", time_or_null(list.finished_at)},
@@ -102,6 +118,7 @@ json to_json(const store::Entry& entry, const Session& session, bool full_number
 
 const std::vector<Column>& entry_columns() {
   static const std::vector<Column> columns = {
+      {"id", "ID", Align::right},
       {"seq", "LINE", Align::right},
       {"phone", "PHONE"},
       {"name", "NAME", Align::left, true},

@@ -45,6 +45,8 @@ int main(int argc, char** argv) {
   Session session;
   add_global_options(app, session.options);
   add_list_commands(app, session);
+  add_policy_commands(app, session);
+  add_dnc_commands(app, session);
   add_call_commands(app, session);
   add_report_commands(app, session);
   add_top_command(app, session);

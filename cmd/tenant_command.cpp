@@ -17,6 +17,13 @@ struct NameOptions {
   std::string name;
 };
 
+struct SetOptions {
+  std::string name;
+  std::string policy;
+  std::optional<std::int64_t> concurrency;
+  std::optional<double> calls_per_second;
+};
+
 struct TokenId {
   std::int64_t id = 0;
 };
@@ -25,6 +32,41 @@ Result<Exit> create_tenant(Session& session, const NameOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, store::create_tenant(*connection, options.name));
   session.say("tenant '{}' created", tenant.name);
+  return kDone;
+}
+
+/// What is not named stays; 0 and "none" take a limit away.
+Result<Exit> set_tenant(Session& session, const SetOptions& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, store::find_tenant(*connection, options.name));
+  CALL_TRY(auto limits, store::tenant_limits(*connection, tenant.id));
+  if (!options.policy.empty()) limits.policy = options.policy == "none" ? "" : options.policy;
+  if (options.concurrency) limits.concurrency = options.concurrency;
+  if (limits.concurrency == 0) limits.concurrency.reset();
+  if (options.calls_per_second) limits.calls_per_second = options.calls_per_second;
+  if (limits.calls_per_second == 0.0) limits.calls_per_second.reset();
+  CALL_CHECK(store::set_tenant_limits(*connection, tenant.id, limits));
+  session.say("tenant '{}' changed; it takes effect with the next call", tenant.name);
+  return kDone;
+}
+
+Result<Exit> show_tenant(Session& session, const NameOptions& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, store::find_tenant(*connection, options.name));
+  CALL_TRY(const auto limits, store::tenant_limits(*connection, tenant.id));
+  CALL_CHECK(session.show_one(
+      {{"id", "id"},
+       {"name", "name"},
+       {"policy", "policy"},
+       {"concurrency", "concurrency"},
+       {"calls_per_second", "calls_per_second"},
+       {"created_at", "created"}},
+      {{"id", tenant.id},
+       {"name", tenant.name},
+       {"policy", limits.policy.empty() ? json() : json(limits.policy)},
+       {"concurrency", limits.concurrency ? json(*limits.concurrency) : json()},
+       {"calls_per_second", limits.calls_per_second ? json(*limits.calls_per_second) : json()},
+       {"created_at", to_rfc3339(tenant.created_at)}}));
   return kDone;
 }
 
@@ -90,6 +132,25 @@ void add_tenant_commands(CLI::App& app, Session& session) {
                            create_tenant);
   add_command<NoOptions>(
       *tenant, session, "ls", "All tenants", [](CLI::App&, NoOptions&) {}, list_tenants);
+
+  add_command<NameOptions>(*tenant, session, "show", "One tenant and what holds for all its lists",
+                           declare_name, show_tenant);
+  add_command<SetOptions>(
+      *tenant, session, "set", "Set what holds for all lists of a tenant",
+      [](CLI::App& command, SetOptions& options) {
+        command.add_option("name", options.name, "Name")->required()->type_name("NAME");
+        command.add_option("--policy", options.policy, "For lists that name none; none: no policy")
+            ->type_name("POLICY");
+        command.add_option("--concurrency", options.concurrency, "Calls at once; 0: no limit")
+            ->type_name("N")
+            ->check(CLI::Range(0, 100000));
+        command
+            .add_option("--calls-per-second", options.calls_per_second,
+                        "New calls a second; 0: no limit")
+            ->type_name("RATE")
+            ->check(CLI::Range(0.0, 1000.0));
+      },
+      set_tenant);
 
   auto* token = add_group(app, "token", "API tokens of a tenant");
   add_command<NameOptions>(*token, session, "create", "Make a token and print it, once",

@@ -72,6 +72,7 @@ Handler authenticated(Context& context, TenantHandler handler);
 
 void add_list_routes(Router& router, Context& context);
 void add_entry_routes(Router& router, Context& context);
+void add_policy_routes(Router& router, Context& context);  ///< dnc, policies, explain
 void add_call_routes(Router& router, Context& context);
 void add_webhook_routes(Router& router, Context& context);
 void add_health_routes(Router& router, Context& context);

@@ -69,8 +69,9 @@ Result<net::HttpResponse> append(Context& context, const Request& request,
   CALL_TRY(auto connection, context.store());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
   const auto added = static_cast<std::int64_t>(body.rows.size());
-  CALL_TRY(const auto first,
+  CALL_TRY(const auto appended,
            store::append_entries(*connection, tenant.id, list.id, std::move(body.rows)));
+  const auto first = appended.first_seq;
   store::EntryFilter refused;
   refused.outcome = store::Outcome::refused;
   refused.after_seq = first - 1;

@@ -12,6 +12,7 @@
 #include "core/contacts/contacts.hpp"
 #include "core/contacts/phone.hpp"
 #include "core/json/json.hpp"
+#include "core/policy/zone.hpp"
 
 namespace call::api {
 namespace {
@@ -21,10 +22,10 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxDepth = 8;
 constexpr std::size_t kMaxIdempotencyKey = 200;
 constexpr std::size_t kRefusalsShown = 1000;
-constexpr std::array<std::string_view, 12> kSettings{
-    "name",         "agent",         "from",           "region",
-    "concurrency",  "amd",           "ring_timeout_s", "time_limit_s",
-    "max_attempts", "retry_after_s", "strict",         "calls_per_second"};
+constexpr std::array<std::string_view, 17> kSettings{
+    "name",         "agent",         "from",   "caller_pool", "region",          "concurrency",
+    "amd",          "on_machine",    "policy", "priority",    "ring_timeout_s",  "time_limit_s",
+    "max_attempts", "retry_after_s", "strict", "unique",      "calls_per_second"};
 
 bool is_csv(const net::HttpRequest& request) {
   return to_lower_ascii(request.headers.get("Content-Type")).starts_with("text/csv");
@@ -36,7 +37,8 @@ Json query_as_json(const net::Params& query) {
   for (const auto& [name, value] : query) {
     const auto number = parse_number<double>(value);
     const auto whole = parse_number<std::int64_t>(value);
-    const bool is_text = name == "name" || name == "from" || name == "agent";
+    const bool is_text = name == "name" || name == "from" || name == "agent" || name == "policy" ||
+                         name == "caller_pool";
     if (!is_text && whole) {
       object[name] = *whole;
     } else if (!is_text && number) {
@@ -86,8 +88,13 @@ Result<store::NewList> list_of(const Json& object, const net::HttpRequest& reque
   if (!key.empty()) list.idempotency_key = std::string(key);
   auto& settings = list.settings;
   CALL_TRY(settings.agent, json::get_string_or(object, "agent", settings.agent));
-  CALL_TRY(const auto from, json::get_string(object, "from"));
+  CALL_TRY(settings.caller_pool, json::get_string_or(object, "caller_pool", ""));
+  CALL_TRY(const auto from, settings.caller_pool.empty() ? json::get_string(object, "from")
+                                                         : json::get_string_or(object, "from", ""));
   settings.from_number = contacts::to_e164(from, region).value_or(from);
+  CALL_TRY(settings.policy, json::get_string_or(object, "policy", ""));
+  CALL_TRY(const auto priority, json::get_int_or(object, "priority", 0));
+  settings.priority = static_cast<int>(std::clamp<std::int64_t>(priority, -100, 100));
   CALL_TRY(settings.concurrency, get_small(object, "concurrency", settings.concurrency));
   CALL_TRY(settings.calls_per_second,
            json::get_number_or(object, "calls_per_second", settings.calls_per_second));
@@ -100,8 +107,18 @@ Result<store::NewList> list_of(const Json& object, const net::HttpRequest& reque
   settings.retry_after = seconds(retry);
   CALL_TRY(const auto amd_text, json::get_string_or(object, "amd", "off"));
   const auto amd = store::parse_amd(amd_text);
-  if (!amd) return Error{Errc::invalid_argument, "amd must be \"off\" or \"async\""};
+  if (!amd) return Error{Errc::invalid_argument, "amd must be \"off\", \"async\" or \"sync\""};
   settings.amd = *amd;
+  CALL_TRY(const auto machine_text, json::get_string_or(object, "on_machine", "hang_up"));
+  const auto on_machine = store::parse_on_machine(machine_text);
+  if (!on_machine)
+    return Error{Errc::invalid_argument, "on_machine must be \"hang_up\" or \"talk\""};
+  settings.on_machine = *on_machine;
+  CALL_TRY(const auto unique_text, json::get_string_or(object, "unique", "list"));
+  const auto unique = store::parse_unique(unique_text);
+  if (!unique)
+    return Error{Errc::invalid_argument, "unique must be \"list\", \"open\" or \"tenant\""};
+  list.unique = *unique;
   CALL_CHECK(store::check_settings(settings));
   return list;
 }
@@ -123,6 +140,7 @@ Result<Entries> from_csv(std::string_view body, const std::string& region) {
     entry.variables_json = json::dump(Json(contact.variables));
     entry.refused = contact.refused;
     entry.not_after = contact.not_after;
+    entry.timezone = std::move(contact.timezone);
     take(entries, std::move(entry), std::move(contact.detail));
     return {};
   });
@@ -144,12 +162,13 @@ Result<std::string> variables_of(const Json& row) {
   return json::dump(array_or_object);
 }
 
-/// One object of the "entries" array: {"phone", "name"?, "variables"?, "not_after"?}.
+/// One object of the "entries" array: {"phone", "name"?, "variables"?, "not_after"?, "timezone"?}.
 Result<store::NewEntry> entry_of(const Json& row, std::int64_t seq, const std::string& region) {
   if (!row.is_object()) return Error{Errc::invalid_argument, "an object is wanted"};
   for (const auto& item : row.items()) {
     const auto& key = item.key();
-    if (key != "phone" && key != "name" && key != "variables" && key != "not_after")
+    if (key != "phone" && key != "name" && key != "variables" && key != "not_after" &&
+        key != "timezone")
       return Error{Errc::invalid_argument, fmt::format("\"{}\" is not known here", key)};
   }
   store::NewEntry entry;
@@ -167,6 +186,11 @@ Result<store::NewEntry> entry_of(const Json& row, std::int64_t seq, const std::s
   if (!not_after.empty()) {
     entry.not_after = parse_rfc3339(not_after);
     if (!entry.not_after) entry.refused = contacts::kInvalidNotAfter;
+  }
+  CALL_TRY(entry.timezone, json::get_string_or(row, "timezone", ""));
+  if (!entry.timezone.empty() && !policy::find_zone(entry.timezone)) {
+    entry.timezone.clear();
+    entry.refused = contacts::kInvalidTimezone;
   }
   return entry;
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -21,7 +22,7 @@ constexpr int kMaxLists = 1000;
 
 Result<net::HttpResponse> create(Context& context, const Request& request,
                                  const store::Tenant& tenant) {
-  CALL_TRY(const auto body, parse_list_body(request, context.options().default_region));
+  CALL_TRY(auto body, parse_list_body(request, context.options().default_region));
   CALL_TRY(auto connection, context.store());
   bool existed = false;
   std::int64_t id = 0;
@@ -29,7 +30,9 @@ Result<net::HttpResponse> create(Context& context, const Request& request,
     CALL_TRY(auto import, store::Import::begin(*connection, tenant.id, body.list));
     existed = import.existed();
     if (!existed) {
-      CALL_CHECK(import.add(body.entries.rows));
+      CALL_TRY(const auto refused, import.add(body.entries.rows));
+      for (const auto& row : refused)
+        body.entries.refused.push_back({row.seq, row.phone_raw, row.reason, row.detail});
       CALL_CHECK(import.commit());
     }
     id = import.list().id;
@@ -71,6 +74,17 @@ Result<net::HttpResponse> show(Context& context, const Request& request,
 
 using Change = Result<store::ListChange> (*)(store::Connection&, std::int64_t, std::int64_t);
 
+/// {"at": TIME} in the body of a start, or nothing.
+Result<std::optional<WallTime>> start_time(const Request& request) {
+  if (trim(request.http.body).empty()) return std::optional<WallTime>();
+  CALL_TRY(const auto body, json::parse(request.http.body, {}, "the body"));
+  CALL_TRY(const auto text, json::get_string_or(body, "at", ""));
+  if (text.empty()) return std::optional<WallTime>();
+  const auto at = parse_rfc3339(text);
+  if (!at) return Error{Errc::invalid_argument, "at must be a time such as 2026-12-01T08:00:00Z"};
+  return at;
+}
+
 /// The state and the job that it needs are one transaction; the job reaches Redis now or later.
 Result<net::HttpResponse> change(Context& context, const Request& request,
                                  const store::Tenant& tenant, Change make) {
@@ -86,6 +100,43 @@ Result<net::HttpResponse> change(Context& context, const Request& request,
   return json_answer(200, answer);
 }
 
+Result<net::HttpResponse> start(Context& context, const Request& request,
+                                const store::Tenant& tenant) {
+  CALL_TRY(const auto at, start_time(request));
+  if (!at) return change(context, request, tenant, store::start_list);
+  CALL_TRY(auto connection, context.store());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
+  CALL_TRY(const auto done, store::schedule_list(*connection, tenant.id, list.id, *at));
+  CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, list.id));
+  auto answer = view(summary);
+  answer["changed"] = done.changed;
+  return json_answer(200, answer);
+}
+
+/// {"policy", "priority", "concurrency"}, each optional.
+Result<net::HttpResponse> update(Context& context, const Request& request,
+                                 const store::Tenant& tenant) {
+  CALL_TRY(const auto body, json::parse(request.http.body, {}, "the body"));
+  if (!body.is_object()) return Error{Errc::invalid_argument, "the body must be a JSON object"};
+  store::ListUpdate update;
+  for (const auto& item : body.items()) {
+    if (item.key() == "policy") {
+      CALL_TRY(update.policy, json::get_string(body, "policy"));
+    } else if (item.key() == "priority" || item.key() == "concurrency") {
+      CALL_TRY(const auto value, json::get_int(body, item.key()));
+      const auto small = static_cast<int>(std::clamp<std::int64_t>(value, -100'000, 100'000));
+      (item.key() == "priority" ? update.priority : update.concurrency) = small;
+    } else {
+      return Error{Errc::invalid_argument, fmt::format("\"{}\" cannot be changed", item.key())};
+    }
+  }
+  CALL_TRY(auto connection, context.store());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
+  CALL_CHECK(store::update_list(*connection, tenant.id, list.id, update));
+  CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, list.id));
+  return json_answer(200, view(summary));
+}
+
 }  // namespace
 
 void add_list_routes(Router& router, Context& context) {
@@ -98,7 +149,8 @@ void add_list_routes(Router& router, Context& context) {
   router.add("POST", "/v1/lists", authenticated(context, create));
   router.add("GET", "/v1/lists", authenticated(context, list_all));
   router.add("GET", "/v1/lists/{id}", authenticated(context, show));
-  router.add("POST", "/v1/lists/{id}/start", changes(store::start_list));
+  router.add("PATCH", "/v1/lists/{id}", authenticated(context, update));
+  router.add("POST", "/v1/lists/{id}/start", authenticated(context, start));
   router.add("POST", "/v1/lists/{id}/resume", changes(store::start_list));
   router.add("POST", "/v1/lists/{id}/pause", changes(store::pause_list));
   router.add("POST", "/v1/lists/{id}/cancel", changes(store::cancel_list));

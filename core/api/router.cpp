@@ -45,6 +45,12 @@ void Router::add(std::string method, std::string_view pattern, Handler handler) 
   routes_.push_back({std::move(method), std::move(segments), std::move(handler)});
 }
 
+std::vector<std::string> Router::routes() const {
+  std::vector<std::string> out;
+  for (const auto& route : routes_) out.push_back(route.method + " /" + join(route.segments, "/"));
+  return out;
+}
+
 net::HttpResponse Router::route(const net::HttpRequest& request) const {
   const auto path = segments_of(request.path());
   std::vector<std::string> allowed;

@@ -25,6 +25,9 @@ class Router {
  public:
   void add(std::string method, std::string_view pattern, Handler handler);
 
+  /// "GET /v1/lists/{id}", in the order added.
+  std::vector<std::string> routes() const;
+
   /// Answers 404 for an unknown path, 405 with Allow for an unknown method of a known one, 400 for
   /// a path or query that does not decode. A trailing slash is not significant.
   net::HttpResponse route(const net::HttpRequest& request) const;

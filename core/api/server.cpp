@@ -13,6 +13,7 @@ struct Server::Impl {
   Impl(Options options, Deps deps) : context(std::move(options), std::move(deps)) {
     add_list_routes(router, context);
     add_entry_routes(router, context);
+    add_policy_routes(router, context);
     add_call_routes(router, context);
     add_webhook_routes(router, context);
     add_health_routes(router, context);
@@ -55,6 +56,10 @@ Result<std::unique_ptr<Server>> Server::start(Options options, Deps deps) {
 
 std::uint16_t Server::port() const {
   return impl_->http->port();
+}
+
+std::vector<std::string> Server::routes() const {
+  return impl_->router.routes();
 }
 
 void Server::stop(Deadline deadline) {

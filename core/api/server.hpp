@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/base/deadline.hpp"
 #include "core/base/result.hpp"
@@ -48,6 +49,8 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   std::uint16_t port() const;
+  /// All that is answered: "GET /v1/lists/{id}".
+  std::vector<std::string> routes() const;
   /// Lets running requests finish until the deadline. Blocks.
   void stop(Deadline deadline);
 

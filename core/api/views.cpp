@@ -15,6 +15,10 @@ Json text_or_null(const std::string& text) {
   return text.empty() ? Json() : Json(text);
 }
 
+Json rate_json(const store::AbandonRate& rate) {
+  return {{"answered", rate.answered}, {"silent", rate.silent}, {"percent", rate.percent()}};
+}
+
 Json document(const std::string& text) {
   auto parsed = json::parse(text);
   return parsed ? *std::move(parsed) : Json();
@@ -37,6 +41,10 @@ Json view(const store::ListSummary& summary) {
       {"reason", list.reason},
       {"agent", list.settings.agent},
       {"from", list.settings.from_number},
+      {"caller_pool", list.settings.caller_pool},
+      {"policy", list.settings.policy},
+      {"tenant_policy", list.tenant_policy},
+      {"priority", list.settings.priority},
       {"concurrency", list.settings.concurrency},
       {"calls_per_second", list.settings.calls_per_second},
       {"ring_timeout_s", list.settings.ring_timeout.count()},
@@ -44,6 +52,7 @@ Json view(const store::ListSummary& summary) {
       {"max_attempts", list.settings.max_attempts},
       {"retry_after_s", list.settings.retry_after.count()},
       {"amd", to_string(list.settings.amd)},
+      {"on_machine", to_string(list.settings.on_machine)},
       {"entries", counts.total},
       {"pending", counts.of(EntryState::pending) + counts.of(EntryState::retry_wait)},
       {"active", counts.of(EntryState::dialing) + counts.of(EntryState::in_call)},
@@ -52,6 +61,9 @@ Json view(const store::ListSummary& summary) {
       {"attempts", counts.attempts},
       {"open_attempts", counts.open_attempts},
       {"unknown_attempts", counts.unknown_attempts},
+      {"abandon_rate_24h", rate_json(counts.abandoned_24h)},
+      {"abandon_rate_30d", rate_json(counts.abandoned_30d)},
+      {"start_at", time_or_null(list.start_at)},
       {"created_at", to_rfc3339(list.created_at)},
       {"started_at", time_or_null(list.started_at)},
       {"finished_at", time_or_null(list.finished_at)},

@@ -3,12 +3,42 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/base/strings.hpp"
 #include "core/contacts/phone.hpp"
+#include "core/json/json.hpp"
+#include "core/policy/zone.hpp"
 
 namespace call::contacts {
 namespace {
+
+const std::set<std::string, std::less<>> kKnown{"phone", "name", "not_after", "timezone"};
+
+/// One named value of a row.
+void set(Contact& contact, const std::string& name, std::string value) {
+  if (name == "phone") {
+    contact.phone_raw = std::move(value);
+  } else if (name == "name") {
+    contact.name = std::move(value);
+  } else if (name == "not_after") {
+    if (value.empty()) return;
+    contact.not_after = parse_rfc3339(value);
+    if (contact.not_after) return;
+    contact.refused = kInvalidNotAfter;
+    contact.detail = fmt::format("not_after '{}' is no time such as 2026-11-23T18:00:00Z", value);
+  } else if (name == "timezone") {
+    if (!value.empty() && !policy::find_zone(value)) {
+      contact.refused = kInvalidTimezone;
+      contact.detail = fmt::format("timezone '{}' is none such as America/New_York", value);
+    } else {
+      contact.timezone = std::move(value);
+    }
+  } else {
+    contact.variables.emplace(name, std::move(value));
+  }
+}
 
 std::string listed(const std::vector<std::string>& columns) {
   return columns.empty() ? "none" : join(columns, ", ");
@@ -16,12 +46,31 @@ std::string listed(const std::vector<std::string>& columns) {
 
 }  // namespace
 
-Reader::Reader(std::string region, OnContact on_contact)
+Reader::Reader(std::string region, OnContact on_contact, Format format)
     : region_(std::move(region)),
       on_contact_(std::move(on_contact)),
+      format_(format),
       parser_([this](CsvRecord&& record) { return on_record(std::move(record)); }) {}
 
+Status Reader::feed(std::string_view bytes) {
+  if (format_ == Format::csv) return parser_.feed(bytes);
+  while (!bytes.empty()) {
+    const auto end = bytes.find('\n');
+    partial_line_ += bytes.substr(0, end);
+    if (partial_line_.size() > kRecordBytesMax) {
+      return Error{Errc::limit, fmt::format("line {}: the line is longer than {} bytes", lines_ + 1,
+                                            kRecordBytesMax)};
+    }
+    if (end == std::string_view::npos) return {};
+    bytes.remove_prefix(end + 1);
+    CALL_CHECK(on_line(std::exchange(partial_line_, {})));
+  }
+  return {};
+}
+
 Status Reader::finish() {
+  if (format_ == Format::json_lines)
+    return partial_line_.empty() ? Status() : on_line(std::exchange(partial_line_, {}));
   CALL_CHECK(parser_.finish());
   if (columns_.empty()) {
     return Error{Errc::invalid_argument,
@@ -61,30 +110,49 @@ Status Reader::on_header(const CsvRecord& record) {
 Contact Reader::contact_of(CsvRecord&& record) {
   Contact contact;
   contact.line = record.line;
-  for (std::size_t i = 0; i < std::min(columns_.size(), record.fields.size()); ++i) {
-    auto value = std::string(trim(record.fields[i]));
-    if (columns_[i] == "phone") {
-      contact.phone_raw = std::move(value);
-    } else if (columns_[i] == "name") {
-      contact.name = std::move(value);
-    } else if (columns_[i] == "not_after") {
-      if (value.empty()) continue;
-      contact.not_after = parse_rfc3339(value);
-      if (!contact.not_after) {
-        contact.refused = kInvalidNotAfter;
-        contact.detail =
-            fmt::format("not_after '{}' is no time such as 2026-11-23T18:00:00Z", value);
-      }
-    } else {
-      contact.variables.emplace(columns_[i], std::move(value));
-    }
-  }
+  for (std::size_t i = 0; i < std::min(columns_.size(), record.fields.size()); ++i)
+    set(contact, columns_[i], std::string(trim(record.fields[i])));
   if (record.fields.size() != columns_.size()) {
     contact.refused = kWrongFieldCount;
     contact.detail =
         fmt::format("{} fields, the header has {}", record.fields.size(), columns_.size());
   }
   return contact;
+}
+
+/// One object. A line that is no object is a fault of the file: who knows what it was meant to be.
+Status Reader::on_line(std::string_view line) {
+  ++lines_;
+  if (lines_ == 1 && line.starts_with("\xef\xbb\xbf")) line.remove_prefix(3);
+  line = trim(line);
+  if (line.empty()) return {};
+  CALL_TRY(const auto object,
+           json::parse(line, {kRecordBytesMax, 8}, fmt::format("line {}", lines_)));
+  if (!object.is_object())
+    return Error{Errc::invalid_argument, fmt::format("line {}: no JSON object", lines_)};
+  Contact contact;
+  contact.line = lines_;
+  for (const auto& item : object.items()) {
+    auto name = to_lower_ascii(item.key());
+    if (item.value().is_string()) {
+      set(contact, name, std::string(trim(item.value().get_ref<const std::string&>())));
+    } else if (name == "variables" && item.value().is_object()) {
+      for (const auto& variable : item.value().items()) {
+        contact.variables.emplace(variable.key(), variable.value().is_string()
+                                                      ? variable.value().get<std::string>()
+                                                      : json::dump(variable.value()));
+      }
+    } else if (item.value().is_null()) {
+      continue;
+    } else if (kKnown.contains(name) || item.value().is_structured()) {
+      contact.refused = kInvalidMember;
+      contact.detail = fmt::format("\"{}\" must be a text", item.key());
+    } else {
+      contact.variables.emplace(std::move(name), json::dump(item.value()));
+    }
+  }
+  judge(contact);
+  return on_contact_(std::move(contact));
 }
 
 void Reader::judge(Contact& contact) {

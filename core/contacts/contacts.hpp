@@ -1,6 +1,7 @@
-// Contacts out of a CSV file: a header line with a column `phone`, optionally `name`, `not_after`;
-// every other column becomes a variable of the conversation. A faulty row is refused with its
-// reason and the rest goes on; a faulty file is an error that names the line.
+// Contacts out of a file. CSV: a header line with a column `phone`, optionally `name`, `not_after`,
+// `timezone`; every other column becomes a variable of the conversation. JSON lines: an object a line
+// with the same names as members, every other text, number or boolean a variable. A faulty row is
+// refused with its reason and the rest goes on; a faulty file is an error that names the line.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +25,10 @@ inline constexpr std::string_view kMissingNumber = "missing_number";
 inline constexpr std::string_view kDuplicate = "duplicate";
 inline constexpr std::string_view kWrongFieldCount = "wrong_field_count";
 inline constexpr std::string_view kInvalidNotAfter = "invalid_not_after";
+inline constexpr std::string_view kInvalidTimezone = "invalid_timezone";
+inline constexpr std::string_view kInvalidMember = "invalid_member";
+
+enum class Format { csv, json_lines };
 
 struct Contact {
   std::size_t line = 0;
@@ -32,6 +37,7 @@ struct Contact {
   std::string name;
   std::map<std::string, std::string> variables;  ///< every other column, empty ones too
   std::optional<WallTime> not_after;
+  std::string timezone;      ///< of the tz database, empty when not given
   std::string_view refused;  ///< one of the reasons above; empty: accepted
   std::string detail;        ///< for people: "the same number as line 4"
 };
@@ -41,22 +47,26 @@ class Reader {
  public:
   using OnContact = std::function<Status(Contact&&)>;
   /// `region`: for numbers without a country code, may be empty.
-  Reader(std::string region, OnContact on_contact);
+  Reader(std::string region, OnContact on_contact, Format format = Format::csv);
 
   /// Errc::invalid_argument and Errc::limit name the line and say what to do.
-  Status feed(std::string_view bytes) { return parser_.feed(bytes); }
-  /// Errc::invalid_argument when the file has no header line.
+  Status feed(std::string_view bytes);
+  /// Errc::invalid_argument when a CSV file has no header line.
   Status finish();
 
  private:
   Status on_record(CsvRecord&& record);
   Status on_header(const CsvRecord& record);
   Contact contact_of(CsvRecord&& record);
+  Status on_line(std::string_view line);
   void judge(Contact& contact);
 
   std::string region_;
   OnContact on_contact_;
+  const Format format_;
   CsvParser parser_;
+  std::string partial_line_;  // JSON lines: the bytes after the last line break
+  std::size_t lines_ = 0;
   std::vector<std::string> columns_;
   std::unordered_map<std::string, std::size_t> line_of_number_;
 };

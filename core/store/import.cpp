@@ -13,6 +13,7 @@ namespace call::store {
 namespace {
 
 constexpr std::string_view kDoing = "cannot import the list";
+constexpr std::size_t kBatch = 1000;
 
 /// The list made with this key before, if any.
 std::optional<List> find_by_key(Txn& txn, const std::optional<std::string>& key) {
@@ -80,18 +81,23 @@ void insert_entries(Txn& txn, std::int64_t tenant_id, std::int64_t list_id,
       {tenant_id, list_id, rows});
 }
 
-/// Those that are in the list already, so that a new entry for them would be a second call.
-std::unordered_set<std::string> numbers_in_list(Txn& txn, std::int64_t list_id,
-                                                std::span<const NewEntry> entries) {
+/// The numbers of the rows that are to be called, as a JSON array.
+std::string asked_numbers(std::span<const NewEntry> entries) {
   Json asked = Json::array();
   for (const auto& entry : entries) {
     if (entry.phone && entry.refused.empty()) asked.push_back(*entry.phone);
   }
+  return json::dump(asked);
+}
+
+/// Those that are in the list already, so that a new entry for them would be a second call.
+std::unordered_set<std::string> numbers_in_list(Txn& txn, std::int64_t list_id,
+                                                std::span<const NewEntry> entries) {
   std::unordered_set<std::string> out;
   const auto rows = query(txn,
                           "SELECT phone FROM entries WHERE list_id = $1 AND outcome IS DISTINCT "
                           "FROM 'refused' AND phone IN (SELECT jsonb_array_elements_text($2))",
-                          {list_id, json::dump(asked)});
+                          {list_id, asked_numbers(entries)});
   for (const auto& row : rows) out.insert(text(row, "phone"));
   return out;
 }
@@ -115,7 +121,46 @@ struct Import::Impl {
   std::unique_ptr<Txn> txn;  // null once committed or lost
   List list;
   bool existed = false;
+  Unique unique = Unique::list;
 };
+
+namespace {
+
+/// Those that other lists of the tenant have.
+std::unordered_set<std::string> numbers_elsewhere(Txn& txn, const Import::Impl& import,
+                                                  std::span<const NewEntry> entries) {
+  std::unordered_set<std::string> out;
+  const auto rows = query(
+      txn,
+      "SELECT DISTINCT phone FROM entries WHERE tenant_id = $1 AND list_id <> $2 AND outcome IS "
+      "DISTINCT FROM 'refused' AND phone IN (SELECT jsonb_array_elements_text($3)) AND ($4 OR "
+      "state <> 'done')",
+      {import.tenant_id, import.list.id, asked_numbers(entries), import.unique == Unique::tenant});
+  for (const auto& row : rows) out.insert(text(row, "phone"));
+  return out;
+}
+
+/// Marks the entries of those numbers.
+std::vector<RefusedRow> refuse(std::span<NewEntry> entries,
+                               const std::unordered_set<std::string>& numbers,
+                               std::string_view reason) {
+  std::vector<RefusedRow> out;
+  for (auto& entry : entries) {
+    if (!entry.phone || !entry.refused.empty() || !numbers.contains(*entry.phone)) continue;
+    entry.refused = reason;
+    out.push_back({entry.seq, entry.phone_raw, entry.refused, ""});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<Unique> parse_unique(std::string_view text) {
+  if (text == "list") return Unique::list;
+  if (text == "open") return Unique::open;
+  if (text == "tenant") return Unique::tenant;
+  return std::nullopt;
+}
 
 Import::Import(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Import::Import(Import&& other) noexcept = default;
@@ -131,8 +176,8 @@ Result<Import> Import::begin(Connection& connection, std::int64_t tenant_id, con
   assert_may_block("Import::begin");
   CALL_CHECK(check_name(list.name));
   CALL_CHECK(check_settings(list.settings));
-  auto impl =
-      std::make_unique<Impl>(Impl{connection.impl(), tenant_id, nullptr, {}, /*existed=*/false});
+  auto impl = std::make_unique<Impl>(
+      Impl{connection.impl(), tenant_id, nullptr, {}, /*existed=*/false, list.unique});
   try {
     ensure_connected(impl->db);
     impl->txn = std::make_unique<Txn>(*impl->db.db);
@@ -153,14 +198,22 @@ Result<Import> Import::begin(Connection& connection, std::int64_t tenant_id, con
   return Import(std::move(impl));
 }
 
-Status Import::add(std::span<const NewEntry> entries) {
+Result<std::vector<RefusedRow>> Import::add(std::span<const NewEntry> entries) {
   assert_may_block("Import::add");
   CALL_ASSERT(impl_->txn != nullptr && !impl_->existed);
-  if (entries.empty()) return {};
-  CALL_TRY(const std::string rows, to_rows(entries));
+  std::vector<RefusedRow> refused;
+  if (entries.empty()) return refused;
   try {
+    std::vector<NewEntry> marked;  // a copy only where something is to be marked
+    if (impl_->unique != Unique::list) {
+      const auto elsewhere = numbers_elsewhere(*impl_->txn, *impl_, entries);
+      marked.assign(entries.begin(), entries.end());
+      refused = refuse(marked, elsewhere, "in_other_list");
+    }
+    CALL_TRY(const std::string rows,
+             to_rows(marked.empty() ? entries : std::span<const NewEntry>(marked)));
     insert_entries(*impl_->txn, impl_->tenant_id, impl_->list.id, rows);
-    return {};
+    return refused;
   } catch (const std::exception&) {
     impl_->txn.reset();
     return error_from_exception(impl_->db, kDoing);
@@ -180,9 +233,9 @@ Status Import::commit() {
   }
 }
 
-Result<std::int64_t> append_entries(Connection& connection, std::int64_t tenant_id,
-                                    std::int64_t list_id, std::vector<NewEntry> entries) {
-  const auto body = [&](Txn& txn) -> Result<std::int64_t> {
+Result<Appended> append_entries(Connection& connection, std::int64_t tenant_id,
+                                std::int64_t list_id, std::vector<NewEntry> entries) {
+  const auto body = [&](Txn& txn) -> Result<Appended> {
     // Locked, so that the driver does not complete the list at the same time.
     CALL_TRY(const auto list, read_list(txn, list_id, true));
     const bool over = list.state != ListState::draft && list.state != ListState::running &&
@@ -190,17 +243,22 @@ Result<std::int64_t> append_entries(Connection& connection, std::int64_t tenant_
     if (over) return wrong_state(list, "nothing can be added to it");
     const auto last = query(
         txn, "SELECT coalesce(max(seq), 0) AS seq FROM entries WHERE list_id = $1", {list_id});
-    const std::int64_t first = number(last[0], "seq") + 1;
-    auto numbers = numbers_in_list(txn, list_id, entries);
-    std::int64_t seq = first;
-    for (auto& entry : entries) {
-      entry.seq = seq++;
-      if (!entry.phone || !entry.refused.empty()) continue;
-      if (!numbers.insert(*entry.phone).second) entry.refused = "duplicate";
+    Appended out{number(last[0], "seq") + 1, {}};
+    std::int64_t seq = out.first_seq;
+    for (std::size_t at = 0; at < entries.size(); at += kBatch) {
+      const auto batch = std::span(entries).subspan(at, std::min(kBatch, entries.size() - at));
+      auto numbers = numbers_in_list(txn, list_id, batch);
+      for (auto& entry : batch) {
+        entry.seq = seq++;
+        if (!entry.phone || !entry.refused.empty()) continue;
+        if (numbers.insert(*entry.phone).second) continue;
+        entry.refused = "duplicate";
+        out.refused.push_back({entry.seq, entry.phone_raw, entry.refused, ""});
+      }
+      CALL_TRY(const auto rows, to_rows(batch));
+      insert_entries(txn, tenant_id, list_id, rows);
     }
-    CALL_TRY(const auto rows, to_rows(entries));
-    insert_entries(txn, tenant_id, list_id, rows);
-    return first;
+    return out;
   };
   return in_transaction(connection, tenant_id, "cannot add entries to the list", body);
 }
@@ -209,7 +267,6 @@ Result<List> create_list(Connection& connection, std::int64_t tenant_id, const N
                          std::span<const NewEntry> entries) {
   CALL_TRY(auto import, Import::begin(connection, tenant_id, list));
   if (!import.existed()) {
-    constexpr std::size_t kBatch = 1000;
     for (std::size_t at = 0; at < entries.size(); at += kBatch) {
       CALL_CHECK(import.add(entries.subspan(at, std::min(kBatch, entries.size() - at))));
     }

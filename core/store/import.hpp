@@ -15,10 +15,16 @@
 
 namespace call::store {
 
+/// Where a number may stand only once: in its list, in all lists of the tenant that are not finished
+/// (not called yet, or being called), or in all that there ever were.
+enum class Unique { list, open, tenant };
+std::optional<Unique> parse_unique(std::string_view text);
+
 struct NewList {
   std::string name;  ///< 1 to 200 bytes, not digits only; unique per tenant
   std::optional<std::string> idempotency_key;  ///< the same key again returns the list made first
   ListSettings settings;
+  Unique unique = Unique::list;
 };
 
 struct NewEntry {
@@ -33,10 +39,19 @@ struct NewEntry {
   std::string timezone;  ///< of the callee ("Asia/Jerusalem"), when it is known
 };
 
+/// A row that only the store could refuse.
+struct RefusedRow {
+  std::int64_t seq = 0;
+  std::string phone_raw;
+  std::string reason;  ///< duplicate, in_other_list
+  std::string detail;
+};
+
 /// An import under way. Destroyed without commit(), nothing of it remains. The connection is busy
 /// until then.
 class Import {
  public:
+  struct Impl;  ///< for the .cpp file only
   /// Errc::conflict: the name is taken; Errc::invalid_argument: a setting is out of its limits.
   static Result<Import> begin(Connection& connection, std::int64_t tenant_id, const NewList& list);
   Import(Import&& other) noexcept;
@@ -46,21 +61,26 @@ class Import {
   /// The idempotency key was used before: list() is that list; add nothing, commit() does nothing.
   bool existed() const;
   const List& list() const;
-  /// Best a thousand at a time. After an error the import is lost: destroy it.
-  Status add(std::span<const NewEntry> entries);
+  /// Best a thousand at a time. The rows that the list's uniqueness refuses; they are entries, too.
+  /// After an error the import is lost: destroy it.
+  Result<std::vector<RefusedRow>> add(std::span<const NewEntry> entries);
   Status commit();
 
  private:
-  struct Impl;
   explicit Import(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 
-/// More entries for a list of the tenant, numbered on from its last one, in the order given: the seq
-/// of the first. A number that the list has already is refused as a duplicate. Errc::conflict when
-/// the list is over. All or nothing.
-Result<std::int64_t> append_entries(Connection& connection, std::int64_t tenant_id,
-                                    std::int64_t list_id, std::vector<NewEntry> entries);
+struct Appended {
+  std::int64_t first_seq = 0;
+  std::vector<RefusedRow> refused;
+};
+
+/// More entries for a list of the tenant, numbered on from its last one, in the order given. A number
+/// that the list has already is refused as a duplicate. Errc::conflict when the list is over. All or
+/// nothing.
+Result<Appended> append_entries(Connection& connection, std::int64_t tenant_id,
+                                std::int64_t list_id, std::vector<NewEntry> entries);
 
 /// All at once, for small lists.
 Result<List> create_list(Connection& connection, std::int64_t tenant_id, const NewList& list,

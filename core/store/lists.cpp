@@ -8,6 +8,7 @@
 #include "core/store/db.hpp"
 #include "core/store/list_rows.hpp"
 #include "core/store/outbox_rows.hpp"
+#include "core/store/policy_rows.hpp"
 
 namespace call::store {
 namespace {
@@ -229,6 +230,24 @@ Result<ListChange> schedule_list(Connection& connection, std::int64_t tenant_id,
     return change;
   };
   return in_transaction(connection, tenant_id, "cannot schedule the list", body);
+}
+
+Status update_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id,
+                   const ListUpdate& update) {
+  const auto body = [&](Txn& txn) -> Status {
+    CALL_TRY(auto list, read_list(txn, list_id, true));
+    list.settings.concurrency = update.concurrency.value_or(list.settings.concurrency);
+    list.settings.priority = update.priority.value_or(list.settings.priority);
+    CALL_CHECK(check_settings(list.settings));
+    query(txn, "UPDATE lists SET concurrency = $2, priority = $3 WHERE id = $1",
+          {list_id, list.settings.concurrency, list.settings.priority});
+    if (!update.policy) return {};
+    CALL_TRY(const auto policy, policy_id(txn, *update.policy));
+    query(txn, "UPDATE lists SET policy_id = $2 WHERE id = $1", {list_id, policy});
+    ask_again(txn, tenant_id);
+    return {};
+  };
+  return transact(connection, tenant_id, "cannot change the list", body);
 }
 
 Result<ListChange> pause_list(Connection& connection, std::int64_t tenant_id,

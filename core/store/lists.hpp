@@ -110,6 +110,15 @@ Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id, st
 /// it.
 Result<ListChange> schedule_list(Connection& connection, std::int64_t tenant_id,
                                  std::int64_t list_id, WallTime start_at);
+/// What may change while a list runs; it holds from the next claim on.
+struct ListUpdate {
+  std::optional<int> concurrency;
+  std::optional<int> priority;
+  std::optional<std::string> policy;  ///< empty: the tenant's
+};
+Status update_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id,
+                   const ListUpdate& update);
+
 /// running -> paused. Calls in progress go on; nothing new is claimed or sent.
 Result<ListChange> pause_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
 /// -> cancelled; entries not yet dialed become done/cancelled; calls in progress finish.

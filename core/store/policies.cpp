@@ -1,7 +1,7 @@
 #include "core/store/policies.hpp"
 
 #include "core/policy/policy.hpp"
-#include "core/store/list_rows.hpp"
+#include "core/store/db.hpp"
 #include "core/store/policy_rows.hpp"
 
 namespace call::store {
@@ -85,17 +85,6 @@ Status remove_policy(Connection& connection, std::int64_t tenant_id, std::string
                        " list(s)" + (stored.tenant_default ? " and as the tenant's default" : "")};
     }
     query(txn, "DELETE FROM policies WHERE id = $1", {number(row, "id")});
-    return {};
-  });
-}
-
-Status use_policy(Connection& connection, std::int64_t tenant_id, std::int64_t list_id,
-                  std::string_view name) {
-  return transact(connection, tenant_id, "cannot set the list's policy", [&](Txn& txn) -> Status {
-    CALL_CHECK(read_list(txn, list_id, true));
-    CALL_TRY(const auto id, policy_id(txn, name));
-    query(txn, "UPDATE lists SET policy_id = $2 WHERE id = $1", {list_id, id});
-    ask_again(txn, tenant_id);
     return {};
   });
 }

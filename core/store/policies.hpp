@@ -1,5 +1,5 @@
-// The calling policies of a tenant. Fenced to one tenant, as lists.hpp, but for the tenant's own row,
-// which only the system may change.
+// The calling policies of a tenant, which lists name (ListSettings::policy) or which hold for all of them
+// (TenantLimits::policy). Fenced to one tenant, as lists.hpp.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,4 @@ Result<StoredPolicy> find_policy(Connection& connection, std::int64_t tenant_id,
                                  std::string_view name);
 /// Errc::conflict while a list or the tenant uses it.
 Status remove_policy(Connection& connection, std::int64_t tenant_id, std::string_view name);
-/// What a list goes by from now on; an empty name: the tenant's policy.
-Status use_policy(Connection& connection, std::int64_t tenant_id, std::int64_t list_id,
-                  std::string_view name);
-
 }  // namespace call::store

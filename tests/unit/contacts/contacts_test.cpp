@@ -86,3 +86,68 @@ TEST_CASE("contacts: a number without a country code needs a region") {
   CHECK(contacts::is_known_region("IL"));
   CHECK_FALSE(contacts::is_known_region("XX"));
 }
+
+namespace {
+
+Read read_json(std::string_view text, std::size_t piece = 1000) {
+  Read result;
+  contacts::Reader reader(
+      "",
+      [&](Contact&& contact) -> Status {
+        result.contacts.push_back(std::move(contact));
+        return {};
+      },
+      contacts::Format::json_lines);
+  Status status;
+  for (std::size_t at = 0; at < text.size() && status; at += piece)
+    status = reader.feed(text.substr(at, piece));
+  if (status) status = reader.finish();
+  if (!status) result.error = status.error().context;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("contacts: JSON lines, whatever pieces they come in") {
+  const std::string text =
+      "{\"phone\": \"+14155550123\", \"name\": \"דנה\", \"City\": \"Haifa\", \"age\": 42, "
+      "\"vip\": true, \"nothing\": null, \"timezone\": \"Asia/Jerusalem\"}\n\n"
+      "{\"phone\": \"+14155550124\", \"variables\": {\"Plan\": \"B\", \"n\": 1}}";
+  for (std::size_t piece = 1; piece < 70; ++piece) {
+    INFO(piece);
+    const auto result = read_json(text, piece);
+    CHECK(result.error.empty());
+    REQUIRE(result.contacts.size() == 2);
+    const auto& first = result.contacts[0];
+    CHECK(first.phone == "+14155550123");
+    CHECK(first.name == "דנה");
+    CHECK(first.timezone == "Asia/Jerusalem");
+    CHECK(first.variables ==
+          std::map<std::string, std::string>{{"city", "Haifa"}, {"age", "42"}, {"vip", "true"}});
+    CHECK(result.contacts[1].line == 3);
+    CHECK(result.contacts[1].variables.at("Plan") == "B");
+  }
+}
+
+TEST_CASE("contacts: JSON rows are refused one by one, a line that is no object stops the file") {
+  const auto result = read_json(
+      "{\"phone\": 14155550123}\n{\"phone\": \"+14155550123\", \"tags\": [1]}\n{}\n"
+      "{\"phone\": \"+14155550123\", \"timezone\": \"Mars/Olympus\"}\n"
+      "{\"phone\": \"+14155550123\"}\n{\"phone\": \"+1 415 555 0123\"}\n");
+  REQUIRE(result.contacts.size() == 6);
+  CHECK(result.contacts[0].refused == "invalid_member");
+  CHECK(result.contacts[1].refused == "invalid_member");
+  CHECK(result.contacts[2].refused == "missing_number");
+  CHECK(result.contacts[3].refused == "invalid_timezone");
+  CHECK(result.contacts[4].refused.empty());
+  CHECK(result.contacts[5].refused == "duplicate");
+  CHECK(read_json("{\"phone\": \"+14155550123\"}\nphone,name\n").error.find("line 2") == 0);
+  CHECK(read_json("[1]\n").error == "line 1: no JSON object");
+}
+
+TEST_CASE("contacts: a time zone may stand in a column") {
+  const auto result = read("phone,timezone\n+14155550123,Asia/Jerusalem\n+14155550124,\n");
+  CHECK(result.contacts[0].timezone == "Asia/Jerusalem");
+  CHECK(result.contacts[1].timezone.empty());
+  CHECK(result.contacts[0].variables.empty());
+}

@@ -1,0 +1,249 @@
+// callctl dnc: who must not be called.
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cmd/command.hpp"
+#include "cmd/commands.hpp"
+#include "cmd/list_json.hpp"
+#include "core/base/files.hpp"
+#include "core/base/strings.hpp"
+#include "core/contacts/phone.hpp"
+#include "core/store/dnc.hpp"
+
+namespace call::cmd {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kLargestFile = 1U << 30;
+constexpr std::size_t kMistakesShown = 20;
+
+struct DncOptions {
+  std::vector<std::string> patterns;
+  std::string file;
+  std::string note;
+  std::string region;
+  std::string registry;
+  std::string number;
+  int limit = 1000;
+  bool all_tenants = false;
+  bool skip_invalid = false;
+  bool dry_run = false;
+};
+
+/// The pattern as it is stored; empty: it is none.
+std::string to_pattern(std::string_view text, const std::string& region) {
+  if (const auto number = contacts::to_e164(text, region)) return *number;
+  return store::is_dnc_pattern(text) ? std::string(text) : std::string();
+}
+
+Result<std::vector<std::string>> patterns_of(const DncOptions& options) {
+  std::vector<std::string> out;
+  for (const auto& text : options.patterns) {
+    out.push_back(to_pattern(text, options.region));
+    if (!out.back().empty()) continue;
+    return Error{
+        Errc::invalid_argument,
+        fmt::format("'{}' is neither a number such as +14155550123 (without a country code "
+                    "it needs --region) nor the beginning of some such as '+1900*'",
+                    text)};
+  }
+  return out;
+}
+
+Result<store::DncOwner> owner_of(Session& session, const DncOptions& options) {
+  if (options.all_tenants) return store::DncOwner();
+  CALL_TRY(const auto tenant, session.tenant());
+  return store::DncOwner(tenant.id);
+}
+
+std::string whose(const Session& session, const DncOptions& options) {
+  return options.all_tenants ? "all tenants" : "tenant '" + session.options.tenant + "'";
+}
+
+Result<Exit> add(Session& session, const DncOptions& options) {
+  CALL_TRY(const auto patterns, patterns_of(options));
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto owner, owner_of(session, options));
+  CALL_TRY(const auto added, store::add_dnc(*connection, owner, patterns, options.note));
+  session.say("{} of {} added for {}, the others were there", added, patterns.size(),
+              whose(session, options));
+  return kDone;
+}
+
+Result<Exit> remove(Session& session, const DncOptions& options) {
+  CALL_TRY(const auto patterns, patterns_of(options));
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto owner, owner_of(session, options));
+  for (const auto& pattern : patterns)
+    CALL_CHECK(store::remove_dnc(*connection, owner, pattern, options.registry));
+  session.say("{} removed for {}", patterns.size(), whose(session, options));
+  return kDone;
+}
+
+Result<Exit> list(Session& session, const DncOptions& options) {
+  store::DncFilter filter;
+  filter.limit = options.limit;
+  if (!options.registry.empty()) filter.registry = options.registry;
+  if (!options.number.empty()) {
+    filter.number = to_pattern(options.number, options.region);
+    if (filter.number.empty() || filter.number.ends_with('*'))
+      return Error{Errc::invalid_argument, fmt::format("'{}' is no number", options.number)};
+  }
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto rules, store::dnc_rules(*connection, tenant.id, filter));
+  json rows = json::array();
+  for (const auto& rule : rules) {
+    const bool prefix = rule.pattern.ends_with('*');
+    rows.push_back({{"pattern", prefix ? rule.pattern : session.number(rule.pattern)},
+                    {"scope", rule.everybody ? "all" : "tenant"},
+                    {"registry", rule.registry},
+                    {"note", rule.note},
+                    {"created_at", to_rfc3339(rule.created_at)}});
+  }
+  CALL_CHECK(session.show({{"pattern", "PATTERN"},
+                           {"scope", "FOR"},
+                           {"registry", "REGISTRY"},
+                           {"note", "NOTE", Align::left, true},
+                           {"created_at", "SINCE"}},
+                          rows));
+  return kDone;
+}
+
+struct FileContent {
+  std::vector<std::string> patterns;
+  std::vector<std::string> mistakes;  // "line 7: '...'"
+};
+
+/// One number or pattern a line; of a line with commas the first field. A first line without any digit
+/// is a heading. '#' begins a comment.
+FileContent read_lines(std::string_view text, const std::string& region) {
+  FileContent out;
+  std::set<std::string> seen;
+  std::size_t line_number = 0;
+  for (auto line : split(text, '\n')) {
+    ++line_number;
+    line = trim(line.substr(0, line.find('#')));
+    line = trim(line.substr(0, line.find_first_of(",;\t")));
+    if (line.size() >= 2 && line.front() == '"' && line.back() == '"')
+      line = trim(line.substr(1, line.size() - 2));
+    const bool heading =
+        line_number == 1 && line.find_first_of("0123456789") == std::string_view::npos;
+    if (line.empty() || heading) continue;
+    auto pattern = to_pattern(line, region);
+    if (pattern.empty()) {
+      out.mistakes.push_back(fmt::format("line {}: '{}'", line_number, line));
+    } else if (seen.insert(pattern).second) {
+      out.patterns.push_back(std::move(pattern));
+    }
+  }
+  return out;
+}
+
+Result<Exit> import(Session& session, const DncOptions& options) {
+  const auto path = options.file == "-" ? std::string("/dev/stdin") : options.file;
+  CALL_TRY(const auto text, read_file(path, kLargestFile));
+  const auto content = read_lines(text, options.region);
+  for (std::size_t i = 0; i < std::min(content.mistakes.size(), kMistakesShown); ++i)
+    session.warn("{} is no number", content.mistakes[i]);
+  if (!content.mistakes.empty() && !options.skip_invalid) {
+    return Error{
+        Errc::invalid_argument,
+        fmt::format("{} line(s) are no numbers, so nothing was imported: mend them{}, or "
+                    "leave them out with --skip-invalid",
+                    content.mistakes.size(), options.region.empty() ? ", say --region" : "")};
+  }
+  if (content.patterns.empty() && options.registry.empty())
+    return Error{Errc::invalid_argument, "there is no number in the file"};
+  json result{{"registry", options.registry},
+              {"read", content.patterns.size()},
+              {"invalid", content.mistakes.size()},
+              {"added", nullptr},
+              {"dry_run", options.dry_run}};
+  if (!options.dry_run) {
+    CALL_TRY(auto* connection, session.database());
+    CALL_TRY(const auto owner, owner_of(session, options));
+    CALL_TRY(const auto added,
+             options.registry.empty()
+                 ? store::add_dnc(*connection, owner, content.patterns, options.note)
+                 : store::import_registry(*connection, owner, options.registry, content.patterns));
+    result["added"] = added;
+  }
+  CALL_CHECK(session.show_one({{"registry", "registry"},
+                               {"read", "numbers and patterns"},
+                               {"invalid", "lines left out"},
+                               {"added", "added"}},
+                              result));
+  return kDone;
+}
+
+void declare_common(CLI::App& command, DncOptions& options) {
+  command.add_option("--region", options.region, "For numbers without a country code, e.g. US")
+      ->type_name("REGION");
+  command.add_option("--registry", options.registry, "Rules of this registry")->type_name("NAME");
+}
+
+void declare_patterns(CLI::App& command, DncOptions& options) {
+  command.add_option("pattern", options.patterns, "Number, or the beginning of some: '+1900*'")
+      ->required()
+      ->type_name("PATTERN");
+  command.add_flag("--all-tenants", options.all_tenants, "For every tenant");
+}
+
+void declare_note(CLI::App& command, DncOptions& options) {
+  command.add_option("--note", options.note, "Why, for whoever reads the list")->type_name("TEXT");
+}
+
+}  // namespace
+
+void add_dnc_commands(CLI::App& app, Session& session) {
+  auto* dnc = add_group(app, "dnc", "Do-not-call lists");
+  add_command<DncOptions>(
+      *dnc, session, "add", "Never call these numbers, from this moment",
+      [](CLI::App& command, DncOptions& options) {
+        declare_patterns(command, options);
+        declare_note(command, options);
+        command
+            .add_option("--region", options.region, "For numbers without a country code, e.g. US")
+            ->type_name("REGION");
+      },
+      add);
+  add_command<DncOptions>(
+      *dnc, session, "rm", "Take numbers off the list",
+      [](CLI::App& command, DncOptions& options) {
+        declare_patterns(command, options);
+        declare_common(command, options);
+      },
+      remove);
+  add_command<DncOptions>(
+      *dnc, session, "ls", "What holds for the tenant",
+      [](CLI::App& command, DncOptions& options) {
+        declare_common(command, options);
+        command.add_option("--number", options.number, "Only rules that match this number")
+            ->type_name("NUMBER");
+        command.add_option("--limit", options.limit, "At most so many")
+            ->type_name("N")
+            ->check(CLI::Range(1, 10000))
+            ->capture_default_str();
+      },
+      list);
+  add_command<DncOptions>(
+      *dnc, session, "import", "Numbers and patterns from a file, one a line",
+      [](CLI::App& command, DncOptions& options) {
+        command
+            .add_option("file", options.file,
+                        "One number a line, or CSV with it first; - is standard input")
+            ->required()
+            ->type_name("FILE");
+        declare_common(command, options);
+        declare_note(command, options);
+        command.add_flag("--all-tenants", options.all_tenants, "For every tenant");
+        command.add_flag("--skip-invalid", options.skip_invalid,
+                         "Leave out lines that are no numbers");
+        command.add_flag("--dry-run", options.dry_run, "Check the file; write nothing");
+      },
+      import);
+}
+
+}  // namespace call::cmd

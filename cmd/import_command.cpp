@@ -1,0 +1,284 @@
+// callctl list create | append: from a file to entries.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "cmd/command.hpp"
+#include "cmd/commands.hpp"
+#include "cmd/list_json.hpp"
+#include "cmd/list_options.hpp"
+#include "core/base/deadline.hpp"
+#include "core/base/scope_exit.hpp"
+#include "core/contacts/contacts.hpp"
+#include "core/contacts/phone.hpp"
+#include "core/store/import.hpp"
+
+namespace call::cmd {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kBatch = 1000;
+constexpr std::size_t kRefusalsShown = 20;
+
+struct AppendOptions {
+  std::string list;
+  FileOptions file;
+};
+
+struct Refusal {
+  std::size_t line;
+  std::string phone_raw;
+  std::string reason;
+  std::string detail;
+};
+
+/// What an import found, row by row.
+struct Report {
+  std::int64_t accepted = 0;
+  std::vector<Refusal> refused;
+};
+
+/// How far an import is, on one line of a terminal; off a terminal it says nothing.
+class Progress {
+ public:
+  explicit Progress(const Session& session)
+      : shown_(!session.options.quiet && ::isatty(STDERR_FILENO) != 0) {}
+  ~Progress() { clear(); }
+
+  void rows(std::int64_t count) {
+    if (!shown_ || MonoClock::now() < next_) return;
+    next_ = MonoClock::now() + std::chrono::milliseconds(200);
+    std::fprintf(stderr, "\r%lld rows", static_cast<long long>(count));
+    drawn_ = true;
+  }
+  void clear() {
+    if (std::exchange(drawn_, false)) std::fputs("\r\x1b[K", stderr);
+  }
+
+ private:
+  const bool shown_;
+  bool drawn_ = false;
+  MonoClock::time_point next_ = MonoClock::now() + std::chrono::milliseconds(500);
+};
+
+/// Feeds the file, or standard input for "-", to the reader in pieces.
+Status read_into(contacts::Reader& reader, const std::string& file) {
+  const bool standard_input = file == "-";
+  const int fd = standard_input ? STDIN_FILENO : ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return Error{Errc::not_found, fmt::format("cannot read {}: {}", file, std::strerror(errno))};
+  const ScopeExit close_fd([&] {
+    if (!standard_input) ::close(fd);
+  });
+  for (;;) {
+    char buffer[1 << 16];
+    const auto got = ::read(fd, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
+      return Error{Errc::io, fmt::format("cannot read {}: {}", file, std::strerror(errno))};
+    if (got == 0) return reader.finish().with_context(file);
+    CALL_CHECK(
+        reader.feed(std::string_view(buffer, static_cast<std::size_t>(got))).with_context(file));
+  }
+}
+
+contacts::Format format_of(const FileOptions& options) {
+  const auto& name = options.file;
+  const bool lines = name.ends_with(".jsonl") || name.ends_with(".ndjson");
+  if (options.format.empty()) return lines ? contacts::Format::json_lines : contacts::Format::csv;
+  return options.format == "jsonl" ? contacts::Format::json_lines : contacts::Format::csv;
+}
+
+store::NewEntry entry_of(const contacts::Contact& contact) {
+  store::NewEntry entry;
+  entry.seq = static_cast<std::int64_t>(contact.line);
+  if (!contact.phone.empty()) entry.phone = contact.phone;
+  entry.phone_raw = contact.phone_raw;
+  entry.name = contact.name;
+  entry.variables_json = json(contact.variables).dump();
+  entry.refused = std::string(contact.refused);
+  entry.not_after = contact.not_after;
+  entry.timezone = contact.timezone;
+  return entry;
+}
+
+/// Reads the whole file; rows go to `sink` a batch at a time, which answers with the lines that it
+/// refused and why.
+using Sink =
+    std::function<Result<std::vector<store::RefusedRow>>(std::span<const store::NewEntry>)>;
+
+Result<Report> read_contacts(const Session& session, const FileOptions& options, const Sink& sink) {
+  Report report;
+  Progress progress(session);
+  std::vector<store::NewEntry> batch;
+  std::int64_t rows = 0;
+  const auto flush = [&]() -> Status {
+    if (batch.empty()) return {};
+    CALL_TRY(const auto refused, sink(batch));
+    report.accepted -= static_cast<std::int64_t>(refused.size());
+    for (const auto& row : refused) {
+      report.refused.push_back(
+          {static_cast<std::size_t>(row.seq), row.phone_raw, row.reason, row.detail});
+    }
+    batch.clear();
+    progress.rows(rows);
+    return {};
+  };
+  contacts::Reader reader(
+      options.region,
+      [&](contacts::Contact&& contact) -> Status {
+        ++rows;
+        if (contact.refused.empty()) {
+          ++report.accepted;
+        } else {
+          report.refused.push_back(
+              {contact.line, contact.phone_raw, std::string(contact.refused), contact.detail});
+        }
+        batch.push_back(entry_of(contact));
+        return batch.size() < kBatch ? Status() : flush();
+      },
+      format_of(options));
+  CALL_CHECK(read_into(reader, options.file));
+  CALL_CHECK(flush());
+  return report;
+}
+
+void say_refusals(const Session& session, const Report& report) {
+  std::size_t shown = 0;
+  for (const auto& refusal : report.refused) {
+    if (++shown > kRefusalsShown) {
+      session.say("... and {} more (callctl list entries --outcome refused)",
+                  report.refused.size() - kRefusalsShown);
+      return;
+    }
+    session.say("line {}: {} refused: {}{}", refusal.line, session.number(refusal.phone_raw),
+                refusal.reason, refusal.detail.empty() ? "" : " (" + refusal.detail + ")");
+  }
+}
+
+json refusals_json(const Report& report, const Session& session) {
+  json refused = json::array();
+  for (const auto& refusal : report.refused) {
+    refused.push_back({{"line", refusal.line},
+                       {"phone", session.number(refusal.phone_raw)},
+                       {"reason", refusal.reason},
+                       {"detail", refusal.detail}});
+  }
+  return refused;
+}
+
+Status show_imported(Session& session, const store::List& list, const Report& report, bool existed,
+                     bool dry_run) {
+  return session.show_one({{"id", "id"},
+                           {"name", "name"},
+                           {"state", "state"},
+                           {"imported", "imported"},
+                           {"refused", "refused"}},
+                          {{"id", dry_run ? json() : json(list.id)},
+                           {"name", list.name},
+                           {"state", store::to_string(list.state)},
+                           {"existed", existed},
+                           {"dry_run", dry_run},
+                           {"imported", report.accepted},
+                           {"refused", report.refused.size()},
+                           {"refusals", refusals_json(report, session)}});
+}
+
+Status check_region(const FileOptions& options) {
+  if (options.region.empty() || contacts::is_known_region(options.region)) return {};
+  return Error{
+      Errc::invalid_argument,
+      fmt::format("--region '{}' is no region; use two letters such as US or IL", options.region)};
+}
+
+Status check_strict(const FileOptions& options, const Report& report) {
+  if (!options.strict || report.refused.empty()) return {};
+  return Error{
+      Errc::invalid_argument,
+      fmt::format("--strict: {} row(s) refused, nothing was imported", report.refused.size())};
+}
+
+Result<Exit> try_file(Session& session, const FileOptions& options, const store::List& planned) {
+  CALL_TRY(const auto report, read_contacts(session, options, [](auto) {
+             return Result<std::vector<store::RefusedRow>>(std::vector<store::RefusedRow>());
+           }));
+  say_refusals(session, report);
+  CALL_CHECK(check_strict(options, report));
+  CALL_CHECK(show_imported(session, planned, report, false, true));
+  return kDone;
+}
+
+Result<Exit> create(Session& session, const CreateOptions& options) {
+  CALL_CHECK(check_region(options.file));
+  CALL_TRY(const auto list, new_list_of(options));
+  if (options.file.dry_run) {
+    store::List planned;
+    planned.name = options.name;
+    return try_file(session, options.file, planned);
+  }
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(auto import, store::Import::begin(*connection, tenant.id, list));
+  if (import.existed()) {
+    session.say("list '{}' was made with this key before; nothing was imported",
+                import.list().name);
+    CALL_CHECK(show_imported(session, import.list(), {}, true, false));
+    return kDone;
+  }
+  CALL_TRY(const auto report,
+           read_contacts(session, options.file, [&](std::span<const store::NewEntry> entries) {
+             return import.add(entries);
+           }));
+  say_refusals(session, report);
+  CALL_CHECK(check_strict(options.file, report));
+  CALL_CHECK(import.commit());
+  CALL_CHECK(show_imported(session, import.list(), report, false, false));
+  return kDone;
+}
+
+/// All or nothing, as create; the rows are numbered on from the list's last one.
+Result<Exit> append(Session& session, const AppendOptions& options) {
+  CALL_CHECK(check_region(options.file));
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
+  if (options.file.dry_run) return try_file(session, options.file, list);
+  std::vector<store::NewEntry> all;
+  CALL_TRY(auto report, read_contacts(session, options.file,
+                                      [&](auto entries) -> Result<std::vector<store::RefusedRow>> {
+                                        all.insert(all.end(), entries.begin(), entries.end());
+                                        return std::vector<store::RefusedRow>();
+                                      }));
+  CALL_CHECK(check_strict(options.file, report));
+  CALL_TRY(const auto appended,
+           store::append_entries(*connection, tenant.id, list.id, std::move(all)));
+  report.accepted -= static_cast<std::int64_t>(appended.refused.size());
+  for (const auto& row : appended.refused) {
+    report.refused.push_back(
+        {static_cast<std::size_t>(row.seq), row.phone_raw, row.reason, row.detail});
+  }
+  say_refusals(session, report);
+  CALL_CHECK(show_imported(session, list, report, false, false));
+  return kDone;
+}
+
+}  // namespace
+
+void add_import_commands(CLI::App& list, Session& session) {
+  add_command<CreateOptions>(list, session, "create",
+                             "Make a list from a file; nothing is dialed yet", declare_create,
+                             create);
+  add_command<AppendOptions>(
+      list, session, "append", "Add a file's rows to a list that is not finished",
+      [](CLI::App& command, AppendOptions& options) {
+        command.add_option("list", options.list, "Name or id")->required()->type_name("LIST");
+        declare_file(command, options.file);
+      },
+      append);
+}
+
+}  // namespace call::cmd

@@ -1,0 +1,114 @@
+"""Every command of callctl with the identifiers of another tenant: what is another's does not exist (exit 3), and what
+lists things lists none of them. A command that is new must be entered here, or the test fails.
+"""
+import re
+import sys
+import unittest
+
+from harness import System, wait_for
+
+CALLERS = """
+[defaults]
+ring_s = 0.5
+voice = "rms"
+lines = ["Yes."]
+"""
+
+NOT_FOUND = 3
+# command -> (arguments, exit code). LIST, ENTRY, ATTEMPT, CALL, TOKEN are the owner's.
+WALK = {
+    "list ls": ([], 0),
+    "list show": (["LIST"], NOT_FOUND),
+    "list create": (["mine", "FILE", "--from", "+14155550100", "--policy", "theirs"], NOT_FOUND),
+    "list append": (["LIST", "FILE"], NOT_FOUND),
+    "list start": (["LIST", "--confirm", "theirs"], NOT_FOUND),
+    "list set": (["LIST", "--priority", "1"], NOT_FOUND),
+    "list pause": (["LIST"], NOT_FOUND),
+    "list resume": (["LIST"], NOT_FOUND),
+    "list cancel": (["LIST"], NOT_FOUND),
+    "list entries": (["LIST"], NOT_FOUND),
+    "list export": (["LIST"], NOT_FOUND),
+    "list explain": (["ENTRY"], NOT_FOUND),
+    "list watch": (["LIST", "--timeout", "1"], NOT_FOUND),
+    "list wait": (["LIST", "--timeout", "1"], NOT_FOUND),
+    "call ls": ([], 0),
+    "call show": (["ATTEMPT"], NOT_FOUND),
+    "attempt ls": ([], 0),
+    "attempt show": (["ATTEMPT"], NOT_FOUND),
+    "attempt resolve": (["ATTEMPT", "--as", "give-up"], NOT_FOUND),
+    "policy ls": ([], 0),
+    "policy show": (["theirs"], NOT_FOUND),
+    "policy rm": (["theirs"], NOT_FOUND),
+    "caller ls": ([], 0),
+    "caller rm": (["theirs"], NOT_FOUND),
+    "dnc ls": ([], 0),
+    "dnc rm": (["+14155550188"], NOT_FOUND),
+    "token ls": ([], 0),
+    "token revoke": (["TOKEN"], NOT_FOUND),
+}
+# What belongs to no tenant, or makes something new of the caller's own.
+WITHOUT_TENANT = re.compile(
+    r"(queue|job|worker|cleanup|db|tenant|log-level|doctor|top|completion|version)\b.*"
+    r"|policy (presets|preset|set)|caller add|dnc (add|import)|token create")
+
+
+class Tenancy(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(sys.argv[1], CALLERS).__enter__()
+        cls.addClassCleanup(cls.system.__exit__)
+        run = cls.system.callctl
+        cls.file = cls.system.dir / "people.csv"
+        cls.file.write_text("phone,name\n+14155550123,Dana\n")
+        run("policy", "set", "theirs", "-", stdin="")
+        run("caller", "add", "theirs", "+14155550100")
+        run("dnc", "add", "+14155550188")
+        run("list", "create", "theirs", cls.file, "--from", "+14155550100")
+        run("list", "start", "theirs", "--confirm", "theirs")
+        run("token", "create", "theirs")
+        run("tenant", "create", "stranger")
+        attempts = wait_for(lambda: cls.system.json("attempt", "ls")["items"], 60, "an attempt")
+        cls.owned = {
+            "LIST": str(cls.system.json("list", "show", "theirs")["id"]),
+            "ENTRY": str(cls.system.json("list", "entries", "theirs")["items"][0]["id"]),
+            "ATTEMPT": attempts[0]["id"],
+            "TOKEN": str(cls.system.json("token", "ls")["items"][0]["id"]),
+            "FILE": str(cls.file),
+        }
+
+    def commands(self, *words):
+        """Every command, by asking each level for its help."""
+        text = self.system.callctl(*words, "--help")
+        section = re.split(r"^Subcommands:\s*$", text, flags=re.M)
+        if len(section) == 1:
+            return [" ".join(words)]
+        found = []
+        for name in re.findall(r"^ {2}([a-z][a-z-]*)\b", section[1], flags=re.M):
+            found += self.commands(*words, name)
+        return found
+
+    def test_every_command_is_walked(self):
+        for command in self.commands():
+            if WITHOUT_TENANT.fullmatch(command):
+                continue
+            with self.subTest(command):
+                self.assertIn(command, WALK, "a new command: say in WALK what a stranger is told")
+
+    def test_another_tenants_things_do_not_exist(self):
+        before = self.system.callctl("-o", "json", "list", "show", "theirs")
+        for command, (words, code) in WALK.items():
+            with self.subTest(command):
+                words = [self.owned.get(word, word) for word in words]
+                out = self.system.callctl("-o", "json", "--tenant", "stranger", *command.split(), *words, code=code)
+                if code == 0:
+                    self.assertIn('"items":[]', out.replace(" ", "").replace("\n", ""))
+        after = self.system.callctl("-o", "json", "list", "show", "theirs")
+        self.assertEqual([line for line in before.splitlines() if '"state"' in line or '"priority"' in line],
+                         [line for line in after.splitlines() if '"state"' in line or '"priority"' in line])
+
+    def test_an_unknown_tenant_is_never_the_first_one(self):
+        self.system.callctl("--tenant", "nobody", "list", "ls", code=NOT_FOUND)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)

@@ -5,7 +5,7 @@ import re
 import sys
 import unittest
 
-from harness import System, wait_for
+from harness import System
 
 CALLERS = """
 [defaults]
@@ -33,6 +33,7 @@ WALK = {
     "list wait": (["LIST", "--timeout", "1"], NOT_FOUND),
     "call ls": ([], 0),
     "call show": (["ATTEMPT"], NOT_FOUND),
+    "call replay": (["ATTEMPT"], NOT_FOUND),
     "attempt ls": ([], 0),
     "attempt show": (["ATTEMPT"], NOT_FOUND),
     "attempt resolve": (["ATTEMPT", "--as", "give-up"], NOT_FOUND),
@@ -65,9 +66,10 @@ class Tenancy(unittest.TestCase):
         run("dnc", "add", "+14155550188")
         run("list", "create", "theirs", cls.file, "--from", "+14155550100")
         run("list", "start", "theirs", "--confirm", "theirs")
+        run("list", "wait", "theirs", "--timeout", "120")
         run("token", "create", "theirs")
         run("tenant", "create", "stranger")
-        attempts = wait_for(lambda: cls.system.json("attempt", "ls")["items"], 60, "an attempt")
+        attempts = cls.system.json("attempt", "ls")["items"]
         cls.owned = {
             "LIST": str(cls.system.json("list", "show", "theirs")["id"]),
             "ENTRY": str(cls.system.json("list", "entries", "theirs")["items"][0]["id"]),

@@ -44,6 +44,7 @@ Service::Service(Behind behind)
   api::Options options;
   options.urls = {kPublicUrl, "wss://media.example.com"};
   options.keys.primary = kCarrierToken;
+  options.machine_farewell = "Goodbye.";
   options.http.max_body_bytes = 256U << 10;
   auto started = api::Server::start(
       std::move(options), {behind == Behind::no_database ? &nowhere : &pool, *redis, &registry});

@@ -29,6 +29,7 @@ std::string fill(std::string text, const std::map<std::string, std::string>& own
 TEST_CASE("api.tenancy: every route of the API treats another tenant's things as not there") {
   Service api;
   const auto list = api.make_list("theirs");
+  REQUIRE(api.call("POST", "/v1/lists/theirs/start").status == 200);
   api.sent_attempt(list);
   const auto id = std::to_string(list);
   api.call("PUT", "/v1/policies/theirs", "{}");

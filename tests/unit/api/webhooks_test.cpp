@@ -120,6 +120,21 @@ TEST_CASE("api.webhooks: a machine's verdict enqueues one job that ends the call
   CHECK(sent.api.value("SELECT outcome FROM entries") == "machine");
 }
 
+TEST_CASE("api.webhooks: with synchronous detection the answer acts on the verdict, with a word") {
+  Sent sent;
+  sent.api.value("UPDATE lists SET amd = 'sync' RETURNING 1");
+  auto machine = report("in-progress", 1);
+  machine.emplace_back("AnsweredBy", "machine_start");
+  const auto farewell = sent.api.webhook("/twilio/answer/" + sent.token, machine);
+  CHECK(farewell.body.find("<Say>") != std::string::npos);
+  CHECK(farewell.body.find("<Hangup") != std::string::npos);
+  CHECK(sent.api.value("SELECT count(*) FROM outbox WHERE function = 'calld.end_call'") == "0");
+  sent.api.value("UPDATE lists SET on_machine = 'talk' RETURNING 1");
+  machine.emplace_back("Again", "1");
+  const auto talks = sent.api.webhook("/twilio/answer/" + sent.token, machine);
+  CHECK(talks.body.find("<Connect") != std::string::npos);
+}
+
 TEST_CASE("api.webhooks: the answer webhook serves the attempt's TwiML") {
   Sent sent;
   const auto answer = sent.api.webhook("/twilio/answer/" + sent.token, report("in-progress", 2));

@@ -181,6 +181,31 @@ TEST_CASE("dialer.jobs: reconcile settles what a cancelled list left unknown") {
   CHECK(world.attempt_state(list) == "ended");
 }
 
+TEST_CASE("dialer.jobs: a call that a machine seems to have taken ends with a word") {
+  World world([&](const Received& request) {
+    if (request.target.find("/Calls/CA") == std::string::npos) return placed(sid_of(1));
+    CHECK(request.param("Twiml").find("<Say>We are sorry") != std::string::npos);
+    CHECK(request.param("Twiml").find("<Hangup") != std::string::npos);
+    CHECK(request.param("Status").empty());
+    return answer(200, call_json(sid_of(1), "", "", "in-progress", to_rfc2822(wall_now())));
+  });
+  world.dial(world.list(1));
+  const auto attempt = world.value("SELECT id FROM attempts");
+  CHECK(call_job(world, "calld.end_call", Json::array({attempt, sid_of(1), "farewell"})));
+}
+
+TEST_CASE("dialer.chores: a list whose entries all wait for later sleeps until the first is due") {
+  World world;
+  const auto list = world.list(2);
+  world.sql("UPDATE entries SET next_attempt_at = now() + interval '1 hour'");
+  world.sql("UPDATE outbox SET sent_at = now()");
+  CHECK(world.dial_for(list, milliseconds(5000)).end == dialer::DialEnd::asleep);
+  dialer::Chores chores(world.deps);
+  CHECK(*chores.revive_lists(soon()) == 0);
+  world.sql("UPDATE entries SET next_attempt_at = now() + interval '2 seconds' WHERE seq = 2");
+  CHECK(*chores.revive_lists(soon()) == 1);
+}
+
 TEST_CASE("dialer.jobs: predecessor A9.8 cleaning up touches no list whose driver is alive") {
   World world;
   const auto list = world.list(2);

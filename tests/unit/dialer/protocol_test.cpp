@@ -34,6 +34,15 @@ TEST_CASE("dialer.protocol: 201 binds the call SID") {
   CHECK(create.param("Twiml").find("<Connect") != std::string::npos);
 }
 
+TEST_CASE("dialer.protocol: a number on the do-not-call list never reaches the carrier") {
+  World world;
+  const auto list = world.list(1);
+  world.sql("INSERT INTO dnc (pattern) VALUES ('+1415*')");
+  CHECK(world.dial_to_end(list).end == DialEnd::completed);
+  CHECK(world.entry_state(list) == "done/refused");
+  CHECK(world.phone.creates().empty());
+}
+
 TEST_CASE("dialer.protocol: predecessor A9.7 a refusal is final and counts once") {
   World world([](const Received&) { return refused(400, 21211); });
   const auto list = world.list(1);

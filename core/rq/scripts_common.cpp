@@ -32,6 +32,12 @@ local function number(text, default)
   return math.max(-3153600000, math.min(3153600000, n))
 end
 
+-- How often something may still run; nobody means a million times, so more is garbage.
+local function count_of(text)
+  local n = number(text, 0)
+  return n > 0 and n <= 1000000 and n or 0
+end
+
 -- The intervals of a JSON list (or one number); an empty list for anything else.
 local function intervals(text)
   local ok, list = pcall(cjson.decode, text)
@@ -200,7 +206,7 @@ local function end_badly(id, queue, status, kind, failure, run, now)
 end
 
 local function retry_or_fail(id, queue, failure, run, now)
-  local left = number(field(id, 'retries_left'), 0)
+  local left = count_of(field(id, 'retries_left'))
   if left > 0 then
     local list = intervals(field(id, 'retry_intervals'))
     local wait = interval(list, math.max(#list - left, 0) + 1)

@@ -59,7 +59,7 @@ local function finish(a)
       add_result(id, '1', 'return_value', value, run)
       call('ZADD', 'rq:finished:' .. queue, ttl < 0 and '+inf' or now.int + ttl, id)
     end
-    local repeats = number(field(id, 'repeats_left'), 0)
+    local repeats = count_of(field(id, 'repeats_left'))
     if repeats > 0 then
       -- RQ counts the intervals from the end.
       local wait = interval(intervals(field(id, 'repeat_intervals')), repeats)
@@ -74,7 +74,7 @@ local function finish(a)
   if outcome == 'failed' then return retry_or_fail(id, queue, value, run, now) end
   if outcome == 'again' then
     -- The function returned a Retry: it is counted apart from retries after failures.
-    local done, newest = number(field(id, 'number_of_retries'), 0), tonumber(a[17])
+    local done, newest = count_of(field(id, 'number_of_retries')), tonumber(a[17])
     if done < tonumber(a[14]) then
       set(id, 'number_of_retries', done + 1, 'ended_at', now.iso, 'worker_name', '')
       if newest >= 4 then
@@ -108,7 +108,9 @@ local function look(id, queue)
   if not values[1] then return nil, 'its job is gone' end
   local status = values[2] or ''
   if ended[status] then return nil, 'it is ' .. status end
-  if status == 'started' and is_started(id, queue) then return nil, 'it is running' end
+  if status == 'started' and (is_started(id, queue) or is_started(id, field(id, 'origin'))) then
+    return nil, 'it is running'
+  end
   return values
 end
 
@@ -125,7 +127,8 @@ local function claim(a)
     local out = {'job', dropped, queue, id, member, values[1] and #values[1] or 0}
     for i = 1, #wanted do
       local value = values[i] or ''
-      out[#out + 1] = #value <= (i == 1 and most or 16384) and value or ''
+      if i > 1 then value = string.sub(value, 1, 16384) elseif #value > most then value = '' end
+      out[#out + 1] = value
     end
     return out
   end

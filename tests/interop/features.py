@@ -445,7 +445,7 @@ class RoundTrips(Features):
         count = 300
         jobs = [self.queue.enqueue("calld.noop", n) for n in range(count)]
         self.redis.config_resetstat()
-        worker = self.worker(beat=1400)
+        worker = self.worker(beat=1000)
         self.ends(jobs[-1], "finished")
         stats = self.redis.info("commandstats")
         turns = stats["cmdstat_evalsha"]["calls"]

@@ -6,6 +6,8 @@
 #include <boost/asio/ip/address.hpp>
 #include <utility>
 
+#include "core/net/tls_context.hpp"
+
 namespace call::net {
 
 namespace ssl = boost::asio::ssl;
@@ -32,6 +34,15 @@ Result<ssl::context> make_tls_context(const TlsOptions& options) {
                      ": " + ec.message()};
   }
   return context;
+}
+
+TlsClient::TlsClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TlsClient::~TlsClient() = default;
+
+Result<std::shared_ptr<TlsClient>> TlsClient::make(const TlsOptions& options) {
+  CALL_TRY(auto context, make_tls_context(options));
+  return std::make_shared<TlsClient>(
+      std::make_unique<Impl>(Impl{std::move(context), options.verify}));
 }
 
 Status expect_host(SSL* session, const std::string& host, bool verify) {

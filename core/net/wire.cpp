@@ -128,7 +128,7 @@ std::string response_head(const HttpResponse& response, bool keep_alive) {
   return out.append("\r\n");
 }
 
-std::string request_head(const Url& url, const HttpRequest& request) {
+std::string request_head(const Url& url, const HttpRequest& request, bool keep_alive) {
   std::string out = request.method + " ";
   out.append(request.target.empty() ? url.target() : request.target).append(" HTTP/1.1\r\n");
   append_field(out, "Host", url.authority());
@@ -138,7 +138,7 @@ std::string request_head(const Url& url, const HttpRequest& request) {
   if (expects_body || !request.body.empty()) {
     append_field(out, "Content-Length", std::to_string(request.body.size()));
   }
-  append_field(out, "Connection", "close");
+  if (!keep_alive) append_field(out, "Connection", "close");
   return out.append("\r\n");
 }
 

@@ -21,8 +21,9 @@ bool never_has_body(int status);
 /// break the message (line breaks inside) are left out.
 std::string response_head(const HttpResponse& response, bool keep_alive);
 
-/// As above with Host, Content-Length, "Connection: close" and, if absent, User-Agent.
-std::string request_head(const Url& url, const HttpRequest& request);
+/// As above with Host, Content-Length, "Connection: close" unless kept alive and, if absent,
+/// User-Agent.
+std::string request_head(const Url& url, const HttpRequest& request, bool keep_alive = false);
 
 /// True when method and target can stand in a request line.
 bool is_valid_request_line(std::string_view method, std::string_view target);

@@ -1,9 +1,8 @@
 #include "core/net/ws_client.hpp"
 
-#include <optional>
 #include <utility>
 
-#include "core/net/tls.hpp"
+#include "core/net/tls_context.hpp"
 #include "core/net/wire.hpp"
 #include "core/net/ws_session.hpp"
 #include "core/runtime/loop.hpp"
@@ -46,7 +45,7 @@ class Dial : public std::enable_shared_from_this<Dial<Stream>> {
   }
 
   /// Kept as long as the dialing: OpenSSL's objects refer to it afterwards by themselves.
-  std::optional<asio::ssl::context> tls;
+  std::shared_ptr<TlsClient> tls;
   bool verify = true;
   std::string fault;  ///< why it cannot work at all
 
@@ -110,16 +109,24 @@ WsHandle ws_connect(runtime::Loop& loop, const Url& url, Headers headers,
     loop.post([dial = std::move(dial)] { dial->start(); });
     return handle;
   }
-  auto context = make_tls_context(options.tls);
-  std::string fault = context ? "" : context.error().context;
-  if (!context) context = asio::ssl::context(asio::ssl::context::tls_client);
+  std::string fault;
+  auto tls = options.tls_client;
+  if (!tls) {
+    auto made = TlsClient::make(options.tls);
+    if (!made) {
+      fault = made.error().context;
+      made = TlsClient::make({.verify = false, .ca_file = ""});
+    }
+    tls = *made;
+  }
   auto session = WsSession<WsTlsStream>::make(
-      loop, WsTlsStream(WsTcpStream(loop.context()), *context), options.limits, std::move(handler));
+      loop, WsTlsStream(WsTcpStream(loop.context()), tls->impl().context), options.limits,
+      std::move(handler));
   auto handle = session->handle();
   auto dial =
       std::make_shared<Dial<WsTlsStream>>(loop, url, std::move(headers), std::move(session));
-  dial->tls = std::move(*context);
-  dial->verify = options.tls.verify;
+  dial->verify = tls->impl().verify;
+  dial->tls = std::move(tls);
   dial->fault = std::move(fault);
   loop.post([dial = std::move(dial)] { dial->start(); });
   return handle;

@@ -4,6 +4,7 @@
 
 #include "core/net/http.hpp"
 #include "core/net/http_client.hpp"
+#include "core/net/tls_client.hpp"
 #include "core/net/url.hpp"
 #include "core/net/ws.hpp"
 
@@ -12,6 +13,7 @@ namespace call::net {
 struct WsClientOptions {
   WsLimits limits;
   TlsOptions tls;
+  std::shared_ptr<TlsClient> tls_client;  ///< instead of `tls`, which reads the certificates anew
 };
 
 /// Connects to a ws: or wss: URL with these header fields added (a Sec-WebSocket-Protocol among

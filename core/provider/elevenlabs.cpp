@@ -1,0 +1,254 @@
+#include "core/provider/elevenlabs.hpp"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/base/strings.hpp"
+#include "core/crypto/base64.hpp"
+#include "core/json/json.hpp"
+#include "core/provider/channel.hpp"
+
+namespace call::provider {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kSettings = "voice_settings.";
+constexpr int kMaxConnections = 2;
+constexpr std::size_t kMaxChars = 20000;
+
+net::Url url_of(const Endpoint& endpoint) {
+  auto url = with_path(endpoint.url, "/v1/text-to-speech/" + endpoint.voice + "/stream-input");
+  if (!endpoint.model.empty()) add_query(url, "model_id", endpoint.model);
+  if (!endpoint.language.empty()) add_query(url, "language_code", endpoint.language);
+  add_query(url, "output_format", "ulaw_8000");
+  add_query(url, "auto_mode", "true");
+  add_query(url, "sync_alignment", "true");
+  for (const auto& [name, value] : endpoint.extra) {
+    if (!name.starts_with(kSettings)) add_query(url, name, value);
+  }
+  return url;
+}
+
+/// The first message: a space, and the voice's settings.
+std::string opening_of(const Endpoint& endpoint) {
+  Json message = {{"text", " "}};
+  for (const auto& [name, value] : endpoint.extra) {
+    if (!name.starts_with(kSettings)) continue;
+    auto parsed = json::parse(value);
+    message["voice_settings"][name.substr(kSettings.size())] =
+        parsed ? std::move(*parsed) : Json(value);
+  }
+  return json::dump(message);
+}
+
+}  // namespace
+
+Result<ElevenLabsMessage> parse_elevenlabs(std::string_view text) {
+  constexpr std::size_t kMaxMessage = 8U << 20;
+  CALL_TRY(const auto json, json::parse(text, {.bytes = kMaxMessage}, "ElevenLabs' message"));
+  if (!json.is_object()) return Error{Errc::protocol, "ElevenLabs' message is no object"};
+  ElevenLabsMessage message;
+  message.is_final = json::get_bool_or(json, "isFinal", false).value_or(false);
+  message.error = json::get_string_or(json, "error", "").value_or("");
+  if (!message.error.empty()) {
+    const auto why = json::get_string_or(json, "message", "").value_or("");
+    if (!why.empty()) message.error = why;
+  }
+  const auto audio = json::get_string_or(json, "audio", "").value_or("");
+  if (!audio.empty() && !crypto::base64_decode_into(message.audio, audio))
+    return Error{Errc::protocol, "ElevenLabs' audio is no base64"};
+  const Json* alignment = json::find(json, "alignment");
+  if (alignment == nullptr || !alignment->is_object()) return message;
+  const Json* chars = json::find(*alignment, "chars");
+  const Json* starts = json::find(*alignment, "charStartTimesMs");
+  const Json* spans = json::find(*alignment, "charDurationsMs");
+  if (spans == nullptr) spans = json::find(*alignment, "charsDurationsMs");
+  for (const auto* list : {chars, starts, spans}) {
+    if (list == nullptr || !list->is_array()) return message;
+  }
+  const auto count = std::min({chars->size(), starts->size(), spans->size(), kMaxChars});
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto& c = (*chars)[i];
+    if (!c.is_string() || !(*starts)[i].is_number() || !(*spans)[i].is_number()) return message;
+    const double end = (*starts)[i].get<double>() + (*spans)[i].get<double>();
+    if (!(end >= 0 && end < 1e9)) return message;
+    message.chars.push_back({c.get<std::string>(), static_cast<std::int64_t>(end)});
+  }
+  return message;
+}
+
+void TextFollower::spoken(std::string_view character) {
+  const auto is_space = [](std::string_view c) { return c == " " || c == "\n"; };
+  if (is_space(character)) {
+    if (position_ < text_.size() && is_space(text_.substr(position_, 1))) ++position_;
+    return;
+  }
+  while (position_ < text_.size() && is_space(text_.substr(position_, 1))) ++position_;
+  position_ = std::min(position_ + character.size(), text_.size());
+}
+
+/// On the loop.
+class ElevenLabsVoice::Utterance final : public Channel::Owner,
+                                         public std::enable_shared_from_this<Utterance> {
+ public:
+  Utterance(Host& host, std::shared_ptr<const Endpoint> endpoint, std::shared_ptr<Breaker> breaker,
+            speech::EngineSink sink, speech::RequestId id)
+      : host_(host),
+        endpoint_(std::move(endpoint)),
+        breaker_(std::move(breaker)),
+        sink_(std::move(sink)),
+        id_(id),
+        timer_(host.loop()) {}
+
+  void connect() {
+    ++connections_;
+    ChannelOptions options;
+    options.url = url_of(*endpoint_);
+    options.connect_timeout = endpoint_->connect_timeout;
+    options.reconnect = false;
+    if (!endpoint_->key.empty()) options.headers.add("xi-api-key", endpoint_->key.reveal());
+    channel_ = Channel::make(host_, std::move(options), breaker_);
+    channel_->open(*this);
+  }
+
+  void add(const std::string& text) {
+    if (over_) return;
+    text_.append(text);
+    if (channel_->up()) send_text(text);
+    await_audio(endpoint_->answer_timeout);
+  }
+
+  void end() {
+    no_more_ = true;
+    if (!over_ && channel_->up()) channel_->send_text(R"({"text":""})");
+  }
+
+  void stop() {
+    over_ = true;
+    timer_.cancel();
+    if (channel_) channel_->close();
+  }
+
+ private:
+  void send_text(std::string_view text) {
+    std::string part(text);
+    if (!part.ends_with(' ')) part += ' ';
+    channel_->send_text(json::dump({{"text", part}}));
+  }
+
+  void await_audio(milliseconds limit) {
+    timer_.after(limit, [self = shared_from_this()] {
+      self->broken({Errc::timeout, origin_of(self->endpoint_->url) + " sent no audio in time"});
+    });
+  }
+
+  void on_up() override {
+    channel_->send_text(opening_of(*endpoint_));
+    if (!text_.rest().empty()) send_text(text_.rest());
+    if (no_more_) channel_->send_text(R"({"text":""})");
+  }
+
+  void on_binary(std::string_view) override {}
+  void on_text(std::string_view text) override {
+    const auto self = shared_from_this();
+    auto message = parse_elevenlabs(text);
+    if (!message) return broken(message.error());
+    if (!message->error.empty()) {
+      return broken({Errc::unavailable, origin_of(endpoint_->url) + ": " + message->error});
+    }
+    if (!message->audio.empty()) take(*message);
+    if (message->is_final && no_more_ && !over_) finish();
+  }
+
+  void take(const ElevenLabsMessage& message) {
+    speech::SpokenAudio audio{id_, audio::Mulaw(message.audio.begin(), message.audio.end()), {}};
+    const std::int64_t base = audio::duration_of(samples_).count();
+    for (const auto& c : message.chars) {
+      text_.spoken(c.text);
+      const speech::TextMark mark{text_.position(), base + c.end_ms};
+      // One a word is enough.
+      if (c.text == " " || &c == &message.chars.back()) audio.marks.push_back(mark);
+    }
+    samples_ += audio.mulaw.size();
+    aligned_ = aligned_ || !message.chars.empty();
+    sink_(std::move(audio));
+    await_audio(endpoint_->silence_timeout);
+  }
+
+  void finish() {
+    stop();
+    breaker_->succeeded();
+    const auto end = audio::duration_of(samples_).count();
+    sink_(speech::SpokenAudio{id_, {}, {{text_.size(), end}}});
+    sink_(speech::SpeakingDone{id_});
+  }
+
+  void on_down(const Error& error, bool) override { broken(error); }
+
+  /// Once more with what has not been spoken yet, if that is known.
+  void broken(const Error& error) {
+    if (over_) return;
+    const bool rest_is_known = samples_ == 0 || aligned_;
+    const bool may_pass = error.code != Errc::permission && error.code != Errc::not_found &&
+                          error.code != Errc::invalid_argument;
+    if (rest_is_known && samples_ > 0 && no_more_ && trim(text_.rest()).empty()) return finish();
+    if (may_pass && rest_is_known && connections_ < kMaxConnections) {
+      channel_->close();
+      breaker_->failed();
+      return connect();
+    }
+    stop();
+    breaker_->failed();
+    sink_(speech::SpeakingFailed{id_, error});
+  }
+
+  Host& host_;
+  const std::shared_ptr<const Endpoint> endpoint_;
+  const std::shared_ptr<Breaker> breaker_;
+  const speech::EngineSink sink_;
+  const speech::RequestId id_;
+  runtime::Timer timer_;
+  std::shared_ptr<Channel> channel_;
+  TextFollower text_;
+  std::size_t samples_ = 0;
+  int connections_ = 0;
+  bool aligned_ = false;
+  bool no_more_ = false;
+  bool over_ = false;
+};
+
+ElevenLabsVoice::ElevenLabsVoice(Host& host, std::shared_ptr<const Endpoint> endpoint,
+                                 speech::EngineSink sink)
+    : host_(host),
+      endpoint_(std::move(endpoint)),
+      breaker_(host.breaker("speak " + origin_of(endpoint_->url))),
+      sink_(std::move(sink)) {}
+
+ElevenLabsVoice::~ElevenLabsVoice() {
+  cancel();
+}
+
+void ElevenLabsVoice::begin(speech::RequestId id) {
+  cancel();
+  utterance_ = std::make_shared<Utterance>(host_, endpoint_, breaker_, sink_, id);
+  host_.loop().post([u = utterance_] { u->connect(); });
+}
+
+void ElevenLabsVoice::add(std::string_view text) {
+  if (!utterance_) return;
+  host_.loop().post([u = utterance_, text = std::string(text)] { u->add(text); });
+}
+
+void ElevenLabsVoice::end() {
+  if (!utterance_) return;
+  host_.loop().post([u = utterance_] { u->end(); });
+}
+
+void ElevenLabsVoice::cancel() {
+  if (!utterance_) return;
+  host_.loop().post([u = utterance_] { u->stop(); });
+  utterance_.reset();
+}
+
+}  // namespace call::provider

@@ -1,0 +1,362 @@
+#include "tests/support/fakes/providers.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "core/crypto/base64.hpp"
+
+namespace call::fakes {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kChunkMs = 200;
+
+std::string sse(const Json& json) {
+  return "data: " + json.dump() + "\n\n";
+}
+
+Json chunk_of(const Json& delta, const char* finish = nullptr) {
+  Json choice = {{"index", 0}, {"delta", delta}, {"finish_reason", nullptr}};
+  if (finish != nullptr) choice["finish_reason"] = finish;
+  return {{"id", "c1"}, {"object", "chat.completion.chunk"}, {"choices", {choice}}};
+}
+
+/// The chunks of an answer, as a streaming server sends them.
+std::vector<std::string> chunks_of(const ChatAnswer& answer) {
+  std::vector<std::string> chunks = {sse(chunk_of({{"role", "assistant"}, {"content", ""}}))};
+  for (const auto& piece : answer.pieces) chunks.push_back(sse(chunk_of({{"content", piece}})));
+  for (std::size_t i = 0; i < answer.calls.size(); ++i) {
+    const auto& call = answer.calls[i];
+    Json first = {{"index", i},
+                  {"id", call.id},
+                  {"type", "function"},
+                  {"function", {{"name", call.name}, {"arguments", ""}}}};
+    chunks.push_back(sse(chunk_of({{"tool_calls", {first}}})));
+    for (const auto& part : call.arguments) {
+      const Json fragment = {{"index", i}, {"function", {{"arguments", part}}}};
+      chunks.push_back(sse(chunk_of({{"tool_calls", {fragment}}})));
+    }
+  }
+  return chunks;
+}
+
+}  // namespace
+
+std::string mulaw_of(std::string_view text) {
+  return std::string(text.size() * kMsPerChar * 8, '\x20');
+}
+
+/// Deepgram's live transcription.
+class DeepgramSocket final : public Socket {
+ public:
+  DeepgramSocket(Providers& owner, Connection& connection, int number)
+      : owner_(owner), connection_(connection), number_(number) {}
+
+  void on_binary(const std::string& bytes) override {
+    owner_.note_audio(bytes);
+    samples_ += bytes.size();
+    if (pending_.empty()) pending_ = owner_.next_transcript(number_, ++utterances_);
+    if (!owner_.keep_log) return;
+    result(pending_.substr(0, pending_.find(' ')), false, false, milliseconds(0));
+  }
+  void on_text(const std::string& text) override {
+    owner_.note_text(text);
+    if (text.find("Finalize") == std::string::npos || owner_.mute_finalize == "yes") return;
+    const auto words = std::exchange(pending_, {});
+    owner_.tell("finalize", words);
+    connection_.later(owner_.timing().transcript, [this, words] {
+      owner_.tell("final", words);
+      result(words, true, true, milliseconds(0));
+      from_ = samples_;
+    });
+  }
+
+ private:
+  void result(const std::string& words, bool is_final, bool finalized, milliseconds after) {
+    Json json = {{"type", "Results"},
+                 {"channel_index", {0, 1}},
+                 {"start", static_cast<double>(from_) / 8000},
+                 {"duration", static_cast<double>(samples_ - from_) / 8000},
+                 {"is_final", is_final},
+                 {"speech_final", is_final},
+                 {"channel", {{"alternatives", {{{"transcript", words}, {"confidence", 0.98}}}}}}};
+    if (finalized) json["from_finalize"] = true;
+    connection_.text(json.dump(), after);
+  }
+
+  Providers& owner_;
+  Connection& connection_;
+  const int number_;
+  int utterances_ = 0;
+  std::size_t samples_ = 0;
+  std::size_t from_ = 0;
+  std::string pending_;
+};
+
+/// vosk-server: one reply a message.
+class VoskSocket final : public Socket {
+ public:
+  VoskSocket(Providers& owner, Connection& connection) : owner_(owner), connection_(connection) {}
+
+  void on_binary(const std::string& bytes) override {
+    owner_.note_audio(bytes);
+    if (pending_.empty()) pending_ = owner_.next_transcript(0, 0);
+    connection_.text(Json{{"partial", pending_.substr(0, pending_.find(' '))}}.dump());
+  }
+  void on_text(const std::string& text) override {
+    owner_.note_text(text);
+    if (text.find("config") != std::string::npos) return;
+    const auto words = std::exchange(pending_, {});
+    connection_.text(Json{{"text", words}, {"result", {{{"word", words}, {"conf", 0.9}}}}}.dump(),
+                     owner_.timing().transcript);
+    if (text == R"({"eof" : 1})") connection_.close_socket(1000, "");
+  }
+
+ private:
+  Providers& owner_;
+  Connection& connection_;
+  std::string pending_;
+};
+
+/// ElevenLabs' stream-input.
+class ElevenSocket final : public Socket {
+ public:
+  ElevenSocket(Providers& owner, Connection& connection) : owner_(owner), connection_(connection) {}
+
+  void on_binary(const std::string&) override {}
+  void on_text(const std::string& message) override {
+    owner_.note_text(message);
+    const auto json = Json::parse(message);
+    const auto text = json.at("text").get<std::string>();
+    if (text == " ") return;
+    const auto timing = owner_.timing();
+    if (text.empty()) {
+      connection_.text(R"({"isFinal":true,"audio":null})", delay_);
+      connection_.close_socket(1000, "", delay_);
+      return;
+    }
+    owner_.tell("voice_text", text);
+    delay_ = timing.voice_first;
+    const std::size_t chars = kChunkMs / kMsPerChar;
+    for (std::size_t at = 0; at < text.size(); at += chars, delay_ += timing.voice_chunk) {
+      const auto part = text.substr(at, chars);
+      Json alignment;
+      for (std::size_t i = 0; i < part.size(); ++i) {
+        alignment["chars"].push_back(part.substr(i, 1));
+        alignment["charStartTimesMs"].push_back(i * kMsPerChar);
+        alignment["charsDurationsMs"].push_back(kMsPerChar);
+      }
+      const Json out = {{"audio", crypto::base64_encode(mulaw_of(part))}, {"alignment", alignment}};
+      if (at == 0 && owner_.watch) {
+        connection_.later(delay_, [this, text, out] {
+          owner_.tell("voice_audio", text);
+          connection_.text(out.dump());
+        });
+      } else {
+        connection_.text(out.dump(), delay_);
+      }
+    }
+  }
+
+ private:
+  Providers& owner_;
+  Connection& connection_;
+  milliseconds delay_{0};
+};
+
+class RealtimeSocket final : public Socket {
+ public:
+  RealtimeSocket(Providers& owner, Connection& connection, Realtime hooks)
+      : owner_(owner), connection_(connection), hooks_(std::move(hooks)) {}
+  void on_binary(const std::string&) override {}
+  void on_text(const std::string& text) override {
+    owner_.note_text(text);
+    if (hooks_.on_message) hooks_.on_message(connection_, text);
+  }
+
+ private:
+  Providers& owner_;
+  Connection& connection_;
+  const Realtime hooks_;
+};
+
+Providers::Providers(std::uint16_t port)
+    : server_([this](Connection& c, const Request& r) { route(c, r); }, port) {}
+
+void Providers::answer(ChatAnswer answer) {
+  std::lock_guard lock(mutex_);
+  answers_.push_back(std::move(answer));
+}
+void Providers::hear(std::string transcript) {
+  std::lock_guard lock(mutex_);
+  transcripts_.push_back(std::move(transcript));
+}
+void Providers::set_timing(const Timing& timing) {
+  std::lock_guard lock(mutex_);
+  timing_ = timing;
+}
+Timing Providers::timing() const {
+  std::lock_guard lock(mutex_);
+  return timing_;
+}
+void Providers::set_realtime(Realtime realtime) {
+  std::lock_guard lock(mutex_);
+  realtime_ = std::move(realtime);
+}
+void Providers::set_tool(std::function<ChatAnswer(const Request&)> tool) {
+  std::lock_guard lock(mutex_);
+  tool_ = std::move(tool);
+}
+void Providers::refuse(int status, int count, std::string fields) {
+  std::lock_guard lock(mutex_);
+  refuse_status_ = status;
+  refuse_count_ = count;
+  refuse_fields_ = std::move(fields);
+}
+std::vector<Request> Providers::requests() const {
+  std::lock_guard lock(mutex_);
+  return requests_;
+}
+std::vector<std::string> Providers::messages() const {
+  std::lock_guard lock(mutex_);
+  return messages_;
+}
+std::size_t Providers::audio_bytes() const {
+  std::lock_guard lock(mutex_);
+  return audio_.size();
+}
+std::string Providers::audio() const {
+  std::lock_guard lock(mutex_);
+  return audio_;
+}
+void Providers::note_text(const std::string& text) {
+  if (!keep_log) return;
+  std::lock_guard lock(mutex_);
+  messages_.push_back(text);
+}
+void Providers::note_audio(const std::string& bytes) {
+  if (!keep_log) return;
+  std::lock_guard lock(mutex_);
+  audio_ += bytes;
+}
+
+std::string Providers::next_transcript(int connection, int utterance) {
+  std::lock_guard lock(mutex_);
+  if (transcripts_.empty())
+    return hear_default ? hear_default(connection, utterance) : std::string("something");
+  auto words = transcripts_.front();
+  transcripts_.pop_front();
+  return words;
+}
+
+void Providers::route(Connection& connection, const Request& request) {
+  int refused = 0;
+  std::string fields;
+  int number = 0;
+  Realtime realtime;
+  std::function<ChatAnswer(const Request&)> tool;
+  {
+    std::lock_guard lock(mutex_);
+    if (keep_log) requests_.push_back(request);
+    if (refuse_count_ > 0) {
+      --refuse_count_;
+      refused = refuse_status_;
+      fields = refuse_fields_;
+    }
+    number = ++sockets_;
+    realtime = realtime_;
+    tool = tool_;
+  }
+  if (refused != 0)
+    return connection.respond(refused, "application/json",
+                              R"({"error":{"message":"refused by the test"}})", fields);
+  const auto path = request.path();
+  if (path.ends_with("/chat/completions")) return chat(connection, request);
+  if (path.ends_with("/audio/speech")) return speech(connection, request);
+  if (path.ends_with("/audio/transcriptions")) return transcription(connection);
+  if (path == "/v1/listen") {
+    return connection.upgrade(request, std::make_unique<DeepgramSocket>(*this, connection, number));
+  }
+  if (path == "/vosk")
+    return connection.upgrade(request, std::make_unique<VoskSocket>(*this, connection));
+  if (path.ends_with("/stream-input"))
+    return connection.upgrade(request, std::make_unique<ElevenSocket>(*this, connection));
+  if (path == "/v1/realtime") {
+    connection.upgrade(request, std::make_unique<RealtimeSocket>(*this, connection, realtime));
+    if (realtime.on_open) realtime.on_open(connection);
+    return;
+  }
+  if (path.starts_with("/tools/") && tool) {
+    const auto answer = tool(request);
+    if (!answer.hangs)
+      connection.respond(answer.status, "application/json", answer.raw, answer.fields);
+    return;
+  }
+  connection.respond(404, "application/json", R"({"error":{"message":"no such path"}})");
+}
+
+void Providers::chat(Connection& connection, const Request& request) {
+  tell("chat_request", request.body);
+  ChatAnswer answer;
+  bool scripted = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (!answers_.empty()) {
+      answer = answers_.front();
+      answers_.pop_front();
+      scripted = true;
+    }
+  }
+  if (!scripted && chat_default) answer = chat_default(request.body);
+  if (answer.status != 200)
+    return connection.respond(answer.status, "application/json", answer.raw, answer.fields);
+  if (!answer.raw.empty())
+    return connection.respond(200, answer.raw_type, answer.raw, answer.fields);
+  const auto t = timing();
+  connection.begin_chunked("text/event-stream", t.chat_first);
+  auto after = t.chat_first;
+  for (const auto& chunk : chunks_of(answer)) {
+    connection.chunk(chunk, after);
+    if (watch && chunk.find("content") != std::string::npos)
+      connection.later(after, [this, chunk] { tell("chat_piece", chunk); });
+    after += t.chat_piece;
+  }
+  if (answer.hangs) return;
+  if (!answer.error.empty()) {
+    connection.chunk(sse({{"error", {{"message", answer.error}}}}), after);
+  } else {
+    const char* finish = answer.calls.empty() ? "stop" : "tool_calls";
+    connection.chunk(sse(chunk_of(Json::object(), finish)), after);
+    connection.chunk(": a comment\r\n\r\ndata: [DONE]\r\n\r\n", after);
+  }
+  connection.end_chunked(after);
+}
+
+/// PCM of 24 kHz in chunks of an odd size.
+void Providers::speech(Connection& connection, const Request& request) {
+  const auto text = Json::parse(request.body).at("input").get<std::string>();
+  tell("voice_text", text);
+  const auto t = timing();
+  std::string pcm;
+  for (std::size_t i = 0; i < text.size() * kMsPerChar * 24; ++i) pcm += "\x10\x20";
+  constexpr std::size_t kOdd = kChunkMs * 24 * 2 + 1;
+  auto after = t.voice_first;
+  connection.begin_chunked("audio/pcm", after);
+  for (std::size_t at = 0; at < pcm.size(); at += kOdd, after += t.voice_chunk)
+    connection.chunk(pcm.substr(at, kOdd), after);
+  connection.end_chunked(after);
+}
+
+void Providers::transcription(Connection& connection) {
+  const auto words = next_transcript(0, 0);
+  const Json segments = {
+      {{"id", 0}, {"text", " " + words}, {"avg_logprob", -0.2}, {"no_speech_prob", 0.01}},
+      {{"id", 1},
+       {"text", " Thanks for watching!"},
+       {"avg_logprob", -1.5},
+       {"no_speech_prob", 0.9}}};
+  connection.respond(200, "application/json", Json{{"text", words}, {"segments", segments}}.dump(),
+                     {}, timing().transcript);
+}
+
+}  // namespace call::fakes

@@ -1,0 +1,232 @@
+// The recognisers against servers that speak the real wires.
+#include <nlohmann/json.hpp>
+
+#include "core/audio/g711.hpp"
+#include "core/audio/wav.hpp"
+#include "core/provider/deepgram.hpp"
+#include "core/provider/openai_speech.hpp"
+#include "core/provider/vosk_server.hpp"
+#include "world.hpp"
+
+using namespace call;
+using namespace call::provider;
+using namespace call::provider::test;
+
+namespace {
+
+const audio::Pcm kSpeech(8 * 160, 4000);
+
+std::unique_ptr<speech::Listener> make(const std::string& kind, World& world) {
+  if (kind == "deepgram") {
+    return std::make_unique<DeepgramListener>(
+        *world.host, World::shared(world.endpoint(world.fake.ws() + "/v1/listen")),
+        world.news.sink());
+  }
+  if (kind == "vosk") {
+    return std::make_unique<VoskListener>(
+        *world.host, World::shared(world.endpoint(world.fake.ws() + "/vosk")), world.news.sink());
+  }
+  return std::make_unique<OpenAiListener>(
+      *world.host, World::shared(world.endpoint(world.fake.http() + "/v1")), world.news.sink());
+}
+
+std::size_t count(const std::vector<std::string>& messages, std::string_view part) {
+  std::size_t found = 0;
+  for (const auto& message : messages) found += message.find(part) != std::string::npos ? 1U : 0U;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("provider.listener: an utterance goes out and its words come back, on every wire") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk", "openai");
+  CAPTURE(kind);
+  World world;
+  world.fake.hear("yes please");
+  world.fake.hear("no thanks");
+  const auto listener = make(kind, world);
+  for (std::uint32_t i = 1; i <= 2; ++i) {
+    listener->begin(i);
+    for (int n = 0; n < 5; ++n) listener->push(kSpeech);
+    listener->flush(i);
+    const auto heard = world.news.wait<speech::FinalText>(i);
+    CHECK(heard.utterance == i);
+    CHECK(heard.flush == i);
+    CHECK(heard.text == (i == 1 ? "yes please" : "no thanks"));
+  }
+  CHECK(world.news.all<speech::ListeningFailed>().empty());
+}
+
+TEST_CASE("provider.listener: words in slices of one byte") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk", "openai");
+  CAPTURE(kind);
+  World world;
+  world.fake.server().set_faults({1, std::nullopt, std::nullopt, 0ms});
+  world.fake.hear("a longer answer with several words");
+  const auto listener = make(kind, world);
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  CHECK(world.news.wait<speech::FinalText>().text == "a longer answer with several words");
+}
+
+TEST_CASE("provider.listener: a callee who goes on after a pause is understood as a whole") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk");
+  CAPTURE(kind);
+  World world;
+  world.fake.hear("my number is");
+  world.fake.hear("five five five");
+  const auto listener = make(kind, world);
+  listener->begin(7);
+  listener->push(kSpeech);
+  listener->flush(1);
+  CHECK(world.news.wait<speech::FinalText>(1).text == "my number is");
+  listener->push(kSpeech);
+  listener->flush(2);
+  const auto whole = world.news.wait<speech::FinalText>(2);
+  CHECK(whole.flush == 2);
+  CHECK(whole.text == "my number is five five five");
+}
+
+TEST_CASE("provider.listener: a lost connection is made again and the utterance's audio repeated") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk");
+  CAPTURE(kind);
+  World world;
+  world.fake.hear("lost with the connection");
+  world.fake.hear("heard again");
+  const auto listener = make(kind, world);
+  listener->begin(1);
+  listener->push(kSpeech);
+  world.news.wait<speech::PartialText>();
+  const auto before = world.fake.audio_bytes();
+  world.fake.server().cut_all();
+  listener->push(kSpeech);
+  listener->flush(1);
+  CHECK(world.news.wait<speech::FinalText>().text == "heard again");
+  CHECK(world.fake.audio_bytes() >= before + 2 * before);  // all of the utterance once more
+}
+
+TEST_CASE("provider.listener: speech that came before the connection is not lost") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk");
+  CAPTURE(kind);
+  World world;
+  world.fake.refuse(503, 2);
+  world.fake.hear("early words");
+  const auto listener = make(kind, world);
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  CHECK(world.news.wait<speech::FinalText>().text == "early words");
+}
+
+TEST_CASE("provider.listener: a server that does not answer is given up in time") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk", "openai");
+  CAPTURE(kind);
+  World world;
+  const std::string path = kind == "deepgram" ? "/v1/listen" : kind == "vosk" ? "/vosk" : "/v1";
+  auto endpoint = world.endpoint((kind == "openai" ? world.fake.http() : world.fake.ws()) + path);
+  endpoint.answer_timeout = 300ms;
+  world.fake.server().set_faults({0, std::nullopt, 0, 0ms});  // half-open: not even the upgrade
+  std::unique_ptr<speech::Listener> listener;
+  if (kind == "deepgram") {
+    listener =
+        std::make_unique<DeepgramListener>(*world.host, World::shared(endpoint), world.news.sink());
+  } else if (kind == "vosk") {
+    listener =
+        std::make_unique<VoskListener>(*world.host, World::shared(endpoint), world.news.sink());
+  } else {
+    listener =
+        std::make_unique<OpenAiListener>(*world.host, World::shared(endpoint), world.news.sink());
+  }
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  CHECK(world.news.wait<speech::ListeningFailed>().utterance == 1);
+}
+
+TEST_CASE("provider.listener: a wrong key is told at once") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk", "openai");
+  CAPTURE(kind);
+  World world;
+  world.fake.refuse(401, 100);
+  const auto listener = make(kind, world);
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  CHECK(world.news.wait<speech::ListeningFailed>().error.code == Errc::permission);
+}
+
+TEST_CASE("provider.deepgram: without an answer to Finalize the words so far count") {
+  World world;
+  world.fake.mute_finalize = "yes";
+  world.fake.hear("hello there");
+  auto endpoint = world.endpoint(world.fake.ws() + "/v1/listen");
+  endpoint.answer_timeout = 300ms;
+  DeepgramListener listener(*world.host, World::shared(endpoint), world.news.sink());
+  listener.begin(1);
+  listener.push(kSpeech);
+  world.news.wait<speech::PartialText>();
+  listener.flush(1);
+  CHECK(world.news.wait<speech::FinalText>().text == "hello");  // the interim result
+}
+
+TEST_CASE("provider.deepgram: the audio is the call's own mu-law, and silence is kept alive") {
+  World world;
+  world.fake.hear("one");
+  DeepgramListener listener(*world.host,
+                            World::shared(world.endpoint(world.fake.ws() + "/v1/listen")),
+                            world.news.sink());
+  audio::Mulaw mulaw;
+  for (int i = 0; i < 256; ++i) {
+    if (i != 0x7F) mulaw.push_back(static_cast<std::uint8_t>(i));  // 0x7F is the other zero
+  }
+  listener.begin(1);
+  listener.push(audio::mulaw_decode(mulaw));
+  listener.flush(1);
+  world.news.wait<speech::FinalText>();
+  CHECK(world.fake.audio() == std::string(mulaw.begin(), mulaw.end()));
+  const auto requests = world.fake.requests();
+  REQUIRE_FALSE(requests.empty());
+  CHECK(requests[0].headers.at("authorization") == "Token key-1");
+  for (const char* part :
+       {"model=model-1", "encoding=mulaw", "sample_rate=8000", "interim_results=true"})
+    CHECK(requests[0].target.find(part) != std::string::npos);
+  world.wait_for([&] { return count(world.fake.messages(), "KeepAlive") > 0; });
+}
+
+TEST_CASE("provider.deepgram: settings of the file win over ours, lists repeat") {
+  Endpoint endpoint;
+  endpoint.url = *net::parse_url("wss://api.deepgram.com/v1/listen");
+  endpoint.language = "de";
+  endpoint.extra = {{"endpointing", "300"}, {"keyterm", "Müller & Co"}, {"keyterm", "calld"}};
+  const auto query = deepgram_url(endpoint).query;
+  CHECK(query.find("endpointing=300") != std::string::npos);
+  CHECK(query.find("endpointing=false") == std::string::npos);
+  CHECK(query.find("language=de") != std::string::npos);
+  CHECK(query.find("keyterm=M%C3%BCller%20%26%20Co&keyterm=calld") != std::string::npos);
+}
+
+TEST_CASE(
+    "provider.openai_listener: the utterance is a WAV file, and what the model takes for noise is "
+    "left out") {
+  World world;
+  world.fake.hear("book a table");
+  const auto listener = make("openai", world);
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  CHECK(world.news.wait<speech::FinalText>().text == "book a table");  // not "Thanks for watching!"
+  const auto requests = world.fake.requests();
+  REQUIRE(requests.size() == 1);
+  CHECK(requests[0].path() == "/v1/audio/transcriptions");
+  const auto begin = requests[0].body.find("RIFF");
+  REQUIRE(begin != std::string::npos);
+  const auto wav = audio::parse_wav(
+      requests[0].body.substr(begin, requests[0].body.rfind("\r\n--calld-") - begin));
+  REQUIRE(wav);
+  CHECK(wav->samples == kSpeech);
+  listener->begin(2);
+  listener->flush(2);  // nothing was said: nothing is asked
+  CHECK(world.news.wait<speech::FinalText>(2).text.empty());
+  CHECK(world.fake.requests().size() == 1);
+}

@@ -8,11 +8,8 @@
 #include <set>
 #include <vector>
 
-#include "core/config/config.hpp"
 #include "core/flow/builtin_phrases.hpp"
-#include "core/flow/render.hpp"
-#include "core/flow/toml_lines.hpp"
-#include "core/json/json.hpp"
+#include "core/flow/toml_source.hpp"
 #include "core/speech/synthesizer.hpp"
 
 namespace call::flow {
@@ -21,68 +18,12 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxStates = 200;
-constexpr std::size_t kMaxSay = 1000;
 constexpr std::int64_t kMaxReprompts = 10;
 constexpr std::int64_t kMaxSilenceMs = 60000;
 constexpr int kMaxNumber = 99;
 
-/// The document, and what error messages need.
-struct Source {
-  std::string_view text;
-  std::string_view name;
-  Json json;
-
-  Error fault(std::string_view path, std::string_view why) const {
-    return {Errc::invalid_argument,
-            fmt::format("{}:{}: {}: {}", name, line_of(text, path), path, why)};
-  }
-};
-
-template <class T>
-Result<T> placed(const Source& source, std::string_view path, Result<T> value) {
-  if (value) return value;
-  return source.fault(path, value.error().context);
-}
-
-Status check_keys(const Source& source, std::string_view path, const std::set<std::string>& known) {
-  const Json* table = path.empty() ? &source.json : json::find(source.json, path);
-  if (table == nullptr) return {};
-  if (!table->is_object()) return source.fault(path, "must be a table");
-  for (const auto& [key, value] : table->items()) {
-    if (known.contains(key)) continue;
-    const auto where = path.empty() ? key : fmt::format("{}.{}", path, key);
-    return source.fault(where, "unknown key");
-  }
-  return {};
-}
-
-Result<std::string> text_at(const Source& source, const std::string& path) {
-  CALL_TRY(auto text, placed(source, path, json::get_string_or(source.json, path, "")));
-  if (text.size() > kMaxSay)
-    return source.fault(path, fmt::format("longer than {} bytes", kMaxSay));
-  return text;
-}
-
-Result<std::string> prompt_at(const Source& source, const std::string& path,
-                              std::string_view fallback) {
-  CALL_TRY(auto text, text_at(source, path));
-  if (text.empty()) text = fallback;
-  if (const auto good = check_template(text); !good)
-    return source.fault(path, good.error().context);
-  return text;
-}
-
-Result<std::int64_t> number_at(const Source& source, const std::string& path, std::int64_t fallback,
-                               std::int64_t least, std::int64_t most) {
-  CALL_TRY(const auto value, placed(source, path, json::get_int_or(source.json, path, fallback)));
-  if (value < least || value > most) {
-    return source.fault(path, fmt::format("must be between {} and {}", least, most));
-  }
-  return value;
-}
-
-Result<Expect> expect_at(const Source& source, const std::string& path) {
-  CALL_TRY(const auto word, text_at(source, path));
+Result<Expect> expect_at(const TomlSource& source, const std::string& path) {
+  CALL_TRY(const auto word, source.text(path));
   if (word.empty() || word == "nothing") return Expect::nothing;
   if (word == "yes_no") return Expect::yes_no;
   if (word == "number") return Expect::number;
@@ -90,15 +31,15 @@ Result<Expect> expect_at(const Source& source, const std::string& path) {
   return source.fault(path, "must be nothing, yes_no, number or choice");
 }
 
-Status read_transitions(const Source& source, const std::string& path, AgentState& state) {
+Status read_transitions(const TomlSource& source, const std::string& path, AgentState& state) {
   for (const auto intent : {kYes, kNo}) {
-    CALL_TRY(const auto target, text_at(source, fmt::format("{}.{}", path, intent)));
+    CALL_TRY(const auto target, source.text(fmt::format("{}.{}", path, intent)));
     if (!target.empty()) state.on[std::string(intent)] = target;
     if (state.expect == Expect::yes_no && target.empty()) {
       return source.fault(path, fmt::format("a yes_no question needs \"{}\"", intent));
     }
   }
-  const Json* on = json::find(source.json, path + ".on");
+  const Json* on = source.find(path + ".on");
   if (on == nullptr) return {};
   if (!on->is_object()) return source.fault(path + ".on", "must be a table of intents and states");
   for (const auto& [intent, target] : on->items()) {
@@ -109,11 +50,11 @@ Status read_transitions(const Source& source, const std::string& path, AgentStat
   return {};
 }
 
-Status read_timing(const Source& source, const std::string& path, AgentState& state) {
-  CALL_TRY(const auto silence, number_at(source, path + ".silence_after_ms",
-                                         state.silence_after.count(), 1000, kMaxSilenceMs));
+Status read_timing(const TomlSource& source, const std::string& path, AgentState& state) {
+  CALL_TRY(const auto silence, source.number(path + ".silence_after_ms",
+                                             state.silence_after.count(), 1000, kMaxSilenceMs));
   CALL_TRY(const auto end,
-           number_at(source, path + ".end_after_ms", state.end_after.count(), 200, 3000));
+           source.number(path + ".end_after_ms", state.end_after.count(), 200, 3000));
   state.silence_after = std::chrono::milliseconds(silence);
   state.end_after = std::chrono::milliseconds(end);
   return {};
@@ -126,28 +67,24 @@ const std::set<std::string> kStateKeys = {
     "end_after_ms"};
 
 /// The state's own words, or the agent's in [defaults].
-Result<AgentState> read_state(const Source& source, const std::string& name) {
+Result<AgentState> read_state(const TomlSource& source, const std::string& name) {
   const std::string path = "states." + name;
-  CALL_CHECK(check_keys(source, path, kStateKeys));
+  CALL_CHECK(source.check_keys(path, kStateKeys));
   AgentState state;
   state.name = name;
-  CALL_TRY(state.say, prompt_at(source, path + ".say", ""));
+  CALL_TRY(state.say, source.prompt(path + ".say", ""));
   CALL_TRY(state.expect, expect_at(source, path + ".expect"));
-  CALL_TRY(const auto least, number_at(source, path + ".least", 0, 0, kMaxNumber));
-  CALL_TRY(const auto most, number_at(source, path + ".most", 9, least, kMaxNumber));
+  CALL_TRY(const auto least, source.number(path + ".least", 0, 0, kMaxNumber));
+  CALL_TRY(const auto most, source.number(path + ".most", 9, least, kMaxNumber));
   state.least = static_cast<int>(least);
   state.most = static_cast<int>(most);
-  CALL_TRY(state.slot, text_at(source, path + ".slot"));
-  CALL_TRY(state.next, text_at(source, path + ".next"));
-  CALL_TRY(state.outcome, text_at(source, path + ".outcome"));
-  CALL_TRY(state.hang_up,
-           placed(source, path, json::get_bool_or(source.json, path + ".hang_up", false)));
-  CALL_TRY(state.interruptible,
-           placed(source, path,
-                  json::get_bool_or(source.json, path + ".interruptible", !state.hang_up)));
-  CALL_TRY(state.no_match,
-           prompt_at(source, path + ".no_match", "Sorry, I did not understand that."));
-  CALL_TRY(state.silence, prompt_at(source, path + ".silence", "Sorry, I did not hear anything."));
+  CALL_TRY(state.slot, source.text(path + ".slot"));
+  CALL_TRY(state.next, source.text(path + ".next"));
+  CALL_TRY(state.outcome, source.text(path + ".outcome"));
+  CALL_TRY(state.hang_up, source.boolean(path + ".hang_up", false));
+  CALL_TRY(state.interruptible, source.boolean(path + ".interruptible", !state.hang_up));
+  CALL_TRY(state.no_match, source.prompt(path + ".no_match", "Sorry, I did not understand that."));
+  CALL_TRY(state.silence, source.prompt(path + ".silence", "Sorry, I did not hear anything."));
   CALL_CHECK(read_timing(source, path, state));
   CALL_CHECK(read_transitions(source, path, state));
   if (state.say.empty()) return source.fault(path, "has nothing to say");
@@ -161,29 +98,19 @@ Result<AgentState> read_state(const Source& source, const std::string& name) {
   return state;
 }
 
-Result<std::vector<std::string>> strings_at(const Source& source, const std::string& path) {
-  CALL_TRY(const Json items, placed(source, path, json::get_array(source.json, path)));
-  std::vector<std::string> texts;
-  for (const auto& item : items) {
-    if (!item.is_string()) return source.fault(path, "must be an array of phrase templates");
-    texts.push_back(item.get<std::string>());
-  }
-  return texts;
-}
-
-Status read_phrases(const Source& source, Agent& agent) {
+Status read_phrases(const TomlSource& source, Agent& agent) {
   std::set<std::string> needed;
   for (const auto& [name, state] : agent.states) {
     if (state.expect == Expect::number) needed.insert(std::string(kNumber));
     for (const auto& [intent, target] : state.on) needed.insert(intent);
   }
   for (const char* table : {"intents", "slots"}) {
-    const Json* found = json::find(source.json, table);
+    const Json* found = source.find(table);
     if (found == nullptr) continue;
     if (!found->is_object()) return source.fault(table, "must be a table");
     for (const auto& item : found->items()) {
       const auto path = fmt::format("{}.{}", table, item.key());
-      CALL_TRY(auto templates, strings_at(source, path));
+      CALL_TRY(auto templates, source.strings(path, "phrase templates"));
       if (std::string_view(table) == "slots") {
         agent.phrases.slots[item.key()] = std::move(templates);
       } else {
@@ -202,7 +129,7 @@ Status read_phrases(const Source& source, Agent& agent) {
   return {};
 }
 
-Status check_targets(const Source& source, const Agent& agent) {
+Status check_targets(const TomlSource& source, const Agent& agent) {
   const auto known = [&](const std::string& name) { return agent.states.contains(name); };
   if (!known(agent.start))
     return source.fault("start", fmt::format("no state \"{}\"", agent.start));
@@ -226,7 +153,7 @@ Status check_targets(const Source& source, const Agent& agent) {
 }
 
 /// States that wait for nothing lead on at once: a circle of them would never end.
-Status check_circles(const Source& source, const Agent& agent) {
+Status check_circles(const TomlSource& source, const Agent& agent) {
   for (const auto& [name, first] : agent.states) {
     const AgentState* state = &first;
     for (std::size_t steps = 0; state->expect == Expect::nothing && !state->hang_up; ++steps) {
@@ -244,22 +171,20 @@ Status check_circles(const Source& source, const Agent& agent) {
 
 Result<Agent> parse_agent(std::string_view toml, std::string_view name,
                           std::string_view source_name) {
-  CALL_TRY(Json document, config::parse_toml_to_json(toml, source_name));
-  const Source source{toml, source_name, std::move(document)};
-  CALL_CHECK(check_keys(
-      source, "",
-      {"description", "voice", "start", "give_up", "reprompts", "intents", "slots", "states"}));
+  CALL_TRY(const auto source, TomlSource::parse(toml, source_name));
+  CALL_CHECK(source.check_keys(
+      "", {"description", "voice", "start", "give_up", "reprompts", "intents", "slots", "states"}));
   Agent agent;
   agent.name = name;
-  CALL_TRY(agent.voice, text_at(source, "voice"));
+  CALL_TRY(agent.voice, source.text("voice"));
   if (!agent.voice.empty() && !speech::voice_from(agent.voice)) {
     return source.fault("voice", fmt::format("no voice \"{}\"", agent.voice));
   }
-  CALL_TRY(agent.start, text_at(source, "start"));
-  CALL_TRY(agent.give_up, text_at(source, "give_up"));
-  CALL_TRY(const auto reprompts, number_at(source, "reprompts", agent.reprompts, 0, kMaxReprompts));
+  CALL_TRY(agent.start, source.text("start"));
+  CALL_TRY(agent.give_up, source.text("give_up"));
+  CALL_TRY(const auto reprompts, source.number("reprompts", agent.reprompts, 0, kMaxReprompts));
   agent.reprompts = static_cast<int>(reprompts);
-  const Json* states = json::find(source.json, "states");
+  const Json* states = source.find("states");
   if (states == nullptr || !states->is_object())
     return source.fault("states", "there are no states");
   if (states->size() > kMaxStates)

@@ -61,6 +61,41 @@ Result<std::shared_ptr<const ReadyAgent>> load_agent(std::string_view toml, std:
   return make_ready(toml, std::move(agent), shared).with_context(source);
 }
 
+Result<std::shared_ptr<const ReadyOpenAgent>> load_open_agent(std::string_view toml,
+                                                              const fs::path& file,
+                                                              const Shared& shared) {
+  CALL_TRY(auto agent,
+           parse_open_agent(toml, file.stem().string(), file.string(), file.parent_path()));
+  if (agent.realtime.endpoint) {
+    return Error{Errc::invalid_argument,
+                 fmt::format("{}: [realtime] is not in this version", file.string())};
+  }
+  const auto& choice = agent.speak;
+  const bool embedded = choice.provider == "embedded" && !choice.endpoint->voice.empty();
+  const auto name = embedded ? choice.endpoint->voice : shared.options.voice;
+  const auto voice = speech::voice_from(name);
+  if (!voice) {
+    return Error{Errc::invalid_argument, fmt::format("{}: no voice \"{}\"", file.string(), name)};
+  }
+  std::shared_ptr<const speech::PhraseModel> phrases;
+  if (agent.listen.provider == "embedded") {
+    speech::PhraseBook book;
+    book.intents.push_back({"anything", agent.listen.phrases});
+    CALL_TRY(phrases,
+             speech::PhraseModel::build(book, shared.options.model).with_context(file.string()));
+  }
+  speech::VoiceStyle style;
+  style.voice = *voice;
+  auto ready = std::make_shared<const ReadyOpenAgent>(ReadyOpenAgent{
+      std::move(agent), std::move(phrases), speech::Synthesizer(style, shared.cache)});
+  // What the agent says when its engines fail should not have to be computed then.
+  for (const auto& text : {ready->agent.fallback, ready->agent.give_up, ready->agent.filler}) {
+    for (const auto& sentence : sentences_of(text))
+      static_cast<void>(ready->spare_voice.render(sentence));
+  }
+  return ready;
+}
+
 Result<std::vector<fs::path>> agent_files(const fs::path& dir) {
   std::vector<fs::path> files;
   std::error_code error;
@@ -99,7 +134,12 @@ Result<Catalog> Catalog::load(const CatalogOptions& options) {
       return Error{Errc::invalid_argument,
                    fmt::format("{}: the name \"echo\" is taken", file.string())};
     CALL_TRY(const auto text, read_file(file, kMaxAgentBytes));
-    CALL_TRY(catalog.agents_[name], load_agent(text, name, file.string(), shared));
+    if (is_open_agent(text)) {
+      CALL_TRY(catalog.open_agents_[name], load_open_agent(text, file, shared));
+      catalog.agents_.erase(name);
+    } else {
+      CALL_TRY(catalog.agents_[name], load_agent(text, name, file.string(), shared));
+    }
   }
   return catalog;
 }
@@ -109,9 +149,15 @@ std::shared_ptr<const ReadyAgent> Catalog::find(std::string_view name) const {
   return at == agents_.end() ? nullptr : at->second;
 }
 
+std::shared_ptr<const ReadyOpenAgent> Catalog::find_open(std::string_view name) const {
+  const auto at = open_agents_.find(name);
+  return at == open_agents_.end() ? nullptr : at->second;
+}
+
 std::vector<std::string> Catalog::names() const {
   std::vector<std::string> names{std::string(kEcho)};
   for (const auto& [name, agent] : agents_) names.push_back(name);
+  for (const auto& [name, agent] : open_agents_) names.push_back(name);
   return names;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/base/result.hpp"
 #include "core/flow/agent.hpp"
+#include "core/flow/open_agent.hpp"
 #include "core/speech/intent.hpp"
 #include "core/speech/recognizer.hpp"
 #include "core/speech/synthesizer.hpp"
@@ -30,6 +31,13 @@ struct ReadyAgent {
   speech::Synthesizer voice;
 };
 
+/// An agent for an open conversation, and what stands in for its engines.
+struct ReadyOpenAgent {
+  OpenAgent agent;
+  std::shared_ptr<const speech::PhraseModel> phrases;  ///< of the embedded recogniser; may be null
+  speech::Synthesizer spare_voice;
+};
+
 struct CatalogOptions {
   std::filesystem::path agents_dir;  ///< *.toml, named by the file; empty: only the built-in agents
   std::string voice = "slt";         ///< of agents that name none
@@ -44,10 +52,12 @@ class Catalog {
 
   /// Null when there is none of that name.
   std::shared_ptr<const ReadyAgent> find(std::string_view name) const;
+  std::shared_ptr<const ReadyOpenAgent> find_open(std::string_view name) const;
   std::vector<std::string> names() const;  ///< "echo" included
 
  private:
   std::map<std::string, std::shared_ptr<const ReadyAgent>, std::less<>> agents_;
+  std::map<std::string, std::shared_ptr<const ReadyOpenAgent>, std::less<>> open_agents_;
 };
 
 /// The text of the built-in agent "survey": a template to start from.

@@ -60,12 +60,6 @@ Speak speak_with(const speech::Synthesizer& voice) {
   };
 }
 
-Port port_of(const std::shared_ptr<media::CallLink>& link) {
-  return {[link](media::Command command) { link->send(std::move(command)); },
-          [link](media::Generation generation) { return link->is_current(generation); },
-          [link] { return link->clock_ms(); }};
-}
-
 /// The link's events, and the conversation's own time-outs between them, until the call has ended.
 void converse(Conversation& conversation, media::CallLink& link, HandlerTape& tape) {
   conversation.begin();
@@ -108,6 +102,20 @@ void observe_stages(const record::Waterfall& waterfall, HandlerContext& context)
   }
 }
 
+}  // namespace
+
+Port port_of(const std::shared_ptr<media::CallLink>& link) {
+  return {[link](media::Command command) { link->send(std::move(command)); },
+          [link](media::Generation generation) { return link->is_current(generation); },
+          [link] { return link->clock_ms(); }};
+}
+
+std::unique_ptr<Ears> pooled_ears(HandlerContext& context,
+                                  std::shared_ptr<const speech::PhraseModel> model,
+                                  log::Logger log) {
+  return std::make_unique<PooledEars>(context, std::move(model), std::move(log));
+}
+
 void observe(const media::HandlerReport& report, HandlerContext& context) {
   context.false_barge_ins.add(report.false_barge_ins);
   for (const auto& waterfall : report.waterfalls) {
@@ -121,8 +129,6 @@ void observe(const media::HandlerReport& report, HandlerContext& context) {
     observe_stages(waterfall, context);
   }
 }
-
-}  // namespace
 
 HandlerContext::HandlerContext(std::size_t max_recognizers, metrics::Registry& registry)
     : recognizers(max_recognizers),
@@ -146,7 +152,7 @@ void run_handler(const std::shared_ptr<const ReadyAgent>& agent,
   tape.begin(agent->toml);
   Conversation conversation(
       Dialogue(agent->agent, agent->matcher, variables_of(link->start().parameters)),
-      tape.tap(port_of(link)), tape.tap(std::make_unique<PooledEars>(context, agent->phrases, log)),
+      tape.tap(port_of(link)), tape.tap(pooled_ears(context, agent->phrases, log)),
       tape.tap(speak_with(agent->voice)), log);
   try {
     converse(conversation, *link, tape);

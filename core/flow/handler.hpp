@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "core/flow/catalog.hpp"
+#include "core/flow/conversation.hpp"
+#include "core/log/log.hpp"
 #include "core/media/call_link.hpp"
 #include "core/media/server.hpp"
 #include "core/metrics/metrics.hpp"
@@ -24,6 +26,15 @@ struct HandlerContext {
   metrics::Counter& false_barge_ins;
   metrics::Counter& failures;
 };
+
+/// The call's side of a conversation.
+Port port_of(const std::shared_ptr<media::CallLink>& link);
+/// A recogniser that is borrowed at the callee's first word and kept for the call.
+std::unique_ptr<Ears> pooled_ears(HandlerContext& context,
+                                  std::shared_ptr<const speech::PhraseModel> model,
+                                  log::Logger log);
+/// Enters the latencies of a call's turns into the metrics.
+void observe(const media::HandlerReport& report, HandlerContext& context);
 
 /// Holds the conversation until the call has ended, then calls `done` once, whatever happened.
 /// Blocks.

@@ -17,10 +17,15 @@ bool is_name(std::string_view text) {
                               std::string_view::npos;
 }
 
-/// The value in a form that the voice can say, or "".
-std::string pronounceable(const Variables& variables, std::string_view name) {
+constexpr std::size_t kMaxReadValue = 1000;
+
+/// The value in a form that the reader can take, or "".
+std::string value_for(Reader reader, const Variables& variables, std::string_view name) {
   const auto at = variables.find(std::string(name));
-  if (at == variables.end() || at->second.size() > kMaxValue) return {};
+  if (at == variables.end()) return {};
+  if (reader == Reader::anyone)
+    return to_valid_utf8(truncate_utf8(trim(at->second), kMaxReadValue));
+  if (at->second.size() > kMaxValue) return {};
   auto spoken = speech::speakable(at->second);
   return spoken.complete() ? std::string(trim(spoken.text)) : std::string();
 }
@@ -49,7 +54,7 @@ Status check_template(std::string_view text) {
   return {};
 }
 
-std::string render(std::string_view text, const Variables& variables) {
+std::string render(std::string_view text, const Variables& variables, Reader reader) {
   std::string out;
   while (!text.empty()) {
     const auto open = text.find('{');
@@ -59,7 +64,7 @@ std::string render(std::string_view text, const Variables& variables) {
     if (close == std::string_view::npos) break;
     const auto inside = text.substr(open + 1, close - open - 1);
     const auto bar = inside.find('|');
-    const auto value = pronounceable(variables, inside.substr(0, bar));
+    const auto value = value_for(reader, variables, inside.substr(0, bar));
     if (!value.empty()) {
       out += value;
     } else if (bar != std::string_view::npos) {

@@ -15,8 +15,13 @@ using Variables = std::map<std::string, std::string>;
 
 /// Errc::invalid_argument for a brace without its partner, a bad name, or a variable without "|".
 Status check_template(std::string_view text);
-/// The text to be spoken. A value is taken only if all of it can be pronounced.
-std::string render(std::string_view text, const Variables& variables);
+enum class Reader {
+  embedded_voice,  ///< a value is taken only if all of it can be pronounced
+  anyone,          ///< a language model, or a voice that knows every script
+};
+/// The text to be spoken, or to be read.
+std::string render(std::string_view text, const Variables& variables,
+                   Reader reader = Reader::embedded_voice);
 /// What a call says of its callee: the parameters "var.NAME" and "name", and first_name out of it.
 Variables variables_of(const std::map<std::string, std::string>& parameters);
 

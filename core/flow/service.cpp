@@ -23,10 +23,12 @@ std::string thread_name(const std::string& call_sid) {
 
 // Members end in reverse: the threads are joined, then the server goes, then what they use.
 struct Service::Impl {
-  Impl(Catalog c, ServiceOptions o, ServiceHooks h, metrics::Registry& registry)
+  Impl(Catalog c, std::unique_ptr<provider::Host> p, ServiceOptions o, ServiceHooks h,
+       metrics::Registry& registry)
       : options(std::move(o)),
         hooks(std::move(h)),
         catalog(std::move(c)),
+        providers(std::move(p)),
         vad(speech::SileroModel::load()),
         context(options.max_recognizers > 0 ? options.max_recognizers : options.server.max_calls,
                 registry) {}
@@ -37,6 +39,7 @@ struct Service::Impl {
   const ServiceOptions options;
   const ServiceHooks hooks;
   const Catalog catalog;
+  const std::unique_ptr<provider::Host> providers;
   const std::shared_ptr<const speech::SileroModel> vad;
   HandlerContext context;
   std::unique_ptr<media::Server> server;
@@ -50,6 +53,15 @@ Result<media::CallPlan> Service::Impl::plan(const media::StartInfo& start) {
   if (plan.agent.empty()) plan.agent = options.default_agent;
   if (plan.agent == kEcho) {
     plan.mode = media::Session::Mode::echo;
+    return plan;
+  }
+  if (const auto open = catalog.find_open(plan.agent)) {
+    plan.launch = [this, open](std::shared_ptr<media::CallLink> link, media::CallPlan::Done done) {
+      const auto name = thread_name(link->start().call_sid);
+      return threads.launch(name, [this, open, link = std::move(link), done = std::move(done)] {
+        run_open_handler(open, link, context, *providers, hooks.transfer, done);
+      });
+    };
     return plan;
   }
   const auto agent = catalog.find(plan.agent);
@@ -80,8 +92,9 @@ Result<std::unique_ptr<Service>> Service::start(ServiceOptions options, ServiceH
                                                 metrics::Registry& registry) {
   assert_may_block("flow::Service::start");
   CALL_TRY(auto catalog, Catalog::load(options.catalog));
-  auto impl =
-      std::make_unique<Impl>(std::move(catalog), std::move(options), std::move(hooks), registry);
+  CALL_TRY(auto providers, provider::Host::make({}, registry));
+  auto impl = std::make_unique<Impl>(std::move(catalog), std::move(providers), std::move(options),
+                                     std::move(hooks), registry);
   CALL_TRY(impl->server,
            media::Server::start(impl->options.server, impl->server_hooks(), registry));
   return std::unique_ptr<Service>(new Service(std::move(impl)));

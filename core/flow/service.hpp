@@ -13,6 +13,7 @@
 #include "core/base/deadline.hpp"
 #include "core/base/result.hpp"
 #include "core/flow/catalog.hpp"
+#include "core/flow/open_handler.hpp"
 #include "core/media/server.hpp"
 #include "core/metrics/metrics.hpp"
 
@@ -33,6 +34,8 @@ struct ServiceHooks {
   std::function<Status(const media::StartInfo&)>
       admit;                                ///< the start's token; empty: everybody may
   decltype(media::ServerHooks::http) http;  ///< health and metrics; empty: 404
+  /// Runs on a call's thread and may block; empty: calls cannot be transferred.
+  Transfer transfer;
 };
 
 class Service {

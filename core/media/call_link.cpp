@@ -13,18 +13,30 @@ CallLink::CallLink(StartInfo start, Post post, MonoClock::time_point sample_cloc
 Result<Event> CallLink::next(Deadline deadline) {
   assert_may_block("CallLink::next");
   std::unique_lock lock(mutex_);
-  const auto something = [this] { return drained_ || !events_.empty(); };
+  const auto something = [this] { return drained_ || woken_ || !events_.empty(); };
   if (deadline.is_never()) {
     ready_.wait(lock, something);
   } else if (!ready_.wait_until(lock, deadline.point(), something)) {
     return Error{Errc::timeout, "nothing happened in the call"};
   }
-  if (events_.empty()) return Error{Errc::closed, "the call has ended"};
+  if (events_.empty() && drained_) return Error{Errc::closed, "the call has ended"};
+  if (events_.empty()) {
+    woken_ = false;
+    return Error{Errc::cancelled, "woken"};
+  }
   Event event = std::move(events_.front());
   events_.pop_front();
   if (std::holds_alternative<SpeechAudio>(event)) --audio_events_;
   if (std::holds_alternative<CallEnded>(event)) drained_ = true;
   return event;
+}
+
+void CallLink::wake() {
+  {
+    std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  ready_.notify_one();
 }
 
 void CallLink::send(Command command) {

@@ -31,9 +31,11 @@ class CallLink {
 
   // ---- the handler's side
 
-  /// Waits for the next event: Errc::timeout, or Errc::closed once CallEnded has been taken.
-  /// Blocks.
+  /// Waits for the next event: Errc::timeout, Errc::cancelled after wake(), or Errc::closed once
+  /// CallEnded has been taken. Blocks.
   Result<Event> next(Deadline deadline);
+  /// The handler has news from elsewhere: ends a wait, this one or the next. Thread-safe.
+  void wake();
   /// Thread-safe, never blocks; nothing happens when the call has ended.
   void send(Command command);
   /// The call has ended or the callee has interrupted: stop computing what nobody will hear.
@@ -76,6 +78,7 @@ class CallLink {
   std::condition_variable ready_;
   std::deque<Event> events_;
   std::size_t audio_events_ = 0;
+  bool woken_ = false;
   bool ended_ = false;    ///< CallEnded was pushed
   bool drained_ = false;  ///< CallEnded was taken
   Generation newest_ = 0;

@@ -92,7 +92,8 @@ TEST_CASE("provider.chat_wire: errors in the stream, limits and nonsense are tol
 TEST_CASE("provider.chat_wire: an answer that was not streamed is read as well") {
   ChatReader reader;
   const auto text = reader.feed(
-      R"({"choices":[{"message":{"role":"assistant","content":"Hello.","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]})");
+      R"({"choices":[{"message":{"role":"assistant","content":"Hello.","tool_calls":[{"id":"a",)"
+      R"("type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]})");
   CHECK(*text == "Hello.");
   CHECK(reader.finished());
   CHECK(reader.calls().size() == 1);

@@ -21,8 +21,10 @@ const std::vector<std::string> kGood = {
     "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\ndata: "
     "[DONE]\n\n",
     R"({"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}}]})",
-    R"({"type":"Results","channel_index":[0,1],"start":1.5,"duration":0.7,"is_final":true,"from_finalize":true,"channel":{"alternatives":[{"transcript":"hello","confidence":0.9}]}})",
-    R"({"audio":"ICAgIA==","isFinal":false,"alignment":{"chars":["H","i"],"charStartTimesMs":[0,40],"charsDurationsMs":[40,40]}})",
+    R"({"type":"Results","channel_index":[0,1],"start":1.5,"duration":0.7,"is_final":true,)"
+    R"("from_finalize":true,"channel":{"alternatives":[{"transcript":"hello","confidence":0.9}]}})",
+    R"({"audio":"ICAgIA==","isFinal":false,)"
+    R"("alignment":{"chars":["H","i"],"charStartTimesMs":[0,40],"charsDurationsMs":[40,40]}})",
     R"({"text":"yes","result":[{"word":"yes","start":0.1,"end":0.4,"conf":0.97}]})",
     R"({"text":"yes","segments":[{"text":" yes","avg_logprob":-0.2,"no_speech_prob":0.01}]})"};
 

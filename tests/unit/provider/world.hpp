@@ -13,7 +13,8 @@
 
 namespace call::provider::test {
 
-using namespace std::chrono_literals;
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""s;
 
 /// What engines told, in order.
 class News {

@@ -1,0 +1,389 @@
+#include "core/flow/open_conversation.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/strings.hpp"
+
+namespace call::flow {
+namespace {
+
+/// Sounds that are shorter and without words are no turn.
+constexpr std::int64_t kLeastTurnMs = 350;
+
+std::size_t words_in(std::string_view text) {
+  std::size_t words = 0;
+  for (const auto word : split(text, ' ')) words += word.empty() ? 0U : 1U;
+  return words;
+}
+
+}  // namespace
+
+std::string plain_words(std::string_view text) {
+  std::string out;
+  for (const char c : to_lower_ascii(text)) {
+    const bool space = c == ' ' || c == '\n';
+    const bool mark =
+        c == '.' || c == ',' || c == '!' || c == '?' || c == ';' || c == ':' || c == '-';
+    if (mark || (space && (out.empty() || out.back() == ' '))) continue;
+    out += space ? ' ' : c;
+  }
+  return std::string(trim(out));
+}
+
+OpenConversation::OpenConversation(const OpenAgent& agent, const Variables& variables, Port port,
+                                   Engines engines, log::Logger log)
+    : agent_(agent),
+      variables_(variables),
+      port_(std::move(port)),
+      engines_(std::move(engines)),
+      log_(std::move(log)),
+      history_(render(agent.prompt, variables, Reader::anyone)),
+      mouth_(port_, *engines_.voice, *engines_.spare_voice, report_, log_) {}
+
+void OpenConversation::begin() {
+  report_.outcome = "incomplete";
+  port_.send(media::SetEndpointing{agent_.end_after});
+  if (agent_.waits) return await_callee();
+  if (agent_.greeting.empty()) {
+    ask();
+    return commit();
+  }
+  const auto reader = agent_.speak.provider == "embedded" ? Reader::embedded_voice : Reader::anyone;
+  say_alone(render(agent_.greeting, variables_, reader), true, "greeting");
+}
+
+void OpenConversation::on_event(const media::Event& event) {
+  if (ended_) return;
+  std::visit([this](const auto& e) { on(e); }, event);
+}
+
+void OpenConversation::on_news(speech::EngineEvent news) {
+  if (ended_) return;
+  std::visit([this](auto& n) { on(n); }, news);
+}
+
+// ---- the callee speaks
+
+void OpenConversation::on(const media::SpeechBegan& event) {
+  silence_due_ms_.reset();
+  if (listening_.turn) {  // went on before the last words were understood: the same turn
+    listening_.turn.reset();
+    listening_.open = true;
+    return;
+  }
+  listening_ = {};
+  listening_.utterance = ++next_utterance_;
+  listening_.start_ms = event.at_ms;
+  listening_.open = true;
+  engines_.listener->begin(listening_.utterance);
+}
+
+void OpenConversation::on(const media::SpeechAudio& event) {
+  if (!listening_.open) return;
+  listening_.final.reset();
+  listening_.failed.reset();
+  listening_.flush = 0;
+  if (question_ && !question_->committed) {  // the callee goes on
+    engines_.model->cancel();
+    question_.reset();
+  }
+  engines_.listener->push(event.pcm);
+}
+
+void OpenConversation::ask_for_final() {
+  if (listening_.flush != 0) return;
+  listening_.flush = ++next_flush_;
+  engines_.listener->flush(listening_.flush);
+}
+
+void OpenConversation::on(const media::SpeechPaused&) {
+  if (!listening_.open) return;
+  ask_for_final();
+  if (!listening_.partial.empty()) speculate(listening_.partial);
+}
+
+void OpenConversation::on(const media::TurnEnded& event) {
+  if (!listening_.open) return;
+  listening_.open = false;
+  listening_.turn = event;
+  listening_.turn->start_ms = listening_.start_ms;
+  ask_for_final();
+  decide();
+}
+
+void OpenConversation::on(speech::PartialText& news) {
+  if (news.utterance != listening_.utterance) return;
+  listening_.partial = std::move(news.text);
+  words_heard(listening_.partial);
+}
+
+/// The turn is not over, but this much is sure: an interruption is a real one, and an answer that has
+/// not begun comes too late.
+void OpenConversation::words_heard(std::string_view text) {
+  const bool enough =
+      words_in(text) >= static_cast<std::size_t>(agent_.min_words) && !is_backchannel(text);
+  if (!enough) return;
+  const bool still_thinking = question_ && question_->committed && !mouth_.speaking();
+  if (mouth_.was_cut_off() || still_thinking) abandon_reply();
+}
+
+void OpenConversation::on(speech::FinalText& news) {
+  if (news.utterance != listening_.utterance || news.flush != listening_.flush) return;
+  listening_.final = std::move(news);
+  if (listening_.turn) return decide();
+  const auto text = listening_.final->text;
+  if (text.empty()) return;
+  words_heard(text);
+  speculate(text);
+}
+
+void OpenConversation::on(speech::ListeningFailed& news) {
+  if (news.utterance != listening_.utterance || listening_.flush == 0) return;
+  listening_.failed = std::move(news.error);
+  decide();
+}
+
+bool OpenConversation::is_backchannel(std::string_view text) const {
+  const auto said = plain_words(text);
+  return std::ranges::any_of(agent_.backchannel,
+                             [&](const auto& phrase) { return plain_words(phrase) == said; });
+}
+
+/// The turn is over and its words are known.
+void OpenConversation::decide() {
+  if (!listening_.turn) return;
+  if (listening_.failed) {
+    const auto error = *listening_.failed;
+    listening_ = {};
+    if (mouth_.speaking() || mouth_.was_cut_off()) return go_on();
+    return engine_failed("the recogniser failed", error);
+  }
+  if (!listening_.final) return;
+  const auto turn = *listening_.turn;
+  const auto said = std::move(*listening_.final);
+  listening_ = {};
+  if (trim(said.text).empty()) return nothing_said(turn);
+  const bool over_the_agent = mouth_.was_cut_off() || (mouth_.speaking() && turn.overlapped);
+  const bool too_little =
+      words_in(said.text) < static_cast<std::size_t>(agent_.min_words) || is_backchannel(said.text);
+  if (over_the_agent && (too_little || (mouth_.speaking() && !mouth_.interruptible()))) {
+    keep_turn(said, turn);
+    return go_on();
+  }
+  callee_said(said, turn);
+}
+
+void OpenConversation::nothing_said(const media::TurnEnded& turn) {
+  log_.debug("nothing understood in {} ms of sound", turn.speech_end_ms - turn.start_ms);
+  const bool agents_turn = mouth_.was_cut_off() || mouth_.speaking() || thinking_;
+  if (!agents_turn && turn.speech_end_ms - turn.start_ms >= kLeastTurnMs) keep_turn({}, turn);
+  go_on();
+}
+
+/// What the callee did was no turn: whatever the agent was doing goes on.
+void OpenConversation::go_on() {
+  if (mouth_.was_cut_off()) mouth_.resume();
+  release();
+  if (!mouth_.speaking() && !thinking_) await_callee();
+}
+
+void OpenConversation::keep_turn(const speech::FinalText& said, const media::TurnEnded& turn) {
+  record::Turn kept;
+  kept.who = record::Speaker::callee;
+  kept.text = said.text;
+  kept.confidence = said.confidence;
+  kept.start_ms = std::max<std::int64_t>(turn.start_ms, 0);
+  kept.end_ms = turn.speech_end_ms;
+  report_.turns.push_back(std::move(kept));
+  log_.debug("heard \"{}\"", said.text);
+}
+
+void OpenConversation::begin_waterfall(const media::TurnEnded& turn) {
+  record::Waterfall waterfall;
+  waterfall.turn = static_cast<std::uint32_t>(report_.turns.size() - 1);
+  waterfall.speech_end_ms = turn.speech_end_ms;
+  waterfall.endpoint_ms = turn.endpoint_ms;
+  waterfall.final_transcript_ms = port_.clock_ms();
+  open_waterfall_ = report_.waterfalls.size();
+  report_.waterfalls.push_back(waterfall);
+}
+
+void OpenConversation::callee_said(const speech::FinalText& said, const media::TurnEnded& turn) {
+  const bool ready =
+      question_ && !question_->committed && question_->about == plain_words(said.text);
+  if (!ready) abandon_reply();
+  keep_turn(said, turn);
+  begin_waterfall(turn);
+  history_.callee_said(said.text);
+  steps_ = 0;
+  silences_ = 0;
+  if (closing_ && !closing_recalled_) {
+    closing_.reset();
+    closing_recalled_ = true;
+  }
+  if (closing_) return agent_heard();
+  thinking_ = true;
+  filler_due_ms_ = port_.clock_ms() + agent_.filler_after.count();
+  if (!running_.empty()) {
+    ask_when_ready_ = true;
+    return;
+  }
+  if (!ready) ask();
+  commit();
+}
+
+/// What the agent was saying, or about to say, is over; the history keeps what was heard of it.
+void OpenConversation::abandon_reply() {
+  mouth_.cut_now();
+  if (question_) {
+    engines_.model->cancel();
+    if (question_->committed && !question_->done && !question_->text.empty()) {
+      said_.push_back(
+          {history_.agent_said(question_->text), question_->text_begin, mouth_.text().size()});
+    }
+    question_.reset();
+  }
+  if (mouth_.was_cut_off()) {
+    const auto heard = mouth_.heard_text();
+    for (const auto& part : said_) {
+      const auto end = std::min(part.end, heard.size());
+      const auto text =
+          end > part.begin ? heard.substr(part.begin, end - part.begin) : std::string();
+      history_.heard(part.id, trim(text));
+    }
+    mouth_.drop();
+  }
+  said_.clear();
+  thinking_ = false;
+  filler_due_ms_.reset();
+  for (auto it = running_.begin(); it != running_.end();) {
+    const auto tool = agent_.http_tools.find(it->second);
+    const bool stops = tool != agent_.http_tools.end() && tool->second.stops_on_interruption;
+    if (stops) engines_.tools->cancel(it->first);
+    it = stops ? running_.erase(it) : std::next(it);
+  }
+  if (collecting_) take_digits();  // the callee speaks instead
+}
+
+void OpenConversation::on(const media::BargedIn& event) {
+  silence_due_ms_.reset();
+  mouth_.cut_by(event);
+}
+
+void OpenConversation::on(const media::FirstAudioSent& event) {
+  if (event.generation != mouth_.generation() || !open_waterfall_) return;
+  report_.waterfalls[*open_waterfall_].first_audio_sent_ms = event.at_ms;
+}
+
+void OpenConversation::on(const media::Heard& event) {
+  const bool complete = mouth_.on(event);
+  if (event.generation == mouth_.generation() && open_waterfall_) {
+    report_.waterfalls[*open_waterfall_].first_heard_ms = event.at_ms - event.heard_ms;
+    open_waterfall_.reset();
+  }
+  if (complete) agent_heard();
+}
+
+/// The agent has nothing more to say: what comes next?
+void OpenConversation::agent_heard() {
+  if (mouth_.speaking()) return;
+  if (closing_) {
+    const auto closing = *closing_;
+    if (!closing.transfer_to.empty() && engines_.transfer) {
+      if (const auto done = engines_.transfer(closing.transfer_to); !done) {
+        closing_.reset();
+        log_.error("the call cannot be transferred: {}", done.error().to_string());
+        return engine_failed("the transfer failed", done.error());
+      }
+    }
+    port_.send(media::HangUp{closing.reason});
+    return;
+  }
+  if (collecting_ && !collecting_->due_ms) {
+    collecting_->due_ms = port_.clock_ms() + agent_.silence_after.count();
+    return;
+  }
+  if (!listening_.open && !thinking_) await_callee();
+}
+
+void OpenConversation::await_callee() {
+  silence_due_ms_ = port_.clock_ms() + agent_.silence_after.count();
+}
+
+std::optional<std::int64_t> OpenConversation::next_due_ms() const {
+  std::optional<std::int64_t> due;
+  const auto consider = [&](const std::optional<std::int64_t>& point) {
+    if (point && (!due || *point < *due)) due = point;
+  };
+  consider(silence_due_ms_);
+  consider(filler_due_ms_);
+  if (collecting_) consider(collecting_->due_ms);
+  return due;
+}
+
+void OpenConversation::on_due() {
+  if (ended_) return;
+  const auto now = port_.clock_ms();
+  const auto passed = [now](std::optional<std::int64_t>& point) {
+    if (!point || now < *point) return false;
+    point.reset();
+    return true;
+  };
+  if (passed(filler_due_ms_) && thinking_ && !mouth_.speaking()) {
+    // Stays open: the answer follows in the same breath.
+    if (!mouth_.is_open()) mouth_.open(true, "filler");
+    mouth_.add(agent_.filler);
+  }
+  if (collecting_ && passed(collecting_->due_ms)) end_collecting();
+  if (passed(silence_due_ms_)) {
+    const bool last = ++silences_ > agent_.silence_prompts;
+    if (last) {
+      report_.outcome = "silence";
+      closing_ = Closing{"silence", {}};
+    }
+    say_alone(last ? agent_.goodbye : agent_.silence_prompt, !last, last ? "goodbye" : "silence");
+  }
+}
+
+void OpenConversation::on(const media::DigitPressed& event) {
+  silence_due_ms_.reset();
+  record::Turn kept;
+  kept.who = record::Speaker::callee;
+  kept.text = std::string(1, event.digit);
+  kept.digits = true;
+  kept.start_ms = kept.end_ms = event.at_ms;
+  report_.turns.push_back(std::move(kept));
+  if (collecting_) {
+    if (event.digit != '#') collecting_->digits += event.digit;
+    if (event.digit == '#' || collecting_->digits.size() >= collecting_->most)
+      return end_collecting();
+    collecting_->due_ms = port_.clock_ms() + agent_.silence_after.count();
+    return;
+  }
+  abandon_reply();
+  history_.callee_said(std::string("[pressed the key ") + event.digit + "]");
+  steps_ = 0;
+  if (closing_) return agent_heard();
+  thinking_ = true;
+  if (!running_.empty()) {
+    ask_when_ready_ = true;
+    return;
+  }
+  ask();
+  commit();
+}
+
+void OpenConversation::on(const media::CallEnded& event) {
+  ended_ = true;
+  if (question_) engines_.model->cancel();
+  if (mouth_.speaking()) mouth_.cut(mouth_.heard_ms());
+  for (const auto& [id, name] : running_) engines_.tools->cancel(id);
+  log_.debug("ends: {}, outcome {}", event.reason, report_.outcome);
+}
+
+media::HandlerReport OpenConversation::report() {
+  return std::move(report_);
+}
+
+}  // namespace call::flow

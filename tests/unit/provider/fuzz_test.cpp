@@ -8,6 +8,7 @@
 #include "core/provider/chat_wire.hpp"
 #include "core/provider/deepgram.hpp"
 #include "core/provider/elevenlabs.hpp"
+#include "core/provider/openai_realtime.hpp"
 #include "core/provider/openai_speech.hpp"
 #include "core/provider/sse.hpp"
 #include "core/provider/vosk_server.hpp"
@@ -70,6 +71,7 @@ void feed_all(const std::string& text) {
     for (const auto& c : spoken->chars) CHECK(c.end_ms >= 0);
   }
   static_cast<void>(parse_vosk(text));
+  static_cast<void>(parse_realtime(text));
   static_cast<void>(parse_transcription(text));
 }
 

@@ -1,0 +1,186 @@
+// Speech to speech against a server that speaks both dialects of the wire.
+#include "core/provider/openai_realtime.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "core/crypto/base64.hpp"
+#include "world.hpp"
+
+using namespace call;
+using namespace call::provider;
+using namespace call::provider::test;
+using Json = nlohmann::json;
+
+namespace {
+
+const std::string kVoice = "\x01\x20\x7f\xff\x80 any mu-law";
+
+/// Answers every response.create with audio, text, perhaps a call, and the end.
+fakes::Realtime talkative(bool beta, bool calls_tool = false, bool ends = true) {
+  fakes::Realtime hooks;
+  hooks.on_message = [=](fakes::Connection& connection, const std::string& text) {
+    const auto type = Json::parse(text).at("type").get<std::string>();
+    const std::string audio = beta ? "response.audio" : "response.output_audio";
+    if (type == "session.update") connection.text(R"({"type":"session.updated"})");
+    if (type == "input_audio_buffer.commit") {
+      connection.text(
+          R"({"type":"conversation.item.input_audio_transcription.completed","item_id":"u1","transcript":"hi"})");
+    }
+    if (type != "response.create") return;
+    connection.text(Json{
+        {"type", audio + ".delta"}, {"item_id", "i1"}, {"delta", crypto::base64_encode(kVoice)}}
+                        .dump());
+    connection.text(
+        Json{{"type", audio + "_transcript.delta"}, {"item_id", "i1"}, {"delta", "Hello."}}.dump());
+    if (calls_tool) {
+      connection.text(
+          R"({"type":"response.function_call_arguments.done","call_id":"c1","name":"find","arguments":"{}"})");
+    }
+    if (ends) connection.text(R"({"type":"response.done","response":{"status":"completed"}})");
+  };
+  return hooks;
+}
+
+struct Call : World {
+  explicit Call(fakes::Realtime hooks, bool beta = false) {
+    fake.set_realtime(std::move(hooks));
+    RealtimeSetup setup;
+    setup.instructions = "Be kind.";
+    auto e = endpoint(fake.ws() + "/v1/realtime");
+    e.answer_timeout = 5s;
+    engine = std::make_unique<OpenAiRealtime>(
+        *host, shared(std::move(e)), beta ? RealtimeDialect::beta : RealtimeDialect::current,
+        std::move(setup), news.sink());
+  }
+  std::vector<Json> sent(const std::string& type) const {
+    std::vector<Json> found;
+    for (const auto& text : fake.messages()) {
+      auto json = Json::parse(text);
+      if (json.at("type") == type) found.push_back(std::move(json));
+    }
+    return found;
+  }
+  std::unique_ptr<OpenAiRealtime> engine;
+};
+
+}  // namespace
+
+TEST_CASE("provider.realtime: mu-law goes through untouched, both ways, in both dialects") {
+  const bool beta = GENERATE(false, true);
+  CAPTURE(beta);
+  Call call(talkative(beta), beta);
+  audio::Mulaw every;
+  for (int i = 0; i < 256; ++i) every.push_back(static_cast<std::uint8_t>(i));
+  call.engine->begin();
+  call.engine->push(every);
+  call.engine->commit();
+  call.engine->respond(1);
+  call.news.wait<speech::ReplyDone>();
+  const auto audio = call.news.wait<speech::SpokenAudio>();
+  CHECK(std::string(audio.mulaw.begin(), audio.mulaw.end()) == kVoice);
+  CHECK(call.news.wait<speech::ReplyText>().text == "Hello.");
+  CHECK(call.news.wait<speech::FinalText>().text == "hi");
+  const auto appended = call.sent("input_audio_buffer.append");
+  REQUIRE(appended.size() == 1);
+  CHECK(*crypto::base64_decode(appended[0].at("audio").get<std::string>()) ==
+        std::string(every.begin(), every.end()));
+  const auto session = call.sent("session.update").at(0).at("session");
+  CHECK(session.at("instructions") == "Be kind.");
+  if (beta) {
+    CHECK(session.at("input_audio_format") == "g711_ulaw");
+    CHECK(call.fake.requests().at(0).headers.at("openai-beta") == "realtime=v1");
+  } else {
+    CHECK(session.at("audio").at("output").at("format").at("type") == "audio/pcmu");
+    CHECK(session.at("audio").at("input").at("turn_detection").is_null());
+  }
+  CHECK(call.fake.requests().at(0).target.find("model=model-1") != std::string::npos);
+}
+
+TEST_CASE("provider.realtime: the same in slices of one byte") {
+  Call call(talkative(false));
+  call.fake.server().set_faults({1, std::nullopt, std::nullopt, 0ms});
+  call.engine->respond(1);
+  call.news.wait<speech::ReplyDone>();
+  CHECK(call.news.wait<speech::ReplyText>().text == "Hello.");
+}
+
+TEST_CASE("provider.realtime: tools are told with the end of the answer, results go back") {
+  Call call(talkative(false, true));
+  call.engine->respond(1);
+  const auto done = call.news.wait<speech::ReplyDone>();
+  REQUIRE(done.calls.size() == 1);
+  CHECK(done.calls[0].name == "find");
+  call.engine->tool_result("c1", "{}");
+  call.wait_for([&] { return !call.sent("conversation.item.create").empty(); });
+  CHECK(call.sent("conversation.item.create")[0].at("item").at("call_id") == "c1");
+}
+
+TEST_CASE(
+    "provider.realtime: an interruption cuts the service's memory, never at 0 nor behind the end") {
+  fakes::Realtime hooks = talkative(false, false, false);
+  Call call(std::move(hooks));
+  call.engine->respond(1);
+  call.news.wait<speech::SpokenAudio>();
+  call.engine->interrupt(1ms);
+  call.wait_for([&] { return !call.sent("conversation.item.truncate").empty(); });
+  CHECK(call.sent("conversation.item.truncate")[0].at("audio_end_ms") == 1);
+  CHECK(call.sent("conversation.item.truncate")[0].at("item_id") == "i1");
+  CHECK(call.sent("response.cancel").size() == 1);
+  for (const auto heard : {0ms, 100000ms}) {
+    call.engine->respond(2);
+    call.news.wait<speech::SpokenAudio>(heard == 0ms ? 2 : 3);
+    call.engine->interrupt(heard);
+  }
+  call.wait_for([&] { return call.sent("response.cancel").size() == 3; });
+  CHECK(call.sent("conversation.item.truncate").size() == 1);
+}
+
+TEST_CASE("provider.realtime: a new connection is told what the former one knew") {
+  Call call(talkative(false));
+  call.engine->begin();
+  call.engine->push(audio::Mulaw(800, 0x20));
+  call.engine->commit();
+  call.engine->respond(1);
+  call.news.wait<speech::ReplyDone>();
+  call.news.wait<speech::FinalText>();
+  call.fake.server().cut_all();
+  call.wait_for([&] { return call.fake.server().accepted() == 2; });
+  call.engine->respond(2);
+  call.news.wait<speech::ReplyDone>(2);
+  const auto items = call.sent("conversation.item.create");
+  REQUIRE(items.size() == 2);
+  CHECK(items[0].at("item").at("content")[0].at("text") == "hi");
+  CHECK(items[1].at("item").at("content")[0].at("type") == "output_text");
+  CHECK(items[1].at("item").at("content")[0].at("text") == "Hello.");
+}
+
+TEST_CASE("provider.realtime: an answer that breaks off, or never comes, is told") {
+  const bool breaks = GENERATE(true, false);
+  CAPTURE(breaks);
+  fakes::Realtime hooks;
+  hooks.on_message = [breaks](fakes::Connection& connection, const std::string& text) {
+    if (text.find("session.update") != std::string::npos)
+      connection.text(R"({"type":"session.updated"})");
+    if (text.find("response.create") == std::string::npos || !breaks) return;
+    connection.text(
+        Json{{"type", "response.output_audio.delta"}, {"item_id", "i"}, {"delta", "ICAg"}}.dump());
+    connection.close_socket(1011, "internal error");
+  };
+  World world;
+  world.fake.set_realtime(hooks);
+  auto endpoint = world.endpoint(world.fake.ws() + "/v1/realtime");
+  endpoint.answer_timeout = breaks ? 20s : 300ms;
+  OpenAiRealtime engine(*world.host, World::shared(endpoint), RealtimeDialect::current, {},
+                        world.news.sink());
+  engine.respond(1);
+  const auto failed = world.news.wait<speech::ReplyFailed>();
+  CHECK(failed.error.code == (breaks ? Errc::closed : Errc::timeout));
+}
+
+TEST_CASE("provider.realtime: nonsense is no message, and damaged audio is refused") {
+  CHECK(parse_realtime("[1]").error().code == Errc::protocol);
+  CHECK(parse_realtime(R"({"type":"response.audio.delta","delta":"***"})").error().code ==
+        Errc::protocol);
+  CHECK(parse_realtime(R"({"type":"rate_limits.updated"})")->kind == RealtimeMessage::Kind::other);
+  CHECK(parse_realtime(R"({"type":"error","error":{"message":"no"}})")->text == "no");
+}

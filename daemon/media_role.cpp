@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <memory>
 
+#include "core/carrier/carrier.hpp"
+#include "core/carrier/twiml.hpp"
 #include "core/flow/service.hpp"
 #include "daemon/doorkeeper.hpp"
 #include "daemon/health.hpp"
@@ -9,6 +12,28 @@
 #include "daemon/wiring.hpp"
 
 namespace call::daemon {
+namespace {
+
+/// Hands a live call over: the carrier leaves our stream and dials.
+flow::Transfer transfer_by(std::shared_ptr<const carrier::Carrier> carrier) {
+  return [carrier = std::move(carrier)](const std::string& call_sid,
+                                        const std::string& number) -> Status {
+    constexpr std::chrono::seconds kPatience{5};
+    carrier::twiml::Response response;
+    response.verbs.emplace_back(
+        carrier::twiml::Dial{.number = number, .caller_id = "", .action = ""});
+    carrier::UpdateCall update;
+    update.action = carrier::UpdateCall::Action::redirect;
+    update.twiml = carrier::twiml::write(response);
+    CALL_TRY(const auto outcome,
+             carrier->update_call(call_sid, update, Deadline::after(kPatience)));
+    if (outcome == carrier::UpdateOutcome::already_over)
+      return Error{Errc::conflict, "the call is over already"};
+    return {};
+  };
+}
+
+}  // namespace
 
 Status run_media(Process& process) {
   constexpr std::chrono::seconds kStop{5};
@@ -27,6 +52,7 @@ Status run_media(Process& process) {
     door = std::make_unique<Doorkeeper>(signature_keys(account), media_stream_url(config));
     hooks.authorize = [&door](const net::HttpRequest& upgrade) { return door->authorize(upgrade); };
     hooks.admit = [&door](const media::StartInfo& start) { return door->admit(start); };
+    hooks.transfer = transfer_by(std::make_shared<const carrier::Carrier>(account));
   } else {
     process.log().warn("media.auth is none: whoever reaches {} may hold calls",
                        config.media.listen.to_string());

@@ -66,10 +66,6 @@ Result<std::shared_ptr<const ReadyOpenAgent>> load_open_agent(std::string_view t
                                                               const Shared& shared) {
   CALL_TRY(auto agent,
            parse_open_agent(toml, file.stem().string(), file.string(), file.parent_path()));
-  if (agent.realtime.endpoint) {
-    return Error{Errc::invalid_argument,
-                 fmt::format("{}: [realtime] is not in this version", file.string())};
-  }
   const auto& choice = agent.speak;
   const bool embedded = choice.provider == "embedded" && !choice.endpoint->voice.empty();
   const auto name = embedded ? choice.endpoint->voice : shared.options.voice;

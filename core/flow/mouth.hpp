@@ -57,6 +57,8 @@ class Mouth {
   /// The words of the utterance that the callee has heard: a beginning of text().
   std::string heard_text() const;
   std::string_view text() const { return utterance_.text; }
+  /// Audio of the utterance that has come from the voice.
+  std::int64_t audio_ms() const { return audio::duration_of(utterance_.audio.size()).count(); }
 
   void on(speech::SpokenAudio& audio);
   void on(const speech::SpeakingDone& done);

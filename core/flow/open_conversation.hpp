@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/flow/builtin_tools.hpp"
 #include "core/flow/chat_history.hpp"
 #include "core/flow/conversation.hpp"
 #include "core/flow/mouth.hpp"
@@ -89,10 +90,6 @@ class OpenConversation {
   struct Said {
     std::size_t id = 0;  ///< in the history
     std::size_t begin = 0, end = 0;
-  };
-  struct Closing {
-    std::string reason;
-    std::string transfer_to;  ///< a number
   };
   struct Collecting {
     std::string call_id;

@@ -6,6 +6,7 @@
 
 #include "core/flow/embedded_engines.hpp"
 #include "core/flow/open_conversation.hpp"
+#include "core/flow/realtime_conversation.hpp"
 #include "core/log/log.hpp"
 #include "core/provider/deepgram.hpp"
 #include "core/provider/elevenlabs.hpp"
@@ -42,6 +43,12 @@ std::unique_ptr<speech::Speaker> make_voice(const ReadyOpenAgent& agent, provide
   return std::make_unique<EmbeddedVoice>(agent.spare_voice, sink);
 }
 
+std::function<Status(const std::string&)> bound(const Transfer& transfer,
+                                                const std::string& call_sid) {
+  if (!transfer) return nullptr;
+  return [transfer, call_sid](const std::string& number) { return transfer(call_sid, number); };
+}
+
 Engines make_engines(const ReadyOpenAgent& agent, const media::StartInfo& start,
                      HandlerContext& context, provider::Host& host, const Transfer& transfer,
                      const speech::EngineSink& sink, const log::Logger& log) {
@@ -52,16 +59,31 @@ Engines make_engines(const ReadyOpenAgent& agent, const media::StartInfo& start,
   engines.spare_voice = std::make_unique<EmbeddedVoice>(agent.spare_voice, sink);
   engines.tools =
       std::make_unique<HttpToolRunner>(agent.agent.http_tools, host.http(), start.call_sid, sink);
-  if (transfer) {
-    engines.transfer = [transfer, call_sid = start.call_sid](const std::string& number) {
-      return transfer(call_sid, number);
-    };
-  }
+  engines.transfer = bound(transfer, start.call_sid);
+  return engines;
+}
+
+RealtimeEngines make_realtime(const ReadyOpenAgent& agent, const Variables& variables,
+                              const media::StartInfo& start, provider::Host& host,
+                              const speech::EngineSink& sink) {
+  const auto& choice = agent.agent.realtime;
+  const auto dialect = choice.provider == "openai-beta" ? provider::RealtimeDialect::beta
+                                                        : provider::RealtimeDialect::current;
+  provider::RealtimeSetup setup;
+  setup.instructions = render(agent.agent.prompt, variables, Reader::anyone);
+  setup.tools = agent.agent.tools;
+  RealtimeEngines engines;
+  engines.engine = std::make_unique<provider::OpenAiRealtime>(host, choice.endpoint, dialect,
+                                                              std::move(setup), sink);
+  engines.spare_voice = std::make_unique<EmbeddedVoice>(agent.spare_voice, sink);
+  engines.tools =
+      std::make_unique<HttpToolRunner>(agent.agent.http_tools, host.http(), start.call_sid, sink);
   return engines;
 }
 
 /// The link's events, the engines' news and the conversation's own time-outs, until the call's end.
-void converse(OpenConversation& conversation, media::CallLink& link, EngineInbox& inbox) {
+template <class Conversation>
+void converse(Conversation& conversation, media::CallLink& link, EngineInbox& inbox) {
   conversation.begin();
   while (!conversation.ended()) {
     for (auto& news : inbox.take()) conversation.on_news(std::move(news));
@@ -100,25 +122,36 @@ void run_open_handler(const std::shared_ptr<const ReadyOpenAgent>& agent,
                       const std::shared_ptr<media::CallLink>& link, HandlerContext& context,
                       provider::Host& host, const Transfer& transfer,
                       const media::CallPlan::Done& done) {
-  const auto log = log::Logger("flow").with("call", link->start().call_sid);
+  const auto& start = link->start();
+  const auto log = log::Logger("flow").with("call", start.call_sid);
   const auto inbox = std::make_shared<EngineInbox>(link);
   const speech::EngineSink sink = [inbox](speech::EngineEvent news) {
     inbox->push(std::move(news));
   };
-  OpenConversation conversation(
-      agent->agent, variables_of(link->start().parameters), port_of(link),
-      make_engines(*agent, link->start(), context, host, transfer, sink, log), log);
-  try {
-    converse(conversation, *link, *inbox);
-  } catch (const std::exception& error) {
-    context.failures.add();
-    log.error("the handler failed, the call is ended: {}", error.what());
-    link->send(media::HangUp{"handler_failed"});
+  const auto variables = variables_of(start.parameters);
+  const auto hold = [&](auto conversation) {
+    try {
+      converse(*conversation, *link, *inbox);
+    } catch (const std::exception& error) {
+      context.failures.add();
+      log.error("the handler failed, the call is ended: {}", error.what());
+      link->send(media::HangUp{"handler_failed"});
+    }
+    if (inbox->dropped() > 0) log.warn("{} news of the engines were dropped", inbox->dropped());
+    auto report = conversation->report();
+    observe(report, context);
+    done(std::move(report));
+  };
+  if (agent->agent.realtime.endpoint) {
+    auto engines = make_realtime(*agent, variables, start, host, sink);
+    engines.transfer = bound(transfer, start.call_sid);
+    hold(std::make_unique<RealtimeConversation>(agent->agent, variables, port_of(link),
+                                                std::move(engines), log));
+  } else {
+    auto engines = make_engines(*agent, start, context, host, transfer, sink, log);
+    hold(std::make_unique<OpenConversation>(agent->agent, variables, port_of(link),
+                                            std::move(engines), log));
   }
-  if (inbox->dropped() > 0) log.warn("{} news of the engines were dropped", inbox->dropped());
-  auto report = conversation.report();
-  observe(report, context);
-  done(std::move(report));
 }
 
 }  // namespace call::flow

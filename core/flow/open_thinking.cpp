@@ -5,21 +5,14 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "core/base/strings.hpp"
 #include "core/flow/open_conversation.hpp"
 #include "core/json/json.hpp"
 
 namespace call::flow {
 namespace {
 
-constexpr std::size_t kMostDigits = 32;
 /// A model that calls tools in spite of being told not to is not asked for ever.
 constexpr int kStepsBeyond = 2;
-
-std::string argument(const Json& arguments, const char* name) {
-  const auto value = json::get_string_or(arguments, name, "");
-  return value ? to_valid_utf8(truncate_utf8(*value, 500)) : std::string();
-}
 
 }  // namespace
 
@@ -172,42 +165,17 @@ void OpenConversation::run_calls(const std::vector<speech::ToolCall>& calls) {
 }
 
 std::optional<std::string> OpenConversation::run_builtin(const speech::ToolCall& call) {
-  const bool offered =
-      std::ranges::any_of(*agent_.tools, [&](const auto& t) { return t.name == call.name; });
-  if (!offered) return tool_error("there is no tool of that name");
-  if (agent_.http_tools.contains(call.name)) return std::nullopt;
-  const auto parsed = json::parse(call.arguments.empty() ? "{}" : call.arguments);
-  if (!parsed || !parsed->is_object()) return tool_error("the arguments are no JSON object");
-  const std::string ok = R"({"ok":true})";
-  if (call.name == "hang_up") {
-    closing_ = Closing{"completed", {}};
-    report_.outcome = "completed";
-    if (auto reason = argument(*parsed, "reason"); !reason.empty())
-      report_.answers["hang_up_reason"] = std::move(reason);
-    return ok;
-  }
-  if (call.name == "transfer") {
-    const auto to = argument(*parsed, "to");
-    const auto target = agent_.transfers.find(to);
-    if (target == agent_.transfers.end()) return tool_error("nobody of that name can be reached");
-    if (!engines_.transfer) return tool_error("calls cannot be transferred here");
-    closing_ = Closing{"transferred", target->second};
-    report_.outcome = "transferred";
-    report_.answers["transferred_to"] = to;
-    return ok;
-  }
-  if (call.name == "collect_dtmf") {
-    const auto digits = json::get_int_or(*parsed, "digits", 1).value_or(1);
+  auto result = run_builtin_tool(agent_, call, static_cast<bool>(engines_.transfer));
+  if (!result) return std::nullopt;
+  if (result->collect) {
     if (collecting_) return tool_error("digits are being collected already");
-    collecting_ = Collecting{};
-    collecting_->call_id = call.id;
-    collecting_->most = static_cast<std::size_t>(std::clamp<std::int64_t>(digits, 1, kMostDigits));
+    collecting_ = Collecting{call.id, *result->collect, {}, {}};
     return std::nullopt;
   }
-  report_.answers["callback_when"] = argument(*parsed, "when");
-  if (auto note = argument(*parsed, "note"); !note.empty())
-    report_.answers["callback_note"] = std::move(note);
-  return R"({"ok":true,"noted":"in the record of this call; a person plans the call"})";
+  if (result->closing) closing_ = std::move(result->closing);
+  if (!result->outcome.empty()) report_.outcome = result->outcome;
+  report_.answers.merge(result->answers);
+  return std::move(result->content);
 }
 
 void OpenConversation::on(speech::ToolResult& news) {

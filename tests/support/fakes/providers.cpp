@@ -146,7 +146,9 @@ class ElevenSocket final : public Socket {
         alignment["charStartTimesMs"].push_back(i * kMsPerChar);
         alignment["charsDurationsMs"].push_back(kMsPerChar);
       }
-      const Json out = {{"audio", crypto::base64_encode(mulaw_of(part))}, {"alignment", alignment}};
+      auto audio = mulaw_of(part);
+      if (at == 0 && owner_.stamp) owner_.stamp(audio, text);
+      const Json out = {{"audio", crypto::base64_encode(audio)}, {"alignment", alignment}};
       if (at == 0 && owner_.watch) {
         connection_.later(delay_, [this, text, out] {
           owner_.tell("voice_audio", text);

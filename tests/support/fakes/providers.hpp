@@ -71,6 +71,8 @@ class Providers {
   Watch watch;
   std::function<ChatAnswer(const std::string& body)> chat_default;
   std::function<std::string(int connection, int utterance)> hear_default;
+  /// May write into the first audio of a text (ElevenLabs), to know it again further on.
+  std::function<void(std::string& audio, const std::string& text)> stamp;
   bool keep_log = true;
   std::string mute_finalize;  ///< "yes": Finalize is not answered
 

@@ -1,0 +1,235 @@
+// An open conversation through the whole server: a media stream on one side, engines on the real wire
+// on the other.
+#include <catch2/catch.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "core/audio/g711.hpp"
+#include "core/base/files.hpp"
+#include "core/base/ids.hpp"
+#include "core/crypto/base64.hpp"
+#include "core/flow/service.hpp"
+#include "core/net/ws_client.hpp"
+#include "core/record/folder.hpp"
+#include "core/runtime/loop.hpp"
+#include "core/speech/synthesizer.hpp"
+#include "tests/support/fakes/providers.hpp"
+
+using namespace call;
+using namespace call::flow;
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+
+namespace {
+
+/// A carrier that has played everything the moment it arrives.
+struct Carrier {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::string heard;  ///< mu-law
+  std::optional<net::WsClose> close;
+  bool open = false;
+
+  template <class Done>
+  bool wait(Done done) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, seconds(30), [&] { return done(*this); });
+  }
+};
+
+class Stream final : public net::WsHandler {
+ public:
+  explicit Stream(std::shared_ptr<Carrier> carrier) : carrier_(std::move(carrier)) {}
+  void on_open(net::WsConnection& connection) override {
+    connection_ = &connection;
+    tell([](Carrier& c) { c.open = true; });
+  }
+  void on_text(std::string_view text) override {
+    const auto message = nlohmann::json::parse(text);
+    if (message.at("event") == "media") {
+      const auto audio =
+          crypto::base64_decode(message.at("media").at("payload").get<std::string>());
+      tell([&](Carrier& c) { c.heard += *audio; });
+    } else if (message.at("event") == "mark") {
+      connection_->send_text(text);
+    }
+  }
+  void on_binary(std::string_view) override {}
+  void on_close(const net::WsClose& close) override {
+    tell([&](Carrier& c) { c.close = close; });
+  }
+
+ private:
+  template <class F>
+  void tell(F f) {
+    std::lock_guard lock(carrier_->mutex);
+    f(*carrier_);
+    carrier_->changed.notify_all();
+  }
+  std::shared_ptr<Carrier> carrier_;
+  net::WsConnection* connection_ = nullptr;
+};
+
+audio::Mulaw spoken(const char* words) {
+  const auto pcm = speech::Synthesizer().render(words);
+  REQUIRE(pcm);
+  auto mulaw = audio::mulaw_encode(*pcm);
+  mulaw.resize((mulaw.size() / 160 + 1) * 160, audio::kMulawSilence);
+  return mulaw;
+}
+
+struct World {
+  World() {
+    fs::create_directories(dir / "agents");
+    const auto agent = R"(
+prompt = "You are Anna. The caller is {name|unknown}."
+greeting = "Hello there."
+[listener]
+provider = "deepgram"
+url = ")" + fake.ws() + R"(/v1/listen"
+[model]
+provider = "openai"
+url = ")" + fake.http() +
+                       R"(/v1"
+model = "m"
+[voice]
+provider = "elevenlabs"
+url = ")" + fake.ws() + R"("
+voice = "v"
+[tools.weather]
+url = ")" + fake.http() +
+                       R"(/tools/weather"
+)";
+    REQUIRE(write_file_atomic(dir / "agents" / "anna.toml", agent));
+    ServiceOptions options;
+    options.server.listen = {"127.0.0.1", 0};
+    options.server.spool.dir = dir / "spool";
+    options.catalog.agents_dir = dir / "agents";
+    auto started = Service::start(std::move(options), {}, registry);
+    if (!started) FAIL(started.error().to_string());
+    service = std::move(*started);
+    const auto url =
+        net::parse_url("ws://127.0.0.1:" + std::to_string(service->port()) + "/ws/twilio-media");
+    handle = net::ws_connect(loop, *url, {}, std::make_unique<Stream>(carrier));
+    REQUIRE(carrier->wait([](const Carrier& c) { return c.open; }));
+    send(R"({"event":"connected","protocol":"Call","version":"1.0.0"})");
+    send(R"({"event":"start","streamSid":"MZ1","start":{"callSid":"CA1","customParameters":)"
+         R"({"agent":"anna","name":"דנה"}}})");
+  }
+  ~World() {
+    service.reset();
+    fs::remove_all(dir);
+  }
+  void send(std::string text) {
+    handle.post([text = std::move(text)](net::WsConnection& c) { c.send_text(text); });
+  }
+  void frames(audio::MulawView mulaw) {
+    for (std::size_t at = 0; at + 160 <= mulaw.size(); at += 160) {
+      const std::string payload(mulaw.begin() + static_cast<std::ptrdiff_t>(at),
+                                mulaw.begin() + static_cast<std::ptrdiff_t>(at + 160));
+      send(R"({"event":"media","streamSid":"MZ1","media":{"track":"inbound","payload":")" +
+           crypto::base64_encode(payload) + "\"}}");
+    }
+  }
+  void says(const std::string& understood) {
+    fake.hear(understood);
+    const audio::Mulaw silence(8000, audio::kMulawSilence);
+    frames(silence);
+    frames(spoken("yes I would like to know more about it"));
+    frames(silence);
+  }
+  bool hears(std::size_t letters) {
+    return carrier->wait(
+        [&](const Carrier& c) { return c.heard.size() >= letters * fakes::kMsPerChar * 8; });
+  }
+
+  const fs::path dir = fs::temp_directory_path() / ("open-" + random_hex(6));
+  fakes::Providers fake;
+  metrics::Registry registry;
+  runtime::Loop loop{"carrier"};
+  std::shared_ptr<Carrier> carrier = std::make_shared<Carrier>();
+  net::WsHandle handle;
+  std::unique_ptr<Service> service;
+};
+
+}  // namespace
+
+TEST_CASE("flow.open_service: a conversation with a tool, from the greeting to the record") {
+  World world;
+  world.fake.set_tool([](const fakes::Request&) {
+    fakes::ChatAnswer answer;
+    answer.raw = R"({"sky":"blue"})";
+    return answer;
+  });
+  const std::string greeting = "Hello there. ";
+  REQUIRE(world.hears(greeting.size()));
+
+  fakes::ChatAnswer ask;
+  ask.pieces = {"Let me ", "see."};
+  ask.calls = {{"c1", "weather", {R"({"town":)", R"("Ulm"})"}}};
+  world.fake.answer(ask);
+  fakes::ChatAnswer tell;
+  tell.pieces = {"The sky is ", "blue."};
+  world.fake.answer(tell);
+  world.says("how is the weather in ulm");
+  const std::string reply = "Let me see. The sky is blue. ";
+  REQUIRE(world.hears(greeting.size() + reply.size()));
+
+  fakes::ChatAnswer bye;
+  bye.pieces = {"Good bye."};
+  bye.calls = {{"c2", "hang_up", {"{}"}}};
+  world.fake.answer(bye);
+  world.says("thank you bye");
+  REQUIRE(world.carrier->wait([](const Carrier& c) { return c.close.has_value(); }));
+  CHECK(world.carrier->close->code == 1000);
+  REQUIRE(world.service->drain(Deadline::after(seconds(10))));
+
+  const auto record = record::read_folder(world.dir / "spool" / "CA1");
+  REQUIRE(record);
+  CHECK(record->outcome == "completed");
+  CHECK(record->end_reason == "completed");
+  std::vector<std::string> said;
+  for (const auto& turn : record->turns)
+    said.push_back(turn.who == record::Speaker::agent ? turn.heard_text : turn.text);
+  CHECK(said == std::vector<std::string>{"Hello there.", "how is the weather in ulm",
+                                         "Let me see. The sky is blue.", "thank you bye",
+                                         "Good bye."});
+  // The prompt has the name in its own script; the last request has the whole story.
+  const auto requests = world.fake.requests();
+  nlohmann::json last, tool;
+  for (const auto& request : requests) {
+    if (request.path() == "/tools/weather") tool = nlohmann::json::parse(request.body);
+    if (request.path().ends_with("/chat/completions")) last = nlohmann::json::parse(request.body);
+  }
+  CHECK(tool.at("arguments").at("town") == "Ulm");
+  CHECK(tool.at("call_sid") == "CA1");
+  CHECK(last.at("messages")[0].at("content") == "You are Anna. The caller is דנה.");
+  CHECK(last.at("messages").size() == 7);
+  CHECK(last.at("messages")[4].at("content") == R"({"sky":"blue"})");
+}
+
+TEST_CASE("flow.open_service: with every engine gone the caller still hears why the call ends") {
+  World world;
+  REQUIRE(world.hears(std::string("Hello there. ").size()));
+  world.fake.refuse(401, 100000);
+  world.fake.server().cut_all();
+  const auto heard = [&] {
+    std::lock_guard lock(world.carrier->mutex);
+    return world.carrier->heard.size();
+  };
+  for (int i = 0; i < 2; ++i) {
+    const auto before = heard();
+    world.says("is anybody there");
+    REQUIRE(world.carrier->wait([&](const Carrier& c) { return c.heard.size() > before + 4000; }));
+  }
+  REQUIRE(world.carrier->wait([](const Carrier& c) { return c.close.has_value(); }));
+  REQUIRE(world.service->drain(Deadline::after(seconds(10))));
+  const auto record = record::read_folder(world.dir / "spool" / "CA1");
+  REQUIRE(record);
+  CHECK(record->outcome == "failed");
+  CHECK(record->end_reason == "engine_failed");
+  CHECK(record->turns.back().heard_text.starts_with("I am sorry, we have a technical problem."));
+}

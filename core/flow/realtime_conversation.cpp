@@ -146,6 +146,10 @@ void RealtimeConversation::on(speech::ReplyDone& news) {
   mouth_.on(speech::SpeakingDone{through_.current});
 }
 
+void RealtimeConversation::on(speech::ReplyFailed& news) {
+  if (news.request == request_ && answering_) engine_failed(news.error);
+}
+
 void RealtimeConversation::run_calls(const std::vector<speech::ToolCall>& calls) {
   if (++steps_ > agent_.max_tool_steps)
     return engine_failed({Errc::limit, "the engine calls tools without end"});

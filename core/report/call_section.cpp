@@ -90,7 +90,7 @@ std::string player(const Call& call) {
   }
   auto format = call.audio->format;
   format.encoding = audio::WavEncoding::mulaw;
-  return "<audio controls preload=\"auto\" src=\"data:audio/wav;base64," +
+  return "<audio controls preload=\"metadata\" src=\"data:audio/wav;base64," +
          crypto::base64_encode(audio::encode_wav(format, call.audio->samples)) + "\"></audio>";
 }
 

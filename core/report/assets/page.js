@@ -7,7 +7,9 @@ for (const figure of document.querySelectorAll(".timeline")) {
   const head = figure.querySelector(".head");
   if (!audio) continue;
   lanes.classList.add("live");
-  audio.addEventListener("loadedmetadata", () => { figure.dataset.audio = audio.duration; });
+  const opened = () => { figure.dataset.audio = audio.duration; };
+  if (audio.readyState > 0) opened();
+  audio.addEventListener("loadedmetadata", opened);
   audio.addEventListener("error", () => {
     figure.dataset.broken = "";
     audio.insertAdjacentHTML("afterend", '<p class="note">This browser cannot play mu-law WAV.</p>');

@@ -110,8 +110,15 @@ flow::ServiceOptions service_options(const config::Config& config) {
   auto& server = options.server;
   server.listen = host_port(config.media.listen);
   server.loops = config.media.loops > 0 ? static_cast<std::size_t>(config.media.loops) : cores;
+  server.raise_priority = config.media.priority == "auto";
+  if (!config.media.tls_certificate_file.empty()) {
+    server.tls = net::ServerTls{config.media.tls_certificate_file.string(),
+                                config.media.tls_key_file.string()};
+  }
+  server.session.dialect =
+      *media::parse_dialect(config.media.dialect);  // the schema has checked it
   server.max_calls = static_cast<std::size_t>(config.media.max_calls);
-  server.session.max_duration = config.media.max_call_duration;
+  server.session.tuning.max_duration = config.media.max_call_duration;
   server.spool.dir = config.media.spool_dir;
   server.spool.redaction = {static_cast<int>(config.record.redact_digits),
                             config.record.redact_words};

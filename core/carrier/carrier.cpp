@@ -31,6 +31,7 @@ struct Exchange {
 
 Exchange exchange(const Options& options, std::string_view method, const std::string& path,
                   const Params& form, Deadline deadline) {
+  assert_may_block("carrier request");
   auto url = net::parse_url(options.base_url);
   if (!url) return {std::move(url).error().with_context("carrier.base_url"), net::Sent::no};
   net::HttpRequest request;

@@ -78,7 +78,11 @@ struct Api {
 struct Media {
   Listen listen;
   std::string public_url;
-  std::string auth;        ///< "signature+token" | "none"
+  std::string auth;           ///< "signature+token" | "none"
+  std::string dialect;        ///< "twilio" | "telnyx"
+  Path tls_certificate_file;  ///< empty: no TLS
+  Path tls_key_file;
+  std::string priority;    ///< "auto" | "normal"
   std::int64_t loops = 0;  ///< 0: one for each core
   std::int64_t max_calls = 0;
   Millis max_call_duration{};

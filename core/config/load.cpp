@@ -87,6 +87,9 @@ class Merge {
                       "media.listen is {}",
                       config_.media.listen.to_string()));
     }
+    if (config_.media.tls_certificate_file.empty() != config_.media.tls_key_file.empty()) {
+      fault("media.tls_certificate_file and media.tls_key_file must be set together");
+    }
     if (config_.dialer.unknown_deadline < config_.dialer.unknown_grace) {
       fault("dialer.unknown_deadline must not be shorter than dialer.unknown_grace");
     }

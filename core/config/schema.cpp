@@ -107,6 +107,22 @@ const Key kKeys[] = {
      .fallback = "signature+token", .choices = "signature+token|none",
      .help = "How a stream proves that it is the carrier's: its signature and a one-time token. "
              "none is for measurements and is accepted on a loopback address only."},
+    {.section = "media", .name = "dialect", .type = Type::choice,
+     .slot = CALL_SLOT(media.dialect), .fallback = "twilio", .choices = "twilio|telnyx",
+     .help = "Names of the stream's messages: twilio is streamSid and callSid, telnyx is stream_id "
+             "and call_control_id."},
+    {.section = "media", .name = "tls_certificate_file", .type = Type::path,
+     .slot = CALL_SLOT(media.tls_certificate_file), .fallback = "",
+     .help = "Certificate with its chain (PEM); with it the media server speaks TLS itself. Empty "
+             "when a proxy in front of it does."},
+    {.section = "media", .name = "tls_key_file", .type = Type::path,
+     .slot = CALL_SLOT(media.tls_key_file), .fallback = "",
+     .help = "Private key of the certificate (PEM)."},
+    {.section = "media", .name = "priority", .type = Type::choice,
+     .slot = CALL_SLOT(media.priority), .fallback = "auto", .choices = "auto|normal",
+     .help = "Priority of the threads that carry audio. auto takes real-time priority where it "
+             "is granted (LimitRTPRIO= of the unit), else a negative nice value, else the normal one, "
+             "and logs which."},
     {.section = "media", .name = "loops", .type = Type::integer, .slot = CALL_SLOT(media.loops),
      .fallback = "0", .min = 0, .max = 64,
      .help = "I/O loops; 0 is one for each core."},

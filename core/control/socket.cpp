@@ -46,6 +46,7 @@ const sockaddr* generic(const sockaddr_un& address) {
 }
 
 Status wait_for(const Fd& socket, short events, Deadline deadline) {
+  assert_may_block("control wait_for");
   pollfd entry{socket.get(), events, 0};
   const int ready = ::poll(&entry, 1, static_cast<int>(deadline.left().count()));
   if (ready < 0 && errno != EINTR) return errno_error(Errc::io, "cannot wait");

@@ -27,8 +27,9 @@ Result<Expect> expect_at(const TomlSource& source, const std::string& path) {
   if (word.empty() || word == "nothing") return Expect::nothing;
   if (word == "yes_no") return Expect::yes_no;
   if (word == "number") return Expect::number;
+  if (word == "digits") return Expect::digits;
   if (word == "choice") return Expect::choice;
-  return source.fault(path, "must be nothing, yes_no, number or choice");
+  return source.fault(path, "must be nothing, yes_no, number, digits or choice");
 }
 
 Status read_transitions(const TomlSource& source, const std::string& path, AgentState& state) {
@@ -88,7 +89,9 @@ Result<AgentState> read_state(const TomlSource& source, const std::string& name)
   CALL_CHECK(read_timing(source, path, state));
   CALL_CHECK(read_transitions(source, path, state));
   if (state.say.empty()) return source.fault(path, "has nothing to say");
-  const bool needs_next = state.expect == Expect::number || state.expect == Expect::nothing;
+  if (state.expect == Expect::digits) state.least = std::max(state.least, 1);
+  const bool needs_next = state.expect == Expect::number || state.expect == Expect::digits ||
+                          state.expect == Expect::nothing;
   if (!state.hang_up && needs_next && state.next.empty())
     return source.fault(path, "needs \"next\" or \"hang_up\"");
   if (state.hang_up && state.expect != Expect::nothing)
@@ -172,8 +175,8 @@ Status check_circles(const TomlSource& source, const Agent& agent) {
 Result<Agent> parse_agent(std::string_view toml, std::string_view name,
                           std::string_view source_name) {
   CALL_TRY(const auto source, TomlSource::parse(toml, source_name));
-  CALL_CHECK(source.check_keys(
-      "", {"description", "voice", "start", "give_up", "reprompts", "intents", "slots", "states"}));
+  CALL_CHECK(source.check_keys("", {"description", "voice", "start", "give_up", "reprompts",
+                                    "intents", "slots", "states", "turns", "voicemail"}));
   Agent agent;
   agent.name = name;
   CALL_TRY(agent.voice, source.text("voice"));
@@ -184,6 +187,9 @@ Result<Agent> parse_agent(std::string_view toml, std::string_view name,
   CALL_TRY(agent.give_up, source.text("give_up"));
   CALL_TRY(const auto reprompts, source.number("reprompts", agent.reprompts, 0, kMaxReprompts));
   agent.reprompts = static_cast<int>(reprompts);
+  CALL_TRY(agent.turns, read_turn_policy(source.json(), [&](auto path, auto why) {
+             return source.fault(path, why);
+           }));
   const Json* states = source.find("states");
   if (states == nullptr || !states->is_object())
     return source.fault("states", "there are no states");

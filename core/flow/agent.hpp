@@ -8,13 +8,16 @@
 //   stop = ["stop calling me"]         # "yes", "no" and "number" are built in
 //   [states.greeting]
 //   say = "Hello {first_name|there}."  # {variable|what to say when it cannot be pronounced}
-//   expect = "yes_no"                  # nothing | yes_no | number | choice
+//   expect = "yes_no"                  # nothing | yes_no | number | digits | choice
 //   yes = "rating"                     # where each answer leads
 //   no = "later"
 //   on = { stop = "removed" }          # further intents
 //   slot = "good_time"                 # where the answer is kept
+//   [turns]                            # how it takes turns: docs/turn-taking.md
+//   [voicemail]                        # what it does when a machine answers: there as well
 //
-// Keys of the telephone answer too: 1 is yes, 2 is no, and a digit is a number.
+// Keys of the telephone answer too: 1 is yes, 2 is no, and a digit is a number. "digits" are several
+// keys, ended by # or by `most` of them; * begins anew, # alone is the intent "skip".
 #pragma once
 
 #include <chrono>
@@ -23,17 +26,18 @@
 #include <string_view>
 
 #include "core/base/result.hpp"
+#include "core/flow/turn_policy.hpp"
 #include "core/speech/phrases.hpp"
 
 namespace call::flow {
 
-enum class Expect { nothing, yes_no, number, choice };
+enum class Expect { nothing, yes_no, number, digits, choice };
 
 struct AgentState {
   std::string name;
   std::string say;
   Expect expect = Expect::nothing;
-  int least = 0;  ///< of a number
+  int least = 0;  ///< of a number; of digits: how many
   int most = 9;
   std::string slot;                       ///< empty: the answer is not kept
   std::map<std::string, std::string> on;  ///< intent -> state; yes and no are here as well
@@ -53,6 +57,7 @@ struct Agent {
   std::string start;    ///< state
   std::string give_up;  ///< state after too many reprompts
   int reprompts = 2;    ///< of one state, before it gives up
+  TurnPolicy turns;
   speech::PhraseBook phrases;
   std::map<std::string, AgentState> states;
 };

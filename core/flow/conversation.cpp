@@ -13,16 +13,10 @@
 #include <utility>
 
 #include "core/audio/g711.hpp"
+#include "core/flow/builtin_phrases.hpp"
 
 namespace call::flow {
 namespace {
-
-/// A second false interruption of the same utterance, and whoever coughs has to listen.
-constexpr int kMaxResumes = 2;
-/// The agent takes up a sentence this much before it was cut off.
-constexpr std::int64_t kResumeOverlapMs = 400;
-/// Sounds that are shorter and not understood are no answer.
-constexpr std::int64_t kLeastAnswerMs = 350;
 
 std::size_t position_of(std::int64_t ms) {
   return ms <= 0 ? 0 : static_cast<std::size_t>(ms) * audio::kSamplesPerMs;
@@ -44,15 +38,28 @@ std::int64_t length_ms(const audio::Mulaw& mulaw) {
 }  // namespace
 
 Conversation::Conversation(Dialogue dialogue, Port port, std::unique_ptr<Ears> ears, Speak speak,
-                           log::Logger log)
+                           log::Logger log, TurnPolicy policy)
     : dialogue_(std::move(dialogue)),
+      policy_(std::move(policy)),
       port_(std::move(port)),
       ears_(std::move(ears)),
       speak_(std::move(speak)),
       log_(std::move(log)) {}
 
 void Conversation::begin() {
+  if (!policy_.callee_first) return say(dialogue_.begin());
+  awaiting_hello_ = true;
+  due_[kHello] = port_.clock_ms() + policy_.hello_patience.count();
+}
+
+void Conversation::greet() {
+  awaiting_hello_ = false;
+  due_[kHello].reset();
   say(dialogue_.begin());
+}
+
+bool Conversation::is_hello(const speech::Transcript& transcript, std::int64_t voice_ms) const {
+  return voice_ms >= policy_.hello.count() || (transcript.accepted && !transcript.text.empty());
 }
 
 void Conversation::on_event(const media::Event& event) {
@@ -71,7 +78,7 @@ void Conversation::open_utterance(bool interruptible) {
   utterance_.heard = false;
   utterance_.cut_off = false;
   interrupted_ = false;
-  silence_due_ms_.reset();
+  due_[kSilence].reset();
   port_.send(media::BeginSpeech{utterance_.generation, interruptible});
 }
 
@@ -90,6 +97,8 @@ void Conversation::say(Reply reply) {
   report_.turns.push_back(std::move(turn));
   utterance_.reply = std::move(reply);
   resumes_ = 0;
+  keys_.reset();
+  due_[kKeys].reset();
   port_.send(media::SetEndpointing{dialogue_.state().end_after});
   open_utterance(utterance_.reply.interruptible);
   speak_text(utterance_.reply.text);
@@ -116,10 +125,10 @@ void Conversation::resume() {
   ++report_.false_barge_ins;
   ++resumes_;
   const auto& turn = report_.turns[utterance_.turn];
-  const auto from = std::max<std::int64_t>(turn.heard_ms - kResumeOverlapMs, 0);
+  const auto from = std::max<std::int64_t>(turn.heard_ms - policy_.resume_overlap.count(), 0);
   log_.debug("resumes after {} ms", from);
   utterance_.offset_ms = from;
-  open_utterance(utterance_.reply.interruptible && resumes_ < kMaxResumes);
+  open_utterance(utterance_.reply.interruptible && resumes_ < policy_.max_resumes);
   const auto at = std::min(position_of(from), utterance_.audio.size());
   audio::Mulaw rest(utterance_.audio.begin() + static_cast<std::ptrdiff_t>(at),
                     utterance_.audio.end());
@@ -149,14 +158,36 @@ void Conversation::cut_off() {
 }
 
 void Conversation::await_answer() {
-  silence_due_ms_ = port_.clock_ms() + dialogue_.state().silence_after.count();
+  if (machine_) return;
+  due_[kSilence] = port_.clock_ms() + dialogue_.state().silence_after.count();
+}
+
+std::optional<std::int64_t> Conversation::next_due_ms() const {
+  std::optional<std::int64_t> next;
+  for (const auto& due : due_) {
+    if (due && (!next || *due < *next)) next = due;
+  }
+  return next;
 }
 
 void Conversation::on_due() {
-  if (ended_ || !silence_due_ms_ || port_.clock_ms() < *silence_due_ms_) return;
-  silence_due_ms_.reset();
-  open_waterfall_.reset();
-  say(dialogue_.silence());
+  if (ended_) return;
+  const auto now = port_.clock_ms();
+  const auto is_due = [&](Due which) {
+    if (!due_[which] || now < *due_[which]) return false;
+    due_[which].reset();
+    return true;
+  };
+  if (is_due(kHello)) {
+    if (!listening_.open) return greet();
+    due_[kHello] = now + policy_.hello.count();  // somebody speaks, let them finish
+  }
+  if (is_due(kMachine)) leave_message();
+  if (is_due(kKeys)) settle_keys(keys_->pause(), now);
+  if (is_due(kSilence)) {
+    open_waterfall_.reset();
+    say(dialogue_.silence());
+  }
 }
 
 void Conversation::on(const media::FirstAudioSent& event) {
@@ -194,13 +225,13 @@ void Conversation::on(const media::BargedIn& event) {
   const bool ours = event.generation == generation_;
   stop_speaking(ours ? utterance_.offset_ms + event.heard_ms : utterance_.offset_ms);
   interrupted_ = true;
-  silence_due_ms_.reset();
+  due_[kSilence].reset();
 }
 
 // ---- listening
 
 void Conversation::on(const media::SpeechBegan& event) {
-  silence_due_ms_.reset();
+  due_[kSilence].reset();
   listening_ = {};
   listening_.start_ms = event.at_ms;
   listening_.audio_from_ms = event.audio_from_ms;
@@ -227,7 +258,12 @@ void Conversation::on(const media::SpeechPaused& event) {
   if (!listening_.open) return;
   listening_.at_pause = ears_->finish();
   const auto& transcript = *listening_.at_pause;
-  if (speaking() || !transcript.accepted || !dialogue_.understand(transcript.text)) return;
+  if (machine_) return;
+  const auto voice_ms = event.speech_end_ms - listening_.start_ms;
+  const bool hello = awaiting_hello_ && is_hello(transcript, voice_ms);
+  if (awaiting_hello_ && !hello) return;
+  if (!hello && (speaking() || !transcript.accepted || !dialogue_.understand(transcript.text)))
+    return;
   media::TurnEnded turn;
   turn.speech_end_ms = event.speech_end_ms;
   turn.start_ms = listening_.start_ms;
@@ -273,7 +309,19 @@ void Conversation::begin_waterfall(const media::TurnEnded& turn) {
   report_.waterfalls.push_back(waterfall);
 }
 
+/// Too little to stop the agent: "mhm" says go on.
+bool Conversation::is_murmur(const std::string& words) const {
+  return is_back_channel(policy_, words) || count_words(words) < policy_.min_words;
+}
+
 void Conversation::decide(const speech::Transcript& transcript, const media::TurnEnded& turn) {
+  if (machine_) return keep_turn(transcript, turn, std::nullopt);
+  if (awaiting_hello_) {
+    if (!is_hello(transcript, turn.speech_end_ms - turn.start_ms)) return;
+    keep_turn(transcript, turn, std::nullopt);
+    begin_waterfall(turn);
+    return greet();
+  }
   const auto understood =
       transcript.accepted ? dialogue_.understand(transcript.text) : std::nullopt;
   const bool over_the_agent = turn.overlapped && speaking();
@@ -292,34 +340,87 @@ void Conversation::decide(const speech::Transcript& transcript, const media::Tur
                transcript.confidence, transcript.audio.count());
   }
   if (speaking()) return;  // the agent goes on
-  if (interrupted_ && !was_said) return resume();
+  if (interrupted_ && (!was_said || is_murmur(transcript.text))) return resume();
   if (!dialogue_.awaits_answer()) {
     if (interrupted_) resume();
     return;
   }
-  if (!was_said && turn.speech_end_ms - turn.start_ms < kLeastAnswerMs) return await_answer();
+  if (!was_said && turn.speech_end_ms - turn.start_ms < policy_.least_answer.count())
+    return await_answer();
   if (!was_said) keep_turn({}, turn, std::nullopt);
   begin_waterfall(turn);
   say(dialogue_.no_match());
 }
 
-void Conversation::on(const media::DigitPressed& event) {
-  if (!dialogue_.awaits_answer()) return;
-  if (speaking() && !utterance_.reply.interruptible) return;
-  const auto understood = dialogue_.understand_key(event.digit);
+void Conversation::keep_keys(std::string keys, std::int64_t at_ms,
+                             const std::optional<Understood>& understood) {
   record::Turn kept;
   kept.who = record::Speaker::callee;
-  kept.text = std::string(1, event.digit);
+  kept.text = std::move(keys);
   kept.digits = true;
-  kept.start_ms = kept.end_ms = event.at_ms;
+  kept.start_ms = kept.end_ms = at_ms;
   kept.state = dialogue_.state().name;
   if (understood) kept.intent = understood->intent;
   report_.turns.push_back(std::move(kept));
   media::TurnEnded turn;
-  turn.start_ms = turn.speech_end_ms = turn.endpoint_ms = event.at_ms;
+  turn.start_ms = turn.speech_end_ms = turn.endpoint_ms = at_ms;
   begin_waterfall(turn);
   if (speaking()) cut_off();
   say(understood ? dialogue_.accept(*understood) : dialogue_.no_match());
+}
+
+void Conversation::on(const media::DigitPressed& event) {
+  if (machine_) return;
+  if (awaiting_hello_) return greet();  // a machine presses no keys
+  if (!dialogue_.awaits_answer()) return;
+  if (speaking() && !utterance_.reply.interruptible) return;
+  if (dialogue_.state().expect == Expect::digits) return collect(event);
+  keep_keys(std::string(1, event.digit), event.at_ms, dialogue_.understand_key(event.digit));
+}
+
+void Conversation::collect(const media::DigitPressed& event) {
+  if (!keys_) keys_.emplace(dialogue_.state().least, dialogue_.state().most);
+  if (speaking()) cut_off();
+  due_[kSilence].reset();
+  settle_keys(keys_->press(event.digit), event.at_ms);
+}
+
+void Conversation::settle_keys(KeyCollector::Outcome outcome, std::int64_t at_ms) {
+  due_[kKeys].reset();
+  switch (outcome) {
+    case KeyCollector::Outcome::more:
+      due_[kKeys] = port_.clock_ms() + policy_.key_pause.count();
+      if (!keys_->empty()) return;
+      due_[kKeys].reset();
+      return await_answer();
+    case KeyCollector::Outcome::complete: {
+      const auto keys = keys_->take();
+      return keep_keys(keys, at_ms, Understood{std::string(kDigits), keys});
+    }
+    case KeyCollector::Outcome::skipped:
+      return keep_keys("#", at_ms, dialogue_.skip());
+    case KeyCollector::Outcome::too_short:
+      return keep_keys("", at_ms, std::nullopt);
+  }
+}
+
+/// Nobody is there. Whatever was being said was said to a machine.
+void Conversation::on(const media::MachineHeard& event) {
+  using Machine = TurnPolicy::Machine;
+  if (policy_.machine == Machine::ignore) return;
+  log_.debug("a machine has answered ({})", event.beep ? "beep" : "long greeting");
+  machine_ = true;
+  awaiting_hello_ = false;
+  due_ = {};
+  open_waterfall_.reset();
+  if (speaking()) cut_off();
+  if (policy_.machine == Machine::hang_up) return port_.send(media::HangUp{"machine"});
+  if (event.beep) return leave_message();
+  due_[kMachine] = event.at_ms + policy_.machine_patience.count();
+}
+
+void Conversation::leave_message() {
+  say(dialogue_.last_words(policy_.machine_message));
 }
 
 void Conversation::on(const media::CallEnded& event) {
@@ -330,8 +431,8 @@ void Conversation::on(const media::CallEnded& event) {
 
 media::HandlerReport Conversation::report() {
   report_.answers = dialogue_.answers();
-  report_.outcome = dialogue_.outcome();
-  return std::move(report_);
+  report_.outcome = machine_ ? "machine" : dialogue_.outcome();
+  return report_;
 }
 
 }  // namespace call::flow

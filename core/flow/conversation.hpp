@@ -4,6 +4,7 @@
 // virtual clock.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,8 @@
 #include "core/audio/format.hpp"
 #include "core/base/result.hpp"
 #include "core/flow/dialogue.hpp"
+#include "core/flow/keys.hpp"
+#include "core/flow/turn_policy.hpp"
 #include "core/log/log.hpp"
 #include "core/media/assembly.hpp"
 #include "core/media/event.hpp"
@@ -45,12 +48,12 @@ using Speak = std::function<Status(std::string_view, const speech::Synthesizer::
 class Conversation {
  public:
   Conversation(Dialogue dialogue, Port port, std::unique_ptr<Ears> ears, Speak speak,
-               log::Logger log);
+               log::Logger log, TurnPolicy policy = {});
 
   void begin();
   void on_event(const media::Event& event);
   /// When something is due if nothing happens before; on the call's sample clock.
-  std::optional<std::int64_t> next_due_ms() const { return silence_due_ms_; }
+  std::optional<std::int64_t> next_due_ms() const;
   void on_due();
   bool ended() const { return ended_; }
   /// After the end, or when the conversation broke off: what goes into the record.
@@ -84,8 +87,17 @@ class Conversation {
   void on(const media::BargedIn& event);
   void on(const media::FirstAudioSent& event);
   void on(const media::Heard& event);
+  void on(const media::MachineHeard& event);
   void on(const media::DigitPressed& event);
   void on(const media::CallEnded& event);
+
+  bool is_hello(const speech::Transcript& transcript, std::int64_t voice_ms) const;
+  void greet();
+  void leave_message();
+  void collect(const media::DigitPressed& event);
+  void settle_keys(KeyCollector::Outcome outcome, std::int64_t at_ms);
+  void keep_keys(std::string keys, std::int64_t at_ms, const std::optional<Understood>& understood);
+  bool is_murmur(const std::string& words) const;
 
   void say(Reply reply);
   void speak_text(const std::string& text);
@@ -101,7 +113,11 @@ class Conversation {
   void cut_off();
   void note_heard(const Utterance& utterance, std::int64_t heard_ms);
 
+  /// What is due at a point in time if nothing happens before.
+  enum Due { kSilence, kHello, kKeys, kMachine, kDues };
+
   Dialogue dialogue_;
+  TurnPolicy policy_;
   Port port_;
   std::unique_ptr<Ears> ears_;
   Speak speak_;
@@ -113,7 +129,10 @@ class Conversation {
   Listening listening_;
   bool interrupted_ = false;  ///< the callee cut the agent off, and what it said is not known yet
   int resumes_ = 0;           ///< of the present utterance
-  std::optional<std::int64_t> silence_due_ms_;
+  std::array<std::optional<std::int64_t>, kDues> due_;
+  bool awaiting_hello_ = false;  ///< nothing has been said by either side
+  bool machine_ = false;         ///< nobody is there: what is heard is no answer
+  std::optional<KeyCollector> keys_;
   std::optional<std::size_t> open_waterfall_;
   bool ended_ = false;
   media::HandlerReport report_;

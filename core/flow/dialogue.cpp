@@ -67,6 +67,15 @@ std::optional<Understood> Dialogue::understand_key(char key) const {
   return std::nullopt;
 }
 
+std::optional<Understood> Dialogue::skip() const {
+  const std::string intent(kSkip);
+  return state_->on.contains(intent) ? std::optional(Understood{intent, intent}) : std::nullopt;
+}
+
+Reply Dialogue::last_words(const std::string& text) const {
+  return {render(text, variables_), state_->name, false, true};
+}
+
 Reply Dialogue::accept(const Understood& answer) {
   const auto target = state_->on.find(answer.intent);
   const bool by_intent = target != state_->on.end();

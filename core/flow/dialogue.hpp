@@ -36,9 +36,13 @@ class Dialogue {
   /// What the words mean as an answer to the present question; nullopt: nothing that was expected.
   std::optional<Understood> understand(std::string_view words) const;
   std::optional<Understood> understand_key(char key) const;
+  /// The answer of a callee that pressed # alone: the intent "skip", where it leads anywhere.
+  std::optional<Understood> skip() const;
   Reply accept(const Understood& answer);
   Reply no_match();
   Reply silence();
+  /// A text outside of the dialogue, behind which the agent hangs up.
+  Reply last_words(const std::string& text) const;
 
   bool awaits_answer() const { return state_->expect != Expect::nothing; }
   const AgentState& state() const { return *state_; }

@@ -153,7 +153,7 @@ void run_handler(const std::shared_ptr<const ReadyAgent>& agent,
   Conversation conversation(
       Dialogue(agent->agent, agent->matcher, variables_of(link->start().parameters)),
       tape.tap(port_of(link)), tape.tap(pooled_ears(context, agent->phrases, log)),
-      tape.tap(speak_with(agent->voice)), log);
+      tape.tap(speak_with(agent->voice)), log, agent->agent.turns);
   try {
     converse(conversation, *link, tape);
   } catch (const std::exception& error) {

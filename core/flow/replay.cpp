@@ -65,7 +65,7 @@ class HandlerPlayer {
     CALL_TRY(const auto matcher, speech::IntentMatcher::create(agent.phrases));
     Conversation conversation(Dialogue(agent, matcher, variables_of(session_.start.parameters)),
                               port(), std::make_unique<TapedEars>(*this), voice(),
-                              log::Logger("flow"));
+                              log::Logger("flow"), agent.turns);
     try {
       play(conversation);
     } catch (const Parted&) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/affinity.hpp"
@@ -68,6 +69,9 @@ Result<media::CallPlan> Service::Impl::plan(const media::StartInfo& start) {
   if (agent == nullptr) {
     return Error{Errc::not_found, fmt::format("no agent \"{}\"", plan.agent)};
   }
+  plan.tuning = agent->agent.turns.tuning;
+  plan.tuning->max_duration =
+      std::min(plan.tuning->max_duration, options.server.session.tuning.max_duration);
   plan.launch = [this, agent](std::shared_ptr<media::CallLink> link, media::CallPlan::Done done) {
     const auto name = thread_name(link->start().call_sid);
     return threads.launch(name, [this, agent, link = std::move(link), done = std::move(done)] {

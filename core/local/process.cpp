@@ -170,6 +170,7 @@ Result<pid_t> spawn(const ChildOptions& options, int output_fd) {
 /// Waits until the process is gone, for its parent or anyone else; false when the deadline passed
 /// first.
 bool wait_gone(pid_t pid, Deadline deadline) {
+  assert_may_block("wait_gone");
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
   if (fd < 0) return errno == ESRCH;
   ScopeExit close_fd([&] { close(fd); });

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/assert.hpp"
+#include "core/runtime/priority.hpp"
 
 namespace call::media {
 namespace {
@@ -15,11 +16,18 @@ std::size_t lateness_bucket(milliseconds lateness) {
   return static_cast<std::size_t>(at - record::kLatenessBoundsMs.begin());
 }
 
+/// A burst of new calls is far smaller; whoever replays a signature cannot take all places.
+std::size_t max_unproven(const ServerOptions& options) {
+  return options.max_unproven > 0 ? options.max_unproven
+                                  : std::max<std::size_t>(64, options.max_calls / 4);
+}
+
 }  // namespace
 
 LoopCalls::LoopCalls(const std::string& name, const ServerOptions& options,
                      Instruments& instruments)
-    : period_(options.tick),
+    : raise_priority_(options.raise_priority),
+      period_(options.tick),
       instruments_(instruments),
       pulse_(options.pulses, name),
       loop_(name),
@@ -32,6 +40,10 @@ LoopCalls::~LoopCalls() {
 
 void LoopCalls::start() {
   loop_.post([this] {
+    if (raise_priority_) {
+      log::Logger("media").info("{} runs at {} priority", loop_.name(),
+                                runtime::to_string(runtime::raise_this_thread()));
+    }
     next_tick_ = MonoClock::now() + period_;
     timer_.every(period_, [this] { this->tick(); });
   });
@@ -55,17 +67,25 @@ LoopCalls& ServerState::calls_of(runtime::Loop& loop) {
   return **at;
 }
 
-bool ServerState::admit() {
+ServerState::Admission ServerState::admit() {
   std::lock_guard lock(mutex);
-  if (admitted >= options.max_calls) return false;
+  if (admitted >= options.max_calls) return Admission::full;
+  if (unproven >= max_unproven(options)) return Admission::too_many_unproven;
   ++admitted;
-  return true;
+  ++unproven;
+  return Admission::granted;
 }
 
-void ServerState::leave() {
+void ServerState::prove() {
+  std::lock_guard lock(mutex);
+  --unproven;
+}
+
+void ServerState::leave(bool proven) {
   {
     std::lock_guard lock(mutex);
     --admitted;
+    if (!proven) --unproven;
   }
   left.notify_all();
 }
@@ -73,7 +93,7 @@ void ServerState::leave() {
 CallConnection::CallConnection(ServerState& state) : state_(state), log_(state.log) {}
 
 CallConnection::~CallConnection() {
-  state_.leave();
+  state_.leave(proven_);
 }
 
 void CallConnection::on_open(net::WsConnection& connection) {
@@ -132,6 +152,12 @@ void CallConnection::pump() {
       log_.warn("refused a message: {} ({} more not shown)", *out_.refused, *hidden);
     }
     out_.refused.reset();
+  }
+  if (out_.carrier_error) {
+    if (const auto hidden = state_.refusals.admit()) {
+      log_.warn("the carrier reports {} ({} more not shown)", *out_.carrier_error, *hidden);
+    }
+    out_.carrier_error.reset();
   }
   if (out_.start_is_late) log_.warn("a stream has not said its start message yet");
   out_.start_is_late = false;
@@ -216,9 +242,12 @@ void CallConnection::reject(const char* reason, const std::string& why) {
 void CallConnection::hold(const StartInfo& start, CallPlan plan) {
   const bool talks = plan.mode == Session::Mode::conversation;
   if (!talks) taped_->stop_tape();
+  proven_ = true;
+  state_.prove();
   answered_at_ = wall_now();
   agent_ = plan.agent;
-  taped_->accept(plan.mode, talks ? state_.hooks.make_vad() : nullptr, MonoClock::now());
+  taped_->accept(plan.mode, talks ? state_.hooks.make_vad() : nullptr,
+                 plan.tuning.value_or(state_.options.session.tuning), MonoClock::now());
   state_.instruments.calls.add();
   state_.instruments.active_calls.add();
   log_.info("call begins: stream {}, agent {}", start.stream_sid, agent_);

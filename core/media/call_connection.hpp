@@ -2,7 +2,6 @@
 // thread only.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -45,6 +44,7 @@ class LoopCalls {
  private:
   void tick();
 
+  const bool raise_priority_;
   std::chrono::milliseconds period_;
   Instruments& instruments_;
   std::vector<CallConnection*> calls_;
@@ -60,9 +60,11 @@ struct ServerState {
       : options(std::move(o)), hooks(std::move(h)), instruments(registry) {}
 
   LoopCalls& calls_of(runtime::Loop& loop);
-  /// False: all calls are taken.
-  bool admit();
-  void leave();
+  enum class Admission { granted, full, too_many_unproven };
+  Admission admit();
+  /// A stream has said a start message that is good.
+  void prove();
+  void leave(bool proven);
 
   const ServerOptions options;
   const ServerHooks hooks;
@@ -72,11 +74,11 @@ struct ServerState {
   Guarded<std::set<std::string>> held;  ///< call ids of accepted streams
   log::Logger log{"media"};
   log::Throttle refusals{std::chrono::seconds(1)};
-  std::atomic<int> realtime_loops{0};
 
   mutable std::mutex mutex;
   std::condition_variable left;
   std::size_t admitted = 0;
+  std::size_t unproven = 0;  ///< of those: without an accepted start message
 };
 
 class CallConnection final : public net::WsHandler {
@@ -118,6 +120,7 @@ class CallConnection final : public net::WsHandler {
   std::optional<WallTime> answered_at_;
   record::Counters published_;
   log::Logger log_;
+  bool proven_ = false;   ///< the start message was accepted
   bool holding_ = false;  ///< our call id is in ServerState::held
   bool finished_ = false;
 };

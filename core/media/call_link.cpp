@@ -42,7 +42,8 @@ void CallLink::wake() {
 void CallLink::send(Command command) {
   {
     std::lock_guard lock(mutex_);
-    if (ended_) return;
+    if (ended_ || hung_up_) return;
+    hung_up_ = std::holds_alternative<HangUp>(command);
     if (const auto* begin = std::get_if<BeginSpeech>(&command)) newest_ = begin->generation;
     if (std::holds_alternative<CancelSpeech>(command)) cut_off_ = newest_;
   }
@@ -56,7 +57,7 @@ bool CallLink::ended() const {
 
 bool CallLink::is_current(Generation generation) const {
   std::lock_guard lock(mutex_);
-  return !ended_ && generation > cut_off_ && generation <= newest_;
+  return !ended_ && !hung_up_ && generation > cut_off_ && generation <= newest_;
 }
 
 std::int64_t CallLink::clock_ms() const {

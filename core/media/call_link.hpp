@@ -36,7 +36,7 @@ class CallLink {
   Result<Event> next(Deadline deadline);
   /// The handler has news from elsewhere: ends a wait, this one or the next. Thread-safe.
   void wake();
-  /// Thread-safe, never blocks; nothing happens when the call has ended.
+  /// Thread-safe, never blocks; nothing happens when the call has ended or a HangUp was sent.
   void send(Command command);
   /// The call has ended or the callee has interrupted: stop computing what nobody will hear.
   /// Thread-safe.
@@ -81,6 +81,7 @@ class CallLink {
   bool woken_ = false;
   bool ended_ = false;    ///< CallEnded was pushed
   bool drained_ = false;  ///< CallEnded was taken
+  bool hung_up_ = false;  ///< the handler has asked for the end; that is its last word
   Generation newest_ = 0;
   Generation cut_off_ = 0;
   MonoClock::time_point clock_zero_;

@@ -61,6 +61,11 @@ struct Heard {
       0;  ///< when that was; the utterance began at_ms - heard_ms, if it was not underrun
   bool complete = false;
 };
+/// A machine has answered, see core/media/voicemail.hpp.
+struct MachineHeard {
+  bool beep = false;  ///< the recording begins now; else a greeting that goes on and on
+  std::int64_t at_ms = 0;
+};
 struct DigitPressed {
   char digit = 0;
   std::int64_t at_ms = 0;
@@ -73,7 +78,7 @@ struct CallEnded {
 };
 
 using Event = std::variant<SpeechBegan, SpeechAudio, SpeechPaused, TurnEnded, BargedIn,
-                           FirstAudioSent, Heard, DigitPressed, CallEnded>;
+                           FirstAudioSent, Heard, MachineHeard, DigitPressed, CallEnded>;
 
 // ---- from the handler to the session
 

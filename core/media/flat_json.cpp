@@ -83,7 +83,7 @@ bool read_media_object(Scanner& scanner, FlatMedia& media) {
 
 }  // namespace
 
-std::optional<FlatMedia> read_flat_media(std::string_view text) {
+std::optional<FlatMedia> read_flat_media(std::string_view text, std::string_view stream_member) {
   Scanner scanner(text);
   FlatMedia media;
   const bool read = scanner.object([&](std::string_view name) {
@@ -91,6 +91,7 @@ std::optional<FlatMedia> read_flat_media(std::string_view text) {
     std::string_view value;
     if (!scanner.scalar(value)) return false;
     if (name == "event") media.event = value;
+    if (name == stream_member) media.stream_sid = value;
     return true;
   });
   if (!read || !scanner.at_end() || media.event != "media") return std::nullopt;

@@ -17,9 +17,12 @@ struct FlatMedia {
   std::string_view track;
   std::string_view timestamp;
   std::string_view payload;
+  std::string_view stream_sid;
 };
 
-/// nullopt: not flat, or not JSON. Pure; no allocation.
-std::optional<FlatMedia> read_flat_media(std::string_view text);
+/// nullopt: not flat, or not JSON. `stream_member`: the name of the member that names the stream.
+/// Pure; no allocation.
+std::optional<FlatMedia> read_flat_media(std::string_view text,
+                                         std::string_view stream_member = "streamSid");
 
 }  // namespace call::media

@@ -50,6 +50,8 @@ Instruments::Instruments(metrics::Registry& registry)
                                     {{"reason", "full"}})),
       refused_auth(registry.counter("calld_media_refused_total", "Streams refused, by reason",
                                     {{"reason", "auth"}})),
+      refused_unproven(registry.counter("calld_media_refused_total", "Streams refused, by reason",
+                                        {{"reason", "unproven"}})),
       refused_twice(registry.counter("calld_media_refused_total", "Streams refused, by reason",
                                      {{"reason", "duplicate_call"}})),
       start_timeouts(registry.counter("calld_media_refused_total", "Streams refused, by reason",

@@ -25,15 +25,17 @@ class Instruments {
 
   metrics::Gauge& active_calls;
   metrics::Counter& calls;
-  metrics::Counter& refused_full;   ///< upgrades, all calls taken
-  metrics::Counter& refused_auth;   ///< upgrades and starts
-  metrics::Counter& refused_twice;  ///< starts of a call that is being held already
+  metrics::Counter& refused_full;      ///< upgrades, all calls taken
+  metrics::Counter& refused_auth;      ///< upgrades and starts
+  metrics::Counter& refused_unproven;  ///< upgrades, too many streams without a start
+  metrics::Counter& refused_twice;     ///< starts of a call that is being held already
   metrics::Counter& start_timeouts;
 
  private:
-  static constexpr std::array<std::string_view, 9> kReasons = {
-      "before_start", "mark_unknown",   "mark_lost", "speech_cut_off", "speech_overflow",
-      "handler_slow", "recording_disk", "tape",      "other"};
+  static constexpr std::array<std::string_view, 12> kReasons = {
+      "before_start", "unknown_event",  "other_track",    "carrier_error",
+      "mark_unknown", "mark_lost",      "speech_cut_off", "speech_overflow",
+      "handler_slow", "recording_disk", "tape",           "other"};
 
   static constexpr std::array<std::string_view, 13> kEnds = {
       "completed", "caller_hung_up",   "silence",       "max_duration",   "peer_lost",

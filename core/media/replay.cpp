@@ -108,13 +108,15 @@ class SessionPlayer {
     }
   }
 
-  Status accept(std::string_view mode, Session::Time now) {
+  Status accept(std::string_view bytes, Session::Time now) {
+    if (bytes.empty()) return Error{Errc::protocol, "the tape accepts a call in no mode"};
+    CALL_TRY(const auto options, options_from_text(bytes.substr(1)));
     if (!out_.started) return Error{Errc::protocol, "the tape accepts a call that did not start"};
     out_.started.reset();
     auto voice = std::make_unique<TapedVoice>(tape_);
     voice_ = voice.get();
-    session_->accept(mode == "e" ? Session::Mode::echo : Session::Mode::conversation,
-                     std::move(voice), now);
+    session_->accept(bytes.front() == 'e' ? Session::Mode::echo : Session::Mode::conversation,
+                     std::move(voice), options.tuning, now);
     return {};
   }
 
@@ -132,6 +134,7 @@ class SessionPlayer {
     out_.events.clear();
     out_.recorded.clear();
     out_.refused.reset();
+    out_.carrier_error.reset();
   }
 
   void decided(const record::TapeItem& input, const std::string& line) {

@@ -8,8 +8,6 @@
 #include "core/base/affinity.hpp"
 #include "core/base/assert.hpp"
 #include "core/media/call_connection.hpp"
-#include "core/net/ws_server.hpp"
-#include "core/runtime/realtime.hpp"
 
 namespace call::media {
 namespace {
@@ -35,15 +33,16 @@ net::WsUpgrade upgrade(ServerState& state, const net::HttpRequest& request) {
       return net::text_response(403, "forbidden\n");
     }
   }
-  if (!state.admit()) {
-    state.instruments.refused_full.add();
-    if (const auto hidden = state.refusals.admit()) {
-      state.log.warn("refused a stream: all {} calls are taken ({} more not shown)",
-                     state.options.max_calls, *hidden);
-    }
-    return net::text_response(503, "all calls are taken\n");
+  const auto admission = state.admit();
+  if (admission == ServerState::Admission::granted) return std::make_unique<CallConnection>(state);
+  const bool full = admission == ServerState::Admission::full;
+  (full ? state.instruments.refused_full : state.instruments.refused_unproven).add();
+  const auto why = full ? fmt::format("all {} calls are taken", state.options.max_calls)
+                        : std::string("too many streams have not said their start message");
+  if (const auto hidden = state.refusals.admit()) {
+    state.log.warn("refused a stream: {} ({} more not shown)", why, *hidden);
   }
-  return std::make_unique<CallConnection>(state);
+  return net::text_response(503, why + "\n");
 }
 
 net::HttpResponse plain_http(ServerState& state, const net::HttpRequest& request) {
@@ -82,20 +81,14 @@ Result<std::unique_ptr<Server>> Server::start(ServerOptions options, ServerHooks
   }
   net::WsServerOptions ws;
   ws.listen = state.options.listen;
+  ws.tls = state.options.tls;
   ws.limits.max_message_bytes = kMaxMessageBytes;
   ws.max_connections = state.options.max_calls + kSpareConnections;
   net::WsServerHooks ws_hooks;
   ws_hooks.upgrade = [&state](const net::HttpRequest& request) { return upgrade(state, request); };
   ws_hooks.http = [&state](const net::HttpRequest& request) { return plain_http(state, request); };
   CALL_TRY(impl->ws, net::WsServer::start(std::move(ws), std::move(ws_hooks), loops));
-  for (auto& calls : state.loops) {
-    calls->loop().post([&state] {
-      if (runtime::make_this_thread_realtime())
-        state.log.info("loop {} of {} has real-time priority", ++state.realtime_loops,
-                       state.options.loops);
-    });
-    calls->start();
-  }
+  for (auto& calls : state.loops) calls->start();
   return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 

@@ -1,8 +1,9 @@
 // The media server: takes the carrier's media streams, each pinned to one of a few loops, and joins
 // each to a handler on a thread of its own. Neither SQL nor Redis is used here.
 //
-// Who may come in: the path is /ws/twilio-media (a final slash is allowed); above max_calls and
-// while draining the upgrade is answered 503; `authorize` judges the upgrade (signature), `plan`
+// Who may come in: the path is /ws/twilio-media (a final slash is allowed); above max_calls, with too
+// many streams that have not said a good start message, and while draining the upgrade is answered
+// 503; `authorize` judges the upgrade (signature), `plan`
 // the start message (one-time token). A second stream for a call that is being held is closed with
 // 1008 and the first goes on: a token is good once, so the second can only be a mistake or an
 // attack.
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/base/deadline.hpp"
@@ -24,6 +26,7 @@
 #include "core/metrics/metrics.hpp"
 #include "core/net/http.hpp"
 #include "core/net/url.hpp"
+#include "core/net/ws_server.hpp"
 #include "core/runtime/pulse.hpp"
 #include "core/speech/vad.hpp"
 
@@ -32,7 +35,10 @@ namespace call::media {
 struct ServerOptions {
   net::HostPort listen{"127.0.0.1", 8081};
   std::size_t loops = 1;        ///< at least 1
+  bool raise_priority = false;  ///< of the loops, see core/runtime/priority.hpp
+  std::optional<net::ServerTls> tls;
   std::size_t max_calls = 200;  ///< streams, including those that have not said their start message
+  std::size_t max_unproven = 0;  ///< of those; 0: a quarter of max_calls, at least 64
   std::chrono::milliseconds tick{40};
   runtime::Pulses* pulses = nullptr;  ///< one pulse a loop; may be null
   SessionOptions session;
@@ -43,6 +49,7 @@ struct ServerOptions {
 struct CallPlan {
   std::string agent;  ///< for the record
   Session::Mode mode = Session::Mode::conversation;
+  std::optional<CallTuning> tuning;  ///< the agent's own
   /// Conversations: starts the handler's thread and returns at once. The handler reads the link
   /// until it is closed and calls `done` once, whatever happens. An error ends the call.
   using Done = std::function<void(HandlerReport)>;

@@ -30,8 +30,12 @@ Session::Session(const SessionOptions& options, Time now)
       opened_(now),
       last_message_(now),
       clock_zero_(now),
-      playout_(options.playout),
-      turn_(options.turn) {}
+      message_tokens_(options.max_message_burst),
+      tokens_at_(now),
+      playout_(options.tuning.playout),
+      turn_(options.tuning.turn),
+      voicemail_(options.tuning.voicemail),
+      max_duration_(options.tuning.max_duration) {}
 
 std::int64_t Session::sample_clock_ms(Time now) const {
   return std::max<std::int64_t>(duration_cast<milliseconds>(now - clock_zero_).count(), 0);
@@ -48,11 +52,35 @@ void Session::refuse(std::string reason, Time now, Output& out) {
   if (++refused_ >= options_.max_refused_messages) end("protocol_error", now, out);
 }
 
+/// A token bucket: refilled at the rate, emptied by messages.
+bool Session::within_rate(Time now) {
+  const std::chrono::duration<double> span = now - tokens_at_;
+  tokens_at_ = now;
+  message_tokens_ = std::min(message_tokens_ + span.count() * options_.max_messages_per_s,
+                             options_.max_message_burst);
+  message_tokens_ -= 1;
+  return message_tokens_ >= 0;
+}
+
+void Session::on_ignored(const Ignored& ignored, Output& out) {
+  switch (ignored.why) {
+    case Ignored::Why::unknown_event:
+      return count_drop("unknown_event");
+    case Ignored::Why::other_track:
+      return count_drop("other_track");
+    case Ignored::Why::carrier_error:
+      count_drop("carrier_error");
+      out.carrier_error = ignored.what;
+      return;
+  }
+}
+
 void Session::on_message(std::string_view text, Time now, Output& out) {
   if (ended()) return;
   last_message_ = now;
   ++counters_.messages_in;
-  auto parsed = parse_message(text);
+  if (!within_rate(now)) return end("message_flood", now, out);
+  auto parsed = parse_message(text, options_.dialect, start_.stream_sid);
   if (!parsed) return refuse(parsed.error().context, now, out);
   std::visit(
       [&](auto& message) {
@@ -61,6 +89,8 @@ void Session::on_message(std::string_view text, Time now, Output& out) {
           return;
         } else if constexpr (std::is_same_v<T, StartInfo>) {
           on_start(std::move(message), now, out);
+        } else if constexpr (std::is_same_v<T, Ignored>) {
+          on_ignored(message, out);
         } else if (!accepted_) {
           count_drop("before_start");
         } else if constexpr (std::is_same_v<T, MediaFrame>) {
@@ -82,13 +112,19 @@ void Session::on_message(std::string_view text, Time now, Output& out) {
 void Session::on_start(StartInfo&& start, Time now, Output& out) {
   if (state_ != State::waiting_for_start) return refuse("a second start message", now, out);
   start_ = std::move(start);
+  writer_ = MessageWriter(options_.dialect, start_.stream_sid);
   state_ = State::deciding;
   out.started = start_;
 }
 
-void Session::accept(Mode mode, std::unique_ptr<speech::Vad> vad, Time now) {
+void Session::accept(Mode mode, std::unique_ptr<speech::Vad> vad, const CallTuning& tuning,
+                     Time now) {
   CALL_ASSERT(state_ == State::deciding);
   CALL_ASSERT(mode == Mode::echo || vad != nullptr);
+  playout_ = Playout(tuning.playout);
+  turn_ = TurnTracker(tuning.turn);
+  voicemail_ = VoicemailDetector(tuning.voicemail);
+  max_duration_ = tuning.max_duration;
   mode_ = mode;
   vad_ = std::move(vad);
   state_ = State::active;
@@ -115,6 +151,9 @@ std::size_t Session::gap_before(const MediaFrame& frame, Time now) {
 void Session::on_media(const MediaFrame& frame, Time now, Output& out) {
   ++counters_.frames_in;
   const auto mulaw = as_mulaw(frame.mulaw);
+  if (milliseconds(received_ms()) > now - opened_ + options_.max_audio_ahead) {
+    return end("audio_flood", now, out);
+  }
   const std::size_t gap = gap_before(frame, now);
   recording_.add_callee(gap, mulaw);
   counters_.inbound_gap_ms += gap / 8;
@@ -128,7 +167,7 @@ void Session::on_media(const MediaFrame& frame, Time now, Output& out) {
 }
 
 void Session::echo(audio::MulawView mulaw, Output& out) {
-  send(media_message(start_.stream_sid, mulaw), out);
+  send(writer_.media(mulaw), out);
   counters_.frames_out += (mulaw.size() + audio::kFrameSamples - 1) / audio::kFrameSamples;
   recording_.add_agent(recording_.callee_end(), mulaw);
 }
@@ -139,6 +178,11 @@ void Session::listen(audio::MulawView mulaw, Time now, Output& out) {
   const float probability = vad_->push(pcm_);
   const TurnTracker::Agent agent{playout_.audible(now), playout_.interruptible()};
   if (turn_.push(pcm_, probability, agent, out.events)) cut_off(true, now, out);
+  const auto sign = voicemail_.push(pcm_, turn_.in_speech());
+  if (sign) {
+    out.events.push_back(
+        MachineHeard{*sign == VoicemailDetector::Sign::beep, sample_clock_ms(now)});
+  }
 }
 
 /// Clears the carrier's buffer. Echoes of the marks that it held are stale from here on.
@@ -149,7 +193,7 @@ void Session::cut_off(bool by_callee, Time now, Output& out) {
   }
   if (cleared.anything) {
     ++counters_.clears;
-    send(clear_message(start_.stream_sid), out);
+    send(writer_.clear(), out);
   }
   if (!by_callee) {
     if (cleared.generation != 0) {
@@ -194,10 +238,10 @@ void Session::top_up(Time now, Output& out) {
   playout_.top_up(now, pieces_);
   for (const auto& piece : pieces_) {
     if (!piece.audio.empty()) {
-      send(media_message(start_.stream_sid, piece.audio), out);
+      send(writer_.media(piece.audio), out);
       counters_.frames_out += piece.audio.size() / audio::kFrameSamples;
     }
-    send(mark_message(start_.stream_sid, piece.mark), out);
+    send(writer_.mark(piece.mark), out);
     ++counters_.marks_sent;
     if (piece.underrun) ++counters_.underruns;
     if (piece.first) out.events.push_back(FirstAudioSent{piece.generation, sample_clock_ms(now)});
@@ -220,7 +264,7 @@ void Session::on_tick(Time now, Output& out) {
     return;
   }
   if (now - last_message_ >= options_.peer_timeout) return end("peer_lost", now, out);
-  if (now - clock_zero_ >= options_.max_duration) return end("max_duration", now, out);
+  if (now - clock_zero_ >= max_duration_) return end("max_duration", now, out);
   std::vector<Playout::Confirmed> confirmed;
   if (const auto lost = playout_.expire_marks(now, confirmed); lost > 0)
     count_drop("mark_lost", lost);

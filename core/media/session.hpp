@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/deadline.hpp"
@@ -17,20 +18,34 @@
 #include "core/media/protocol.hpp"
 #include "core/media/recording.hpp"
 #include "core/media/turn.hpp"
+#include "core/media/voicemail.hpp"
 #include "core/record/call_record.hpp"
 #include "core/speech/vad.hpp"
 
 namespace call::media {
+
+/// What an agent may choose for its calls.
+struct CallTuning {
+  PlayoutOptions playout;
+  TurnOptions turn;
+  VoicemailOptions voicemail;
+  std::chrono::milliseconds max_duration{std::chrono::hours(24)};
+};
 
 struct SessionOptions {
   std::chrono::milliseconds start_warning{2500};  ///< real start messages come as late as 1.8 s
   std::chrono::milliseconds start_timeout{5000};
   std::chrono::milliseconds peer_timeout{
       10000};  ///< the carrier sends audio all the time; silence means it is gone
-  std::chrono::milliseconds max_duration{600000};
   std::size_t max_refused_messages = 100;  ///< a peer that talks nonsense is sent away
-  PlayoutOptions playout;
-  TurnOptions turn;
+  /// A carrier sends 50 frames a second, and a mark or a digit now and then. Beyond this rate, after
+  /// a burst as a stalled network makes it, the peer is none.
+  double max_messages_per_s = 200;
+  double max_message_burst = 2000;
+  /// Nobody speaks faster than time: audio further ahead than this ends the call.
+  std::chrono::milliseconds max_audio_ahead{15000};
+  Dialect dialect = Dialect::twilio;
+  CallTuning tuning;  ///< of calls whose agent chooses nothing
 };
 
 class Session {
@@ -44,7 +59,8 @@ class Session {
     std::vector<RecordedBlock> recorded;
     std::optional<StartInfo> started;    ///< answer with accept() or end()
     std::optional<std::string> refused;  ///< why the last message broke the protocol, for the log
-    bool start_is_late = false;          ///< told once
+    std::optional<std::string> carrier_error;  ///< what the carrier complains of, for the log
+    bool start_is_late = false;                ///< told once
     bool ended = false;  ///< told once; the socket is to be closed, see end_reason()
   };
 
@@ -61,7 +77,10 @@ class Session {
   void on_tick(Time now, Output& out);
   void on_command(Command command, Time now, Output& out);
   /// After Output::started. `vad` may be null for echo.
-  void accept(Mode mode, std::unique_ptr<speech::Vad> vad, Time now);
+  void accept(Mode mode, std::unique_ptr<speech::Vad> vad, Time now) {
+    accept(mode, std::move(vad), options_.tuning, now);
+  }
+  void accept(Mode mode, std::unique_ptr<speech::Vad> vad, const CallTuning& tuning, Time now);
   /// Ends the call; the first reason stays. Harmless when it has ended.
   void end(std::string_view reason, Time now, Output& out);
 
@@ -84,7 +103,9 @@ class Session {
   void on_start(StartInfo&& start, Time now, Output& out);
   void on_media(const MediaFrame& frame, Time now, Output& out);
   void on_mark(const MarkEcho& mark, Time now, Output& out);
+  void on_ignored(const Ignored& ignored, Output& out);
   void refuse(std::string reason, Time now, Output& out);
+  bool within_rate(Time now);
   std::size_t gap_before(const MediaFrame& frame, Time now);
   void echo(audio::MulawView mulaw, Output& out);
   void listen(audio::MulawView mulaw, Time now, Output& out);
@@ -105,11 +126,16 @@ class Session {
   Time clock_zero_{};
   bool clock_set_ = false;
   std::size_t refused_ = 0;
+  double message_tokens_;
+  Time tokens_at_;
   StartInfo start_;
+  MessageWriter writer_;
   std::string end_reason_;
   std::unique_ptr<speech::Vad> vad_;
   Playout playout_;
   TurnTracker turn_;
+  VoicemailDetector voicemail_;
+  std::chrono::milliseconds max_duration_;
   Recording recording_;
   record::Counters counters_;
   audio::Pcm pcm_;                      ///< scratch

@@ -51,6 +51,9 @@ struct EventText {
     return fmt::format("heard {} ms of g{} by {}{}", e.heard_ms, e.generation, e.at_ms,
                        e.complete ? ", complete" : "");
   }
+  std::string operator()(const MachineHeard& e) const {
+    return fmt::format("machine at {}: {}", e.at_ms, e.beep ? "beep" : "long greeting");
+  }
   std::string operator()(const DigitPressed& e) const {
     return fmt::format("digit {} at {}", e.digit, e.at_ms);
   }
@@ -145,25 +148,36 @@ void each_option(Options& o, F f) {
   f("start_warning", o.start_warning);
   f("start_timeout", o.start_timeout);
   f("peer_timeout", o.peer_timeout);
-  f("max_duration", o.max_duration);
   f("max_refused_messages", o.max_refused_messages);
-  f("lead", o.playout.lead);
-  f("piece", o.playout.piece);
-  f("max_queued", o.playout.max_queued);
-  f("mark_patience", o.playout.mark_patience);
-  f("start_threshold", o.turn.endpointer.start_threshold);
-  f("stop_threshold", o.turn.endpointer.stop_threshold);
-  f("start_after", o.turn.endpointer.start_after);
-  f("start_gap", o.turn.endpointer.start_gap);
-  f("end_after", o.turn.endpointer.end_after);
-  f("max_utterance", o.turn.endpointer.max_utterance);
-  f("pause", o.turn.pause);
-  f("barge_in", o.turn.barge_in);
-  f("pre_roll", o.turn.pre_roll);
-  f("audio_event", o.turn.audio_event);
+  f("max_messages_per_s", o.max_messages_per_s);
+  f("max_message_burst", o.max_message_burst);
+  f("max_audio_ahead", o.max_audio_ahead);
+  f("dialect", o.dialect);
+  auto& tuning = o.tuning;
+  f("max_duration", tuning.max_duration);
+  f("lead", tuning.playout.lead);
+  f("piece", tuning.playout.piece);
+  f("max_queued", tuning.playout.max_queued);
+  f("mark_patience", tuning.playout.mark_patience);
+  f("start_threshold", tuning.turn.endpointer.start_threshold);
+  f("stop_threshold", tuning.turn.endpointer.stop_threshold);
+  f("start_after", tuning.turn.endpointer.start_after);
+  f("start_gap", tuning.turn.endpointer.start_gap);
+  f("end_after", tuning.turn.endpointer.end_after);
+  f("max_utterance", tuning.turn.endpointer.max_utterance);
+  f("pause", tuning.turn.pause);
+  f("barge_in", tuning.turn.barge_in);
+  f("echo_guard", tuning.turn.echo_guard);
+  f("pre_roll", tuning.turn.pre_roll);
+  f("audio_event", tuning.turn.audio_event);
+  f("voicemail", tuning.voicemail.enabled);
+  f("voicemail_window", tuning.voicemail.window);
+  f("long_greeting", tuning.voicemail.long_greeting);
+  f("greeting_pause", tuning.voicemail.greeting_pause);
+  f("beep", tuning.voicemail.beep);
 }
 // A new option that is not in the list above would be lost on the way to a replay.
-static_assert(sizeof(SessionOptions) == 17 * 8 + 8, "name the new option in each_option()");
+static_assert(sizeof(SessionOptions) == 28 * 8, "name the new option in each_option()");
 
 }  // namespace
 
@@ -212,8 +226,11 @@ Result<Command> decode_command(std::string_view bytes) {
 std::string options_text(const SessionOptions& options) {
   Json json = Json::object();
   each_option(options, [&](const char* name, const auto& value) {
-    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, milliseconds>) {
+    using T = std::decay_t<decltype(value)>;
+    if constexpr (std::is_same_v<T, milliseconds>) {
       json[name] = value.count();
+    } else if constexpr (std::is_same_v<T, bool> || std::is_enum_v<T>) {
+      json[name] = static_cast<int>(value);
     } else {
       json[name] = value;
     }
@@ -230,6 +247,8 @@ Result<SessionOptions> options_from_text(std::string_view text) {
     using T = std::decay_t<decltype(value)>;
     if constexpr (std::is_same_v<T, milliseconds>) {
       value = milliseconds(found->template get<std::int64_t>());
+    } else if constexpr (std::is_same_v<T, bool> || std::is_enum_v<T>) {
+      value = static_cast<T>(found->template get<int>());
     } else {
       value = found->template get<T>();
     }

@@ -31,7 +31,7 @@ class TapedSession::VoiceTap final : public speech::Vad {
 };
 
 TapedSession::TapedSession(const SessionOptions& options, Time now, bool taped)
-    : session_(options, now), tape_(taped ? std::make_unique<Tape>() : nullptr) {
+    : options_(options), session_(options, now), tape_(taped ? std::make_unique<Tape>() : nullptr) {
   if (!tape_) return;
   tape_->opened = tape_->now = now;
   put(kOptions, options_text(options));
@@ -80,13 +80,14 @@ void TapedSession::on_command(Command command, Time now, Output& out) {
   if (tape_) note_decisions(out);
 }
 
-void TapedSession::accept(Session::Mode mode, std::unique_ptr<speech::Vad> vad, Time now) {
+void TapedSession::accept(Session::Mode mode, std::unique_ptr<speech::Vad> vad,
+                          const CallTuning& tuning, Time now) {
   if (tape_) {
-    const char byte = mode == Session::Mode::echo ? 'e' : 'c';
-    note(kAccept, {&byte, 1}, now, {});
+    options_.tuning = tuning;
+    note(kAccept, (mode == Session::Mode::echo ? "e" : "c") + options_text(options_), now, {});
     if (vad) vad = std::make_unique<VoiceTap>(std::move(vad), *this);
   }
-  session_.accept(mode, std::move(vad), now);
+  session_.accept(mode, std::move(vad), tuning, now);
 }
 
 void TapedSession::end(std::string_view reason, Time now, Output& out) {

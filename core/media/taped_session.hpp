@@ -19,7 +19,7 @@ inline constexpr char kOptions = 'O';  ///< JSON; the first item
 inline constexpr char kMessage = 'M';  ///< as received
 inline constexpr char kTick = 'T';
 inline constexpr char kCommand = 'C';  ///< encode_command()
-inline constexpr char kAccept = 'A';   ///< one byte, the mode
+inline constexpr char kAccept = 'A';   ///< one byte, the mode, then the options as JSON
 inline constexpr char kEnd = 'E';      ///< the reason
 inline constexpr char kVoice = 'v';    ///< the voice detector's answer, 4 bytes of a float
 inline constexpr char kDecided = '>';  ///< one decision, describe()
@@ -38,7 +38,8 @@ class TapedSession {
   void on_message(std::string_view text, Time now, Output& out);
   void on_tick(Time now, Output& out);
   void on_command(Command command, Time now, Output& out);
-  void accept(Session::Mode mode, std::unique_ptr<speech::Vad> vad, Time now);
+  void accept(Session::Mode mode, std::unique_ptr<speech::Vad> vad, const CallTuning& tuning,
+              Time now);
   void end(std::string_view reason, Time now, Output& out);
 
   const Session& session() const { return session_; }
@@ -63,6 +64,7 @@ class TapedSession {
   void note_decisions(const Output& out);
   void put(char kind, std::string_view bytes);
 
+  SessionOptions options_;
   Session session_;
   std::unique_ptr<Tape> tape_;
 };

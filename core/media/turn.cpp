@@ -48,9 +48,12 @@ void TurnTracker::pass_audio(bool all, std::vector<Event>& out) {
 bool TurnTracker::barged_in(audio::PcmView pcm, float probability, const Agent& agent) {
   const auto span = audio::duration_of(pcm.size());
   if (!agent.audible) {
+    agent_sounds_ = {};
     voice_over_agent_ = {};
     return false;
   }
+  agent_sounds_ += span;
+  if (agent_sounds_ <= options_.echo_guard) return false;
   if (probability < options_.endpointer.start_threshold) {
     silence_over_agent_ += span;
     if (silence_over_agent_ > kVoiceGap) voice_over_agent_ = {};

@@ -22,6 +22,9 @@ struct TurnOptions {
   speech::EndpointerOptions endpointer{.end_after = std::chrono::milliseconds(700)};
   std::chrono::milliseconds pause{320};     ///< silence after which SpeechPaused is told
   std::chrono::milliseconds barge_in{240};  ///< voice over the agent that cuts it off
+  /// Voice this soon after the agent began to sound is its echo, or an answer to what came before:
+  /// it does not cut the agent off. It is a turn all the same.
+  std::chrono::milliseconds echo_guard{150};
   std::chrono::milliseconds pre_roll{
       300};  ///< audio before the first voiced frame that belongs to the turn
   std::chrono::milliseconds audio_event{160};  ///< audio of one SpeechAudio
@@ -60,8 +63,9 @@ class TurnTracker {
   audio::Pcm pending_;  ///< of the open turn, not passed on yet
   std::int64_t turn_start_ms_ = 0;
   bool paused_ = false;
-  bool overlapped_ = false;   ///< all voice of this turn was over the agent's
-  bool interrupted_ = false;  ///< this turn has cut the agent off already
+  bool overlapped_ = false;                    ///< all voice of this turn was over the agent's
+  bool interrupted_ = false;                   ///< this turn has cut the agent off already
+  std::chrono::milliseconds agent_sounds_{0};  ///< for so long, without a pause
   std::chrono::milliseconds voice_over_agent_{0};
   std::chrono::milliseconds silence_over_agent_{0};
 };

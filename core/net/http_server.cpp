@@ -302,6 +302,7 @@ HttpResponse HttpServer::Impl::run_handler(const HttpRequest& request) {
 }
 
 bool HttpServer::Impl::wait_until_empty(Deadline deadline) {
+  assert_may_block("HttpServer::stop");
   std::unique_lock lock(mutex);
   return changed.wait_until(lock, MonoClock::now() + deadline.left(),
                             [this] { return open_sessions == 0; });

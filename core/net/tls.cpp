@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/net/tls_context.hpp"
+#include "core/net/ws_server.hpp"
 
 namespace call::net {
 
@@ -43,6 +44,24 @@ Result<std::shared_ptr<TlsClient>> TlsClient::make(const TlsOptions& options) {
   CALL_TRY(auto context, make_tls_context(options));
   return std::make_shared<TlsClient>(
       std::make_unique<Impl>(Impl{std::move(context), options.verify}));
+}
+
+Result<ssl::context> make_server_tls_context(const ServerTls& files) {
+  ssl::context context(ssl::context::tls_server);
+  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+  error_code ec;
+  context.use_certificate_chain_file(files.certificate_file, ec);
+  if (ec) {
+    return Error{Errc::invalid_argument,
+                 "cannot use the certificate " + files.certificate_file + ": " + ec.message()};
+  }
+  context.use_private_key_file(files.key_file, ssl::context::pem, ec);
+  if (ec) {
+    return Error{Errc::invalid_argument, "cannot use the key " + files.key_file +
+                                             " with the certificate " + files.certificate_file +
+                                             ": " + ec.message()};
+  }
+  return context;
 }
 
 Status expect_host(SSL* session, const std::string& host, bool verify) {

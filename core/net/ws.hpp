@@ -26,6 +26,8 @@ struct WsLimits {
   std::chrono::milliseconds handshake_timeout{10000};
   /// A peer from which nothing came for this long is gone; it is pinged at half of it.
   std::chrono::milliseconds idle_timeout{30000};
+  /// Having sent nothing for this long we ping: proxies close what looks idle from their side.
+  std::chrono::milliseconds keep_alive{20000};
   /// How long the last messages and the close frame may take once close() was called.
   std::chrono::milliseconds close_timeout{3000};
 };

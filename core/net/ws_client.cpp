@@ -5,6 +5,7 @@
 #include "core/net/tls_context.hpp"
 #include "core/net/wire.hpp"
 #include "core/net/ws_session.hpp"
+#include "core/net/ws_upgrade.hpp"
 #include "core/runtime/loop.hpp"
 
 namespace call::net {
@@ -65,7 +66,7 @@ class Dial : public std::enable_shared_from_this<Dial<Stream>> {
     if (ec) return session_->fail("cannot connect to " + url_.authority() + ": " + ec.message());
     error_code ignored;
     lowest().socket().set_option(tcp::no_delay(true), ignored);
-    if constexpr (std::is_same_v<Stream, WsTlsStream>) {
+    if constexpr (std::is_same_v<Stream, TlsStream>) {
       handshake_tls();
     } else {
       upgrade();
@@ -86,10 +87,13 @@ class Dial : public std::enable_shared_from_this<Dial<Stream>> {
                            });
   }
 
-  void upgrade() { session_->handshake(url_.authority(), url_.target(), std::move(headers_)); }
+  void upgrade() {
+    const auto key = make_upgrade_key();
+    session_->handshake(upgrade_request(url_, headers_, key), accept_value(key));
+  }
 
   const Url url_;
-  Headers headers_;
+  const Headers headers_;
   const std::shared_ptr<WsSession<Stream>> session_;
   Resolver resolver_;
   std::vector<tcp::endpoint> endpoints_;
@@ -101,11 +105,11 @@ WsHandle ws_connect(runtime::Loop& loop, const Url& url, Headers headers,
                     std::unique_ptr<WsHandler> handler, const WsClientOptions& options) {
   // The last references go along with the task: what belongs to the loop is destroyed there.
   if (!url.tls()) {
-    auto session = WsSession<WsTcpStream>::make(loop, WsTcpStream(loop.context()), options.limits,
-                                                std::move(handler));
+    auto session = WsSession<TcpStream>::make(loop, TcpStream(loop.context()), WsRole::client,
+                                              options.limits, std::move(handler));
     auto handle = session->handle();
     auto dial =
-        std::make_shared<Dial<WsTcpStream>>(loop, url, std::move(headers), std::move(session));
+        std::make_shared<Dial<TcpStream>>(loop, url, std::move(headers), std::move(session));
     loop.post([dial = std::move(dial)] { dial->start(); });
     return handle;
   }
@@ -119,12 +123,11 @@ WsHandle ws_connect(runtime::Loop& loop, const Url& url, Headers headers,
     }
     tls = *made;
   }
-  auto session = WsSession<WsTlsStream>::make(
-      loop, WsTlsStream(WsTcpStream(loop.context()), tls->impl().context), options.limits,
-      std::move(handler));
+  auto session =
+      WsSession<TlsStream>::make(loop, TlsStream(TcpStream(loop.context()), tls->impl().context),
+                                 WsRole::client, options.limits, std::move(handler));
   auto handle = session->handle();
-  auto dial =
-      std::make_shared<Dial<WsTlsStream>>(loop, url, std::move(headers), std::move(session));
+  auto dial = std::make_shared<Dial<TlsStream>>(loop, url, std::move(headers), std::move(session));
   dial->verify = tls->impl().verify;
   dial->tls = std::move(tls);
   dial->fault = std::move(fault);

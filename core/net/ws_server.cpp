@@ -6,35 +6,26 @@
 #include <algorithm>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/websocket/rfc6455.hpp>
 #include <condition_variable>
+#include <deque>
 #include <future>
 #include <mutex>
 #include <unordered_set>
 #include <utility>
 
 #include "core/base/affinity.hpp"
-#include "core/base/strings.hpp"
 #include "core/log/log.hpp"
 #include "core/net/listener.hpp"
+#include "core/net/tls.hpp"
 #include "core/net/wire.hpp"
 #include "core/net/ws_session.hpp"
+#include "core/net/ws_upgrade.hpp"
 #include "core/runtime/loop.hpp"
 
 namespace call::net {
 namespace {
 
 constexpr std::size_t kMaxBodyBytes = 64U << 10;
-
-bool offers(const Headers& headers, std::string_view protocol) {
-  for (const auto& [name, value] : headers) {
-    if (to_lower_ascii(name) != "sec-websocket-protocol") continue;
-    for (const auto one : split(value, ',')) {
-      if (trim(one) == protocol) return true;
-    }
-  }
-  return false;
-}
 
 void run_on(runtime::Loop& loop, std::function<void()> task) {
   std::promise<void> done;
@@ -49,10 +40,13 @@ void run_on(runtime::Loop& loop, std::function<void()> task) {
 
 struct WsServer::Impl {
   class Connection;
+  template <class Stream>
+  class Link;
   struct Shelf {
     explicit Shelf(runtime::Loop& own_loop) : loop(own_loop) {}
     runtime::Loop& loop;
     std::unordered_set<std::shared_ptr<Connection>> connections;
+    std::deque<Connection*> strangers;  // of those, without a request yet; the oldest first
     bool stopping = false;
   };
   struct Counts {
@@ -90,6 +84,8 @@ struct WsServer::Impl {
   const WsServerOptions options;
   const WsServerHooks hooks;
   const log::Logger log{"http"};
+  log::Throttle throttle{std::chrono::seconds(10)};
+  std::optional<asio::ssl::context> tls;
   std::vector<std::unique_ptr<Shelf>> shelves;
   std::size_t turn = 0;  // the listener's loop
   std::shared_ptr<Listener> listener;
@@ -99,27 +95,41 @@ struct WsServer::Impl {
   Counts counts;
 };
 
-// One socket: first an HTTP request, then either an answer to it or a session.
-class WsServer::Impl::Connection : public std::enable_shared_from_this<Connection> {
+// A socket of a shelf, whatever it speaks.
+class WsServer::Impl::Connection {
  public:
-  Connection(Impl& server, Shelf& shelf, TcpSocket socket)
-      : server_(server), shelf_(shelf), peer_(peer_of(socket)), stream_(std::move(socket)) {
+  virtual ~Connection() = default;
+  virtual void start() = 0;
+  virtual void say_goodbye() = 0;
+  virtual void cut() = 0;
+};
+
+// First TLS if there is any, then an HTTP request, then either an answer to it or a session.
+template <class Stream>
+class WsServer::Impl::Link final : public Connection,
+                                   public std::enable_shared_from_this<Link<Stream>> {
+ public:
+  Link(Impl& server, Shelf& shelf, Peer peer, Stream stream)
+      : server_(server), shelf_(shelf), peer_(std::move(peer)), stream_(std::move(stream)) {
     parser_.header_limit(static_cast<std::uint32_t>(server.options.max_header_bytes));
     parser_.body_limit(kMaxBodyBytes);
   }
 
-  void start() {
-    stream_.expires_after(server_.options.limits.handshake_timeout);
-    http::async_read(stream_, buffer_, parser_,
-                     [self = shared_from_this()](const error_code& ec, std::size_t) {
-                       if (self->gone_) return;
-                       if (!ec) return self->on_request();
-                       const auto bad = answer_to_bad_request(ec);
-                       bad ? self->answer(*bad) : self->remove();
-                     });
+  void start() override {
+    shelf_.strangers.push_back(this);
+    give_way();
+    tcp().expires_after(server_.options.limits.handshake_timeout);
+    if constexpr (std::is_same_v<Stream, TlsStream>) {
+      stream_.async_handshake(asio::ssl::stream_base::server,
+                              [self = this->shared_from_this()](const error_code& ec) {
+                                if (!self->gone_) ec ? self->remove() : self->read_request();
+                              });
+    } else {
+      read_request();
+    }
   }
 
-  void say_goodbye() {
+  void say_goodbye() override {
     if (session_) {
       session_->close(1001, "the server is going away");
     } else {
@@ -127,13 +137,35 @@ class WsServer::Impl::Connection : public std::enable_shared_from_this<Connectio
     }
   }
 
-  void cut() { session_ ? session_->cut() : remove(); }
+  void cut() override { session_ ? session_->cut() : remove(); }
 
  private:
+  TcpStream& tcp() { return beast::get_lowest_layer(stream_); }
+
+  /// Peers that do not finish their request cannot lock others out: the oldest one leaves.
+  void give_way() {
+    const auto& limit = server_.options.max_handshakes;
+    if (shelf_.strangers.size() <= std::max<std::size_t>(limit / server_.shelves.size(), 1)) return;
+    if (const auto hidden = server_.throttle.admit()) {
+      server_.log.warn(
+          "too many connections without a request, the oldest is cut ({} more not shown)", *hidden);
+    }
+    shelf_.strangers.front()->cut();
+  }
+
+  void read_request() {
+    http::async_read(stream_, buffer_, parser_,
+                     [self = this->shared_from_this()](const error_code& ec, std::size_t) {
+                       if (self->gone_) return;
+                       if (!ec) return self->on_request();
+                       const auto bad = answer_to_bad_request(ec);
+                       bad ? self->answer(*bad) : self->remove();
+                     });
+  }
+
   void on_request() {
-    const bool upgrade = websocket::is_upgrade(parser_.get());
     HttpRequest request = take_request(parser_, peer_);
-    if (upgrade) return on_upgrade(request);
+    if (is_upgrade(request)) return on_upgrade(request);
     head_only_ = request.method == "HEAD";
     if (head_only_) request.method = "GET";
     answer(server_.hooks.http ? server_.hooks.http(request) : text_response(404, "not found\n"));
@@ -146,40 +178,45 @@ class WsServer::Impl::Connection : public std::enable_shared_from_this<Connectio
       return answer(busy);
     }
     if (buffer_.size() > 0) return answer(text_response(400, "data before the upgrade\n"));
+    if (const auto fault = find_upgrade_fault(request)) return answer(*fault);
     WsUpgrade verdict = server_.hooks.upgrade(request);
     if (auto* refusal = std::get_if<HttpResponse>(&verdict)) return answer(*refusal);
 
+    leave_strangers();
     server_.with_counts([](Counts& counts) { return ++counts.handlers; });
-    const WsSession<WsTcpStream>::Watch watch{
+    const typename WsSession<Stream>::Watch watch{
         [&server = server_] {
           server.with_counts([](Counts& counts) { return --counts.handlers; });
         },
-        [weak = weak_from_this()] {
+        [weak = this->weak_from_this()] {
           if (const auto self = weak.lock()) self->remove();
         }};
-    session_ = WsSession<WsTcpStream>::make(
-        shelf_.loop, std::move(stream_), server_.options.limits,
+    session_ = WsSession<Stream>::make(
+        shelf_.loop, std::move(stream_), WsRole::server, server_.options.limits,
         std::get<std::unique_ptr<WsHandler>>(std::move(verdict)), watch);
-    const auto& protocol = server_.options.subprotocol;
-    session_->accept(parser_.release(), offers(request.headers, protocol) ? protocol : "");
+    session_->accept(upgrade_answer(request, server_.options.subprotocol));
   }
 
   void answer(const HttpResponse& response) {
     out_ = response_head(response, false);
     if (!head_only_ && !never_has_body(response.status)) out_ += response.body;
-    stream_.expires_after(server_.options.limits.handshake_timeout);
-    asio::async_write(
-        stream_, asio::buffer(out_), [self = shared_from_this()](const error_code&, std::size_t) {
-          error_code ignored;
-          self->stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-          self->remove();
-        });
+    tcp().expires_after(server_.options.limits.handshake_timeout);
+    asio::async_write(stream_, asio::buffer(out_),
+                      [self = this->shared_from_this()](const error_code&, std::size_t) {
+                        error_code ignored;
+                        self->tcp().socket().shutdown(asio::ip::tcp::socket::shutdown_send,
+                                                      ignored);
+                        self->remove();
+                      });
   }
+
+  void leave_strangers() { std::erase(shelf_.strangers, this); }
 
   void remove() {
     if (std::exchange(gone_, true)) return;
-    if (!session_) stream_.close();
-    const auto self = shared_from_this();
+    leave_strangers();
+    if (!session_) tcp().close();
+    const auto self = this->shared_from_this();
     shelf_.connections.erase(self);
     server_.with_counts([](Counts& counts) { return --counts.sockets; });
   }
@@ -187,11 +224,11 @@ class WsServer::Impl::Connection : public std::enable_shared_from_this<Connectio
   Impl& server_;
   Shelf& shelf_;
   const Peer peer_;
-  WsTcpStream stream_;  // moved from once there is a session
+  Stream stream_;  // moved from once there is a session
   beast::flat_buffer buffer_;
   RequestParser parser_;
   std::string out_;
-  std::shared_ptr<WsSession<WsTcpStream>> session_;
+  std::shared_ptr<WsSession<Stream>> session_;
   bool head_only_ = false;
   bool gone_ = false;
 };
@@ -203,7 +240,15 @@ void WsServer::Impl::take(runtime::Loop& loop, TcpSocket socket) {
     return all.sockets < options.max_connections && ++all.sockets > 0;
   });
   if (!room) return refuse(std::move(socket));
-  const auto connection = std::make_shared<Connection>(*this, shelf, std::move(socket));
+  Peer peer = peer_of(socket);
+  std::shared_ptr<Connection> connection;
+  if (tls) {
+    connection = std::make_shared<Link<TlsStream>>(*this, shelf, std::move(peer),
+                                                   TlsStream(TcpStream(std::move(socket)), *tls));
+  } else {
+    connection = std::make_shared<Link<TcpStream>>(*this, shelf, std::move(peer),
+                                                   TcpStream(std::move(socket)));
+  }
   shelf.connections.insert(connection);
   connection->start();
 }
@@ -213,6 +258,9 @@ Result<std::unique_ptr<WsServer>> WsServer::start(WsServerOptions options, WsSer
   assert_may_block("WsServer::start");
   CALL_ASSERT(!loops.empty() && hooks.upgrade);
   auto impl = std::make_unique<Impl>(std::move(options), std::move(hooks), loops);
+  if (impl->options.tls) {
+    CALL_TRY(impl->tls, make_server_tls_context(*impl->options.tls));
+  }
   CALL_TRY(impl->listener, Listener::open(*loops[0], impl->options.listen));
   impl->port = impl->listener->port();
   loops[0]->post([server = impl.get()] {

@@ -1,11 +1,13 @@
 // A WebSocket server for thousands of connections on a few loops. Also answers plain HTTP requests
-// on the same port, for health and metrics. TLS ends in front of us.
+// on the same port, for health and metrics. With a certificate it speaks TLS; else TLS ends in front
+// of us.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -18,11 +20,20 @@
 
 namespace call::net {
 
+/// PEM files: the certificate with its chain, and its key.
+struct ServerTls {
+  std::string certificate_file;
+  std::string key_file;
+};
+
 struct WsServerOptions {
   HostPort listen{"127.0.0.1", 0};  ///< port 0: any free one, see WsServer::port()
   WsLimits limits;
   std::size_t max_connections = 4096;
+  /// Connections without a complete request; above it the oldest of them is cut.
+  std::size_t max_handshakes = 256;
   std::size_t max_header_bytes = 16U << 10;
+  std::optional<ServerTls> tls;
   /// Chosen when the client offers it (Sec-WebSocket-Protocol); empty: none is.
   std::string subprotocol = "audio.twilio.com";
 };
@@ -40,7 +51,7 @@ struct WsServerHooks {
 class WsServer {
  public:
   /// Each connection is pinned to one of `loops` (in turn), which must outlive the server. Errors
-  /// as HttpServer::start().
+  /// as HttpServer::start(), and Errc::invalid_argument for a certificate that cannot be used.
   static Result<std::unique_ptr<WsServer>> start(WsServerOptions options, WsServerHooks hooks,
                                                  const std::vector<runtime::Loop*>& loops);
   /// stop() without grace.

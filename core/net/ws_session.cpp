@@ -1,41 +1,57 @@
 #include "core/net/ws_session.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/read.hpp>
+#include <charconv>
 #include <utility>
 
 #include "core/base/assert.hpp"
+#include "core/base/ids.hpp"
 #include "core/base/strings.hpp"
+#include "core/net/ws_upgrade.hpp"
 #include "core/runtime/loop.hpp"
 
 namespace call::net {
 namespace {
 
-constexpr std::size_t kSpareBuffers = 16;
-constexpr std::size_t kSpareBytes = 4096;  // larger buffers are given back
-constexpr std::size_t kMaxReasonBytes = 123;
-constexpr std::size_t kDiscardBytes = 4096;
+// More than a loop usually finds: a read that fills its buffer costs a second one.
+constexpr std::size_t kReadBytes = 4096;
+constexpr std::size_t kMaxReadBytes = 64U << 10;
+constexpr std::size_t kKeepBytes = 16U << 10;  // of the send buffers, when they are empty
+constexpr std::size_t kMaxAnswerBytes = 16U << 10;
 
-// RFC 6455, section 7.4: what may stand in a close frame.
-bool is_sendable(std::uint16_t code) {
-  return (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
-         (code >= 3000 && code <= 4999);
+void empty(std::string& buffer) {
+  buffer.clear();
+  if (buffer.capacity() > kKeepBytes) buffer.shrink_to_fit();
 }
 
-WsClose why_broken(const error_code& ec, const WsLimits& limits) {
-  WsClose out;
-  out.reason = ec.message();
-  if (ec == websocket::error::message_too_big) {
-    out.code = 1009;
-    out.reason = "a message of more than " + std::to_string(limits.max_message_bytes) + " bytes";
-  } else if (ec == websocket::condition::protocol_violation) {
-    out.code = 1002;
-  } else if (ec == beast::error::timeout) {
-    out.reason = "nothing came from the peer in time";
-  }
-  return out;
+WsClose close_of(WsClose::By by, std::uint16_t code, std::string_view reason) {
+  WsClose close;
+  close.by = by;
+  close.code = code;
+  close.reason = reason;
+  return close;
 }
 
 }  // namespace
+
+MaskKeys::MaskKeys() : state_(0) {
+  const std::string seed = random_hex(8);
+  std::from_chars(seed.data(), seed.data() + seed.size(), state_, 16);
+}
+
+std::array<unsigned char, 4> MaskKeys::next() {  // SplitMix64
+  state_ += 0x9E3779B97F4A7C15U;
+  std::uint64_t z = state_;
+  z = (z ^ z >> 30U) * 0xBF58476D1CE4E5B9U;
+  z = (z ^ z >> 27U) * 0x94D049BB133111EBU;
+  std::array<unsigned char, 4> key{};
+  for (unsigned i = 0; i < key.size(); ++i) key[i] = static_cast<unsigned char>(z >> 8U * i);
+  return key;
+}
 
 // Locks the session on its loop only: a last reference dropped on another thread would destroy it
 // there.
@@ -60,32 +76,41 @@ class WsSession<Stream>::Target : public WsHandle::Target {
   runtime::Loop& loop_;
   const std::weak_ptr<WsSession> session_;
 };
+
+// The server's answer to our upgrade, while it is being read.
+template <class Stream>
+struct WsSession<Stream>::Answer {
+  std::string request;
+  std::string expected_accept;
+  beast::flat_buffer buffer{kMaxAnswerBytes};
+  http::response_parser<http::empty_body> parser;
+};
+
 template <class Stream>
 std::shared_ptr<WsSession<Stream>> WsSession<Stream>::make(runtime::Loop& loop, Stream stream,
-                                                           const WsLimits& limits,
+                                                           WsRole role, const WsLimits& limits,
                                                            std::unique_ptr<WsHandler> handler,
                                                            Watch watch) {
-  auto session = std::make_shared<WsSession>(loop, std::move(stream), limits, std::move(handler),
-                                             std::move(watch));
+  auto session = std::make_shared<WsSession>(loop, std::move(stream), role, limits,
+                                             std::move(handler), std::move(watch));
   session->target_ = std::make_shared<Target>(loop, session);
   return session;
 }
 
 template <class Stream>
-WsSession<Stream>::WsSession(runtime::Loop& loop, Stream stream, const WsLimits& limits,
-                             std::unique_ptr<WsHandler> handler, Watch watch)
+WsSession<Stream>::WsSession(runtime::Loop& loop, Stream stream, WsRole role,
+                             const WsLimits& limits, std::unique_ptr<WsHandler> handler,
+                             Watch watch)
     : loop_(loop),
       limits_(limits),
-      ws_(std::move(stream)),
+      role_(role),
+      stream_(std::move(stream)),
       handler_(std::move(handler)),
       watch_(std::move(watch)),
-      timer_(loop) {
+      timer_(loop),
+      reader_(role, limits.max_message_bytes) {
   CALL_ASSERT(handler_ != nullptr);
-  ws_.read_message_max(limits_.max_message_bytes);
-  ws_.auto_fragment(false);
-  ws_.control_callback([this](websocket::frame_type kind, beast::string_view) {
-    if (kind == websocket::frame_type::close) on_peer_close();
-  });
+  if (role == WsRole::client) masks_.emplace();
 }
 
 template <class Stream>
@@ -93,27 +118,12 @@ WsHandle WsSession<Stream>::handle() {
   return WsHandle(target_);
 }
 
-template <class Stream>
-void WsSession<Stream>::set_timeouts(std::chrono::milliseconds handshake) {
-  beast::get_lowest_layer(ws_).expires_never();  // Beast's WebSocket layer has timers of its own
-  ws_.set_option(websocket::stream_base::timeout{handshake, limits_.idle_timeout, true});
-}
+// ---- opening
 
 template <class Stream>
-void WsSession<Stream>::accept(UpgradeRequest request, std::string subprotocol) {
-  set_timeouts(limits_.handshake_timeout);
-  if (!subprotocol.empty()) {
-    ws_.set_option(websocket::stream_base::decorator(
-        [protocol = std::move(subprotocol)](websocket::response_type& response) {
-          response.set(http::field::sec_websocket_protocol, protocol);
-        }));
-  }
-  auto shared = std::make_shared<UpgradeRequest>(std::move(request));
-  ws_.async_accept(*shared, [self = this->shared_from_this(), shared](const error_code& ec) {
-    if (!self->connecting()) return;
-    if (ec) return self->fail("the upgrade failed: " + ec.message());
-    self->opened();
-  });
+void WsSession<Stream>::accept(std::string_view answer_head) {
+  out_ = answer_head;
+  opened({});
 }
 
 template <class Stream>
@@ -122,27 +132,42 @@ void WsSession<Stream>::start_connecting() {
 }
 
 template <class Stream>
-void WsSession<Stream>::handshake(const std::string& host, const std::string& target,
-                                  Headers headers) {
-  set_timeouts(limits_.handshake_timeout);
-  ws_.set_option(websocket::stream_base::decorator(
-      [fields = std::move(headers)](websocket::request_type& request) {
-        for (const auto& [name, value] : fields) request.insert(name, value);
-      }));
-  ws_.async_handshake(answer_, host, target,
-                      [self = this->shared_from_this()](const error_code& ec) {
-                        if (!self->connecting()) return;
-                        if (!ec) return self->opened();
-                        const bool answered = ec == websocket::error::upgrade_declined;
-                        const auto status = answered ? self->answer_.result_int() : 0;
-                        self->fail("the upgrade failed: " + ec.message(), static_cast<int>(status));
-                      });
+void WsSession<Stream>::handshake(std::string request_head, std::string expected_accept) {
+  auto answer = std::make_shared<Answer>();
+  answer->request = std::move(request_head);
+  answer->expected_accept = std::move(expected_accept);
+  answer->parser.header_limit(kMaxAnswerBytes);
+  asio::async_write(stream_, asio::buffer(answer->request),
+                    [self = this->shared_from_this(), answer](const error_code& ec, std::size_t) {
+                      if (!self->connecting()) return;
+                      if (ec) return self->fail("the upgrade failed: " + ec.message());
+                      http::async_read_header(self->stream_, answer->buffer, answer->parser,
+                                              [self, answer](const error_code& error, std::size_t) {
+                                                if (self->connecting())
+                                                  self->on_answer(answer, error);
+                                              });
+                    });
+}
+
+template <class Stream>
+void WsSession<Stream>::on_answer(const std::shared_ptr<Answer>& answer, const error_code& ec) {
+  if (ec) return fail("the upgrade failed: " + ec.message());
+  const auto& head = answer->parser.get();
+  const auto status = static_cast<int>(head.result_int());
+  if (status != 101) {
+    return fail("the upgrade was declined with status " + std::to_string(status), status);
+  }
+  if (!is_upgrade_answer(headers_of(head), answer->expected_accept)) {
+    return fail("the answer to the upgrade is no WebSocket's");
+  }
+  const auto rest = answer->buffer.cdata();
+  opened({static_cast<const char*>(rest.data()), rest.size()});
 }
 
 template <class Stream>
 void WsSession<Stream>::fail(std::string why, int http_status) {
   if (!connecting()) return;
-  state_ = State::ended;
+  state_ = State::parted;
   WsClose close;
   close.reason = std::move(why);
   close.http_status = http_status;
@@ -151,153 +176,225 @@ void WsSession<Stream>::fail(std::string why, int http_status) {
 }
 
 template <class Stream>
-void WsSession<Stream>::opened() {
+void WsSession<Stream>::opened(std::string_view early) {
   state_ = State::open;
-  timer_.cancel();
-  set_timeouts(limits_.close_timeout);  // from now on it is the closing handshake's
+  auto& tcp = beast::get_lowest_layer(stream_);
+  tcp.expires_never();  // from here the times are ours
+  error_code ignored;
+  tcp.socket().non_blocking(true, ignored);  // flush() must not wait for a full socket
+  last_in_ = last_out_ = MonoClock::now();
+  timer_.every(std::min(limits_.idle_timeout, limits_.keep_alive) / 4, [this] { check_life(); });
+  in_.resize(kReadBytes);
   handler_->on_open(*this);
+  flush_soon();
+  std::string first(early);
+  if (!first.empty()) take(first);
   read();
 }
+
+// ---- reading
 
 template <class Stream>
 void WsSession<Stream>::read() {
-  if (state_ != State::open) return;  // while closing, Beast's close operation reads
-  ws_.async_read(in_, [self = this->shared_from_this()](const error_code& ec, std::size_t) {
-    self->on_read(ec);
-  });
+  if (gone_) return;
+  const auto done = [self = this->shared_from_this()](const error_code& ec, std::size_t bytes) {
+    self->on_read(ec, bytes);
+  };
+  if constexpr (std::is_same_v<Stream, TcpStream>) {
+    stream_.socket().async_read_some(asio::buffer(in_), done);  // without Beast's timer and pacing
+  } else {
+    stream_.async_read_some(asio::buffer(in_), done);
+  }
 }
 
 template <class Stream>
-void WsSession<Stream>::on_read(const error_code& ec) {
-  if (ec) return on_broken(ec);
-  if (state_ != State::open) return;
-  const auto data = in_.cdata();
-  const std::string_view message(static_cast<const char*>(data.data()), data.size());
-  if (ws_.got_text()) {
-    handler_->on_text(message);
-  } else {
-    handler_->on_binary(message);
-  }
-  in_.consume(in_.size());
+void WsSession<Stream>::on_read(const error_code& ec, std::size_t bytes) {
+  if (gone_) return;
+  if (ec) return lost(ec.message());
+  last_in_ = MonoClock::now();
+  pinged_ = false;
+  take(std::span(in_).first(bytes));
+  if (bytes == in_.size() && in_.size() < kMaxReadBytes) in_.resize(in_.size() * 2);
   read();
 }
 
+/// Everything that one read brought. What it makes us say goes out at once and together.
 template <class Stream>
-Send WsSession<Stream>::send(std::string_view message, bool text) {
+void WsSession<Stream>::take(std::span<char> bytes) {
+  taking_ = true;
+  while (state_ == State::open || state_ == State::closing) {
+    const auto input = reader_.next(bytes);
+    if (!input) break;
+    on_input(*input);
+  }
+  taking_ = false;
+  if (reader_.fault()) on_fault();
+  flush();
+}
+
+template <class Stream>
+void WsSession<Stream>::on_input(const WsInput& input) {
+  switch (input.kind) {
+    case WsOpcode::text:
+      if (state_ == State::open) handler_->on_text(input.payload);
+      return;
+    case WsOpcode::binary:
+      if (state_ == State::open) handler_->on_binary(input.payload);
+      return;
+    case WsOpcode::ping:  // a peer that pings and does not read is not answered for ever
+      if (state_ == State::open && queued_bytes() < limits_.max_queued_bytes) {
+        append(WsOpcode::pong, input.payload);
+      }
+      return;
+    case WsOpcode::close:
+      if (state_ == State::open) {
+        append(WsOpcode::close, close_payload(input.code, ""));
+        const auto close = close_of(WsClose::By::peer, input.code, input.payload);
+        part();
+        return finish(close);
+      }
+      return part();
+    case WsOpcode::pong:
+    case WsOpcode::continuation:
+      return;
+  }
+}
+
+/// The peer has broken the rules: it is told, and that was all.
+template <class Stream>
+void WsSession<Stream>::on_fault() {
+  if (state_ == State::parted) return;
+  const auto& fault = *reader_.fault();
+  if (state_ == State::open) append(WsOpcode::close, close_payload(fault.code, fault.what));
+  part();
+  finish(close_of(WsClose::By::failure, fault.code, fault.what));
+}
+
+template <class Stream>
+void WsSession<Stream>::lost(std::string why) {
+  const auto self = this->shared_from_this();
+  state_ = State::parted;
+  finish(close_of(WsClose::By::failure, 1006, why));
+  gone();
+}
+
+/// Quiet for half of the time: a ping. Quiet for all of it: lost. Also a ping when we have said
+/// nothing for long, because proxies end connections on which only one side talks.
+template <class Stream>
+void WsSession<Stream>::check_life() {
+  const auto now = MonoClock::now();
+  if (now - last_in_ >= limits_.idle_timeout) return lost("nothing came from the peer in time");
+  const bool doubtful = !pinged_ && now - last_in_ >= limits_.idle_timeout / 2;
+  if (!doubtful && now - last_out_ < limits_.keep_alive) return;
+  if (queued_bytes() >= limits_.max_queued_bytes) return;
+  pinged_ = true;
+  append(WsOpcode::ping, "");
+  flush();
+}
+
+// ---- sending
+
+template <class Stream>
+Send WsSession<Stream>::send(std::string_view message, WsOpcode opcode) {
   CALL_ASSERT(loop_.on_this_thread());
   if (state_ != State::open) return Send::closed;
-  if (message.size() > limits_.max_queued_bytes - queued_bytes_) return Send::full;
-  std::string bytes;
-  if (!spare_.empty()) {
-    bytes = std::move(spare_.back());
-    spare_.pop_back();
+  const std::size_t queued = queued_bytes();
+  if (queued >= limits_.max_queued_bytes || message.size() > limits_.max_queued_bytes - queued) {
+    return Send::full;
   }
-  bytes.assign(message);
-  queued_bytes_ += message.size();
-  out_.push_back({std::move(bytes), text});
-  if (!writing_) write();
+  append(opcode, message);
+  if (!taking_) flush_soon();
   return Send::ok;
 }
 
 template <class Stream>
-void WsSession<Stream>::write() {
-  writing_ = true;
-  ws_.text(out_.front().text);
-  ws_.async_write(asio::buffer(out_.front().bytes),
-                  [self = this->shared_from_this()](const error_code& ec, std::size_t) {
-                    self->on_written(ec);
-                  });
+void WsSession<Stream>::append(WsOpcode opcode, std::string_view payload) {
+  if (!masks_) return append_frame(out_, opcode, payload, nullptr);
+  const auto key = masks_->next();
+  append_frame(out_, opcode, payload, &key);
+}
+
+/// At the end of this turn of the loop, with all that is said until then.
+template <class Stream>
+void WsSession<Stream>::flush_soon() {
+  if (flush_posted_ || writing_) return;
+  flush_posted_ = true;
+  loop_.post([weak = this->weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->flush_posted_ = false;
+    self->flush();
+  });
 }
 
 template <class Stream>
-void WsSession<Stream>::on_written(const error_code& ec) {
-  writing_ = false;
-  auto bytes = std::move(out_.front().bytes);
-  out_.pop_front();
-  queued_bytes_ -= bytes.size();
-  if (ec) {
-    if (state_ != State::ended) on_broken(ec);  // else the read operation answers the close
-    return;
+void WsSession<Stream>::flush() {
+  if (writing_ || gone_) return;
+  if (out_.empty()) return;
+  std::swap(out_, sending_);
+  sent_ = 0;
+  last_out_ = MonoClock::now();
+  if constexpr (std::is_same_v<Stream, TcpStream>) {
+    // Almost always the kernel takes it at once; then there is nothing to wait for.
+    error_code ec;
+    sent_ = stream_.socket().write_some(asio::buffer(sending_), ec);
+    if (!ec && sent_ == sending_.size()) {
+      empty(sending_);
+      sent_ = 0;
+      if (state_ == State::parted) part();
+      return;
+    }
+    if (ec && ec != asio::error::would_block) sent_ = 0;  // the write below reports it
   }
-  if (spare_.size() < kSpareBuffers && bytes.capacity() <= kSpareBytes) {
-    spare_.push_back(std::move(bytes));
-  }
-  if (state_ == State::ended) return;
-  if (!out_.empty()) {
-    write();
-  } else if (state_ == State::local_closing) {
-    send_close();
-  }
+  writing_ = true;
+  asio::async_write(stream_, asio::buffer(sending_) + sent_,
+                    [self = this->shared_from_this()](const error_code& ec, std::size_t bytes) {
+                      self->on_written(ec, bytes);
+                    });
 }
+
+template <class Stream>
+void WsSession<Stream>::on_written(const error_code& ec, std::size_t) {
+  writing_ = false;
+  empty(sending_);
+  sent_ = 0;
+  if (gone_) return;
+  if (ec) return lost(ec.message());
+  if (state_ == State::parted) part();
+  flush();
+}
+
+// ---- the end
 
 template <class Stream>
 void WsSession<Stream>::close(std::uint16_t code, std::string_view reason) {
   CALL_ASSERT(loop_.on_this_thread());
-  CALL_ASSERT(is_sendable(code));
   if (state_ != State::open && state_ != State::connecting) return;
   const bool was_open = state_ == State::open;
-  state_ = State::local_closing;
-  const auto text = truncate_utf8(reason, kMaxReasonBytes);
-  close_reason_.code = code;
-  close_reason_.reason.assign(text.data(), text.size());
-  WsClose close{WsClose::By::local, code, std::string(text), 0};
-  loop_.post([self = this->shared_from_this(), close] { self->finish(close); });
+  state_ = was_open ? State::closing : State::parted;
+  const auto payload = close_payload(code, reason);
+  const auto said = payload.empty() ? std::string() : payload.substr(2);
+  loop_.post([self = this->shared_from_this(), close = close_of(WsClose::By::local, code, said)] {
+    self->finish(close);
+  });
   if (!was_open) return gone();
+  append(WsOpcode::close, payload);
   timer_.after(limits_.close_timeout, [this] { gone(); });
-  if (!writing_) send_close();
+  if (!taking_) flush_soon();
 }
 
+/// Nothing more will be said by either side. The socket is shut for sending once all is out, and
+/// read to its end: closed with unread bytes it would be reset, and the peer might never read our
+/// close frame.
 template <class Stream>
-void WsSession<Stream>::send_close() {
-  ws_.async_close(close_reason_,
-                  [self = this->shared_from_this()](const error_code&) { self->gone(); });
-}
-
-// The peer's close frame has been read; Beast answers it and closes after this.
-template <class Stream>
-void WsSession<Stream>::on_peer_close() {
-  if (state_ != State::open) return;
-  state_ = State::ended;
-  const auto& why = ws_.reason();
-  const bool has_code = why.code != websocket::close_code::none;
-  finish({WsClose::By::peer, static_cast<std::uint16_t>(has_code ? why.code : 1005),
-          std::string(why.reason.data(), why.reason.size()), 0});
-}
-
-// An operation failed: the connection is lost, or Beast has sent a close frame and said all it had
-// to say.
-template <class Stream>
-void WsSession<Stream>::on_broken(const error_code& ec) {
-  const bool parted = ec == websocket::error::closed || ec == websocket::error::message_too_big ||
-                      ec == websocket::condition::protocol_violation;
-  if (state_ == State::open) {
-    state_ = State::ended;
-    finish(why_broken(ec, limits_));
+void WsSession<Stream>::part() {
+  if (state_ != State::parted) {
+    state_ = State::parted;
+    timer_.after(limits_.close_timeout, [this] { gone(); });
   }
-  if (parted && state_ == State::ended && !gone_) {
-    linger();
-  } else {
-    gone();
-  }
-}
-
-// A socket that is closed with unread bytes resets the connection, and the peer might never read
-// our close frame.
-template <class Stream>
-void WsSession<Stream>::linger() {
-  timer_.after(limits_.close_timeout, [this] { gone(); });
-  discard();
-}
-
-template <class Stream>
-void WsSession<Stream>::discard() {
-  in_.clear();
-  beast::get_lowest_layer(ws_).async_read_some(
-      in_.prepare(kDiscardBytes),
-      [self = this->shared_from_this()](const error_code& ec, std::size_t) {
-        if (ec) return self->gone();
-        self->discard();
-      });
+  if (writing_ || !out_.empty()) return;
+  error_code ignored;
+  beast::get_lowest_layer(stream_).socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
 }
 
 template <class Stream>
@@ -313,11 +410,11 @@ template <class Stream>
 void WsSession<Stream>::gone() {
   if (std::exchange(gone_, true)) return;
   timer_.cancel();
-  beast::get_lowest_layer(ws_).close();
+  beast::get_lowest_layer(stream_).close();
   if (const auto told = std::exchange(watch_.gone, nullptr)) told();
 }
 
-template class WsSession<WsTcpStream>;
-template class WsSession<WsTlsStream>;
+template class WsSession<TcpStream>;
+template class WsSession<TlsStream>;
 
 }  // namespace call::net

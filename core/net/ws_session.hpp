@@ -4,50 +4,37 @@
 // The end of a connection has two moments. finish(): the handler learns of it and is destroyed;
 // this never waits for the peer. gone(): the socket is closed; until then the last messages and the
 // close frames are on their way.
+//
+// What is sent while a read is being worked on, or in one turn of the loop, goes out in one write.
 #pragma once
 
-#include <boost/asio/post.hpp>
-#include <boost/beast/core/bind_handler.hpp>
-#include <boost/beast/core/role.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <boost/beast/websocket/ssl.hpp>
-#include <boost/beast/websocket/stream.hpp>
-#include <deque>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/base/deadline.hpp"
 #include "core/net/http_io.hpp"
 #include "core/net/ws.hpp"
+#include "core/net/ws_frame.hpp"
 #include "core/runtime/timer.hpp"
 
 namespace call::net {
 
-namespace websocket = boost::beast::websocket;
+using TlsStream = beast::ssl_stream<TcpStream>;
 
-/// A type of its own, so that Beast finds the teardown below.
-class WsTcpStream : public TcpStream {
+/// Keys for a client's frames. They protect proxies from being led astray, they keep no secret.
+class MaskKeys {
  public:
-  using TcpStream::TcpStream;
-};
-using WsTlsStream = beast::ssl_stream<WsTcpStream>;
-using UpgradeRequest = http::request<http::string_body>;
+  MaskKeys();  ///< from the system's randomness
+  std::array<unsigned char, 4> next();
 
-/// What Beast calls after the last frame. Its own versions wait until the peer has closed, without
-/// a limit; these do not wait, and the session does, with one.
-template <class Handler>
-void async_teardown(beast::role_type, WsTcpStream& stream, Handler&& handler) {
-  error_code ec;
-  stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ec);
-  asio::post(stream.get_executor(),
-             beast::bind_front_handler(std::forward<Handler>(handler), error_code()));
-}
-template <class Handler>
-void async_teardown(beast::role_type role, WsTlsStream& stream, Handler&& handler) {
-  async_teardown(role, stream.next_layer(), std::forward<Handler>(handler));
-}
+ private:
+  std::uint64_t state_;
+};
 
 template <class Stream>
 class WsSession final : public WsConnection,
@@ -59,73 +46,85 @@ class WsSession final : public WsConnection,
     std::function<void()> gone;
   };
 
-  static std::shared_ptr<WsSession> make(runtime::Loop& loop, Stream stream, const WsLimits& limits,
-                                         std::unique_ptr<WsHandler> handler, Watch watch = {});
+  static std::shared_ptr<WsSession> make(runtime::Loop& loop, Stream stream, WsRole role,
+                                         const WsLimits& limits, std::unique_ptr<WsHandler> handler,
+                                         Watch watch = {});
   /// For make(), which adds what needs a shared_ptr.
-  WsSession(runtime::Loop& loop, Stream stream, const WsLimits& limits,
+  WsSession(runtime::Loop& loop, Stream stream, WsRole role, const WsLimits& limits,
             std::unique_ptr<WsHandler> handler, Watch watch);
 
-  /// Server: answers 101 with that subprotocol (if not empty) and goes on from there.
-  void accept(UpgradeRequest request, std::string subprotocol);
+  /// Server: sends the 101 and goes on from there.
+  void accept(std::string_view answer_head);
   /// Client: starts the time allowed for connecting, in which fail() and handshake() are called.
   void start_connecting();
-  void handshake(const std::string& host, const std::string& target, Headers headers);
+  void handshake(std::string request_head, std::string expected_accept);
   /// Client: the connection cannot be opened.
   void fail(std::string why, int http_status = 0);
   bool connecting() const { return state_ == State::connecting; }
-  Stream& stream() { return ws_.next_layer(); }
+  Stream& stream() { return stream_; }
   /// Closes the socket now.
   void cut() { gone(); }
 
-  Send send_text(std::string_view message) override { return send(message, true); }
-  Send send_binary(std::string_view message) override { return send(message, false); }
+  Send send_text(std::string_view message) override { return send(message, WsOpcode::text); }
+  Send send_binary(std::string_view message) override { return send(message, WsOpcode::binary); }
   void close(std::uint16_t code, std::string_view reason) override;
-  std::size_t queued_bytes() const override { return queued_bytes_; }
+  std::size_t queued_bytes() const override { return out_.size() + sending_.size() - sent_; }
   WsHandle handle() override;
   runtime::Loop& loop() override { return loop_; }
 
  private:
-  enum class State { connecting, open, local_closing, ended };
-  struct Message {
-    std::string bytes;
-    bool text = true;
+  enum class State {
+    connecting,
+    open,
+    closing,  ///< our close frame is on its way, the peer's is awaited
+    parted,   ///< both sides have said all; what is queued goes out, then the socket is shut
   };
   class Target;
+  struct Answer;
 
-  void set_timeouts(std::chrono::milliseconds handshake);
-  void opened();
+  void opened(std::string_view early);
+  void on_answer(const std::shared_ptr<Answer>& answer, const error_code& ec);
   void read();
-  void on_read(const error_code& ec);
-  Send send(std::string_view message, bool text);
-  void write();
-  void on_written(const error_code& ec);
-  void send_close();
-  void on_peer_close();
-  void on_broken(const error_code& ec);
-  void linger();
-  void discard();
+  void on_read(const error_code& ec, std::size_t bytes);
+  void take(std::span<char> bytes);
+  void on_input(const WsInput& input);
+  void on_fault();
+  void lost(std::string why);
+  Send send(std::string_view message, WsOpcode opcode);
+  void append(WsOpcode opcode, std::string_view payload);
+  void flush_soon();
+  void flush();
+  void on_written(const error_code& ec, std::size_t bytes);
+  void part();
+  void check_life();
   void finish(const WsClose& close);
   void gone();
 
   runtime::Loop& loop_;
   const WsLimits limits_;
-  websocket::stream<Stream, false> ws_;  // false: no permessage-deflate
-  std::unique_ptr<WsHandler> handler_;   // null once finished
+  const WsRole role_;
+  Stream stream_;
+  std::unique_ptr<WsHandler> handler_;  // null once finished
   Watch watch_;
   runtime::Timer timer_;
   std::shared_ptr<Target> target_;
   State state_ = State::connecting;
-  beast::flat_buffer in_;
-  websocket::response_type answer_;
-  std::deque<Message> out_;         // the front one is being written while writing_
-  std::vector<std::string> spare_;  // buffers to use again
-  std::size_t queued_bytes_ = 0;
+  WsReader reader_;
+  std::optional<MaskKeys> masks_;  // clients
+  std::vector<char> in_;
+  std::string out_;      // framed, to be sent
+  std::string sending_;  // being sent while writing_
+  std::size_t sent_ = 0;
   bool writing_ = false;
+  bool taking_ = false;  // inside take(): it flushes at its end
+  bool flush_posted_ = false;
+  bool pinged_ = false;  // and nothing came since
   bool gone_ = false;
-  websocket::close_reason close_reason_;
+  MonoClock::time_point last_in_{};
+  MonoClock::time_point last_out_{};
 };
 
-extern template class WsSession<WsTcpStream>;
-extern template class WsSession<WsTlsStream>;
+extern template class WsSession<TcpStream>;
+extern template class WsSession<TlsStream>;
 
 }  // namespace call::net

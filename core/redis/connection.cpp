@@ -66,6 +66,7 @@ Reply to_reply(const redisReply& raw) {
 
 /// False when the deadline passed first.
 bool wait_for(int fd, short events, Deadline deadline) {
+  assert_may_block("redis wait_for");
   while (true) {
     pollfd entry{fd, events, 0};
     const int ready = ::poll(&entry, 1, static_cast<int>(deadline.left().count()));
@@ -331,6 +332,7 @@ std::string Connection::local_address() const {
 }
 
 void wait_readable(std::span<Connection* const> connections, Deadline deadline, int other_fd) {
+  assert_may_block("redis::wait_readable");
   std::vector<pollfd> entries = {{other_fd, POLLIN, 0}};
   for (const Connection* connection : connections)
     entries.push_back({connection->fd(), POLLIN, 0});  // poll(2) passes over -1

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/base/affinity.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/strings.hpp"
 #include "core/rq/host.hpp"
@@ -18,6 +19,7 @@ namespace {
 template <class Predicate>
 void wait_on(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
              Deadline deadline, Predicate predicate) {
+  assert_may_block("rq wait_on");
   changed.wait_for(lock, deadline.left(), predicate);
 }
 

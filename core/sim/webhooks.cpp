@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/base/affinity.hpp"
 #include "core/base/ids.hpp"
 #include "core/carrier/signature.hpp"
 #include "core/log/log.hpp"
@@ -91,6 +92,7 @@ void Webhooks::stop() {
 
 /// False when there shall be no further attempt.
 bool Webhooks::wait_before_retry(int attempt, Deadline deadline) {
+  assert_may_block("Webhooks::wait_before_retry");
   const auto span =
       std::min<std::chrono::milliseconds>(kRetryStep * (attempt + 1), deadline.left());
   std::unique_lock lock(stop_mutex_);

@@ -5,7 +5,7 @@ import sys
 
 from tree import ROOT, files, report
 
-WANTED = [f"A8.{n}" for n in range(1, 33)] + [f"A9.{n}" for n in range(1, 24)]
+WANTED = [f"A8.{n}" for n in range(1, 33)] + [f"A9.{n}" for n in range(1, 24)] + [f"B11.{n}" for n in range(1, 33)]
 
 
 def main():
@@ -15,7 +15,7 @@ def main():
     problems = []
     seen = set()
     for number, line in enumerate((ROOT / "docs/predecessor.md").read_text().splitlines(), 1):
-        row = re.match(r"^\| (A[89]\.\d+) \|", line)
+        row = re.match(r"^\| (A[89]\.\d+|B11\.\d+) \|", line)
         if not row:
             continue
         seen.add(row.group(1))

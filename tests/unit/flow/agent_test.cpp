@@ -57,7 +57,7 @@ TEST_CASE("flow.agent: a fault is named with file, line and key") {
   CHECK(why(with("no = \"bye\"", "")) == "test.toml:4: states.ask: a yes_no question needs \"no\"");
   CHECK(why(with("hang_up", "hang_upp")) == "test.toml:12: states.bye.hang_upp: unknown key");
   CHECK(why(with("\"yes_no\"", "\"maybe\"")) ==
-        "test.toml:6: states.ask.expect: must be nothing, yes_no, number or choice");
+        "test.toml:6: states.ask.expect: must be nothing, yes_no, number, digits or choice");
   CHECK(why(with("Yes or no?", "{name}?"))
             .starts_with("test.toml:5: states.ask.say: say what to use without it"));
   CHECK(why(with("Good bye.", "")) == "test.toml:10: states.bye: has nothing to say");

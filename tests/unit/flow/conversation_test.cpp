@@ -1,105 +1,13 @@
 // The whole conversation on a virtual clock: session, conversation, dialogue and a carrier that
 // plays what it is sent. Only the speech engines are scripted.
-#include "core/flow/conversation.hpp"
+#include "tests/unit/flow/spoken_call.hpp"
 
 #include <catch2/catch.hpp>
-#include <deque>
-
-#include "core/flow/catalog.hpp"
-#include "tests/unit/media/virtual_carrier.hpp"
 
 using namespace call;
 using namespace call::flow;
-using media::test::VirtualCarrier;
-
-namespace {
-
-constexpr int kMsPerLetter = 30;
-
-struct ScriptedEars final : Ears {
-  explicit ScriptedEars(std::deque<std::string>& w) : words(w) {}
-  void start() override { pushed = 0; }
-  void push(audio::PcmView pcm) override { pushed += pcm.size(); }
-  speech::Transcript finish() override {
-    speech::Transcript transcript;
-    if (pushed == 0 || words.empty()) return transcript;
-    transcript.text = words.front();
-    words.pop_front();
-    transcript.accepted = !transcript.text.empty();
-    transcript.confidence = transcript.accepted ? 0.9 : 0;
-    return transcript;
-  }
-  std::deque<std::string>& words;
-  std::size_t pushed = 0;
-};
-
-Status speak_letters(std::string_view text, const speech::Synthesizer::Sink& sink) {
-  const audio::Pcm letter(kMsPerLetter * 8, 5000);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (!sink(letter)) return Error{Errc::cancelled, "stopped"};
-  }
-  return {};
-}
-
-struct Call {
-  explicit Call(const std::string& name = "Ada Lovelace")
-      : conversation(Dialogue(agent, matcher, variables_of({{"name", name}})), port(),
-                     std::make_unique<ScriptedEars>(words), speak_letters, log::Logger("flow")) {
-    carrier.start();
-    conversation.begin();
-  }
-
-  Port port() {
-    return {[this](media::Command command) { carrier.command(std::move(command)); },
-            [](media::Generation) { return true; },
-            [this] { return carrier.session.sample_clock_ms(carrier.now); }};
-  }
-
-  void run(int ms, bool speaks = false) {
-    for (int t = 0; t < ms && !conversation.ended(); t += 20) {
-      carrier.run(20, speaks);
-      deliver();
-      conversation.on_due();
-      deliver();
-    }
-  }
-  void deliver() {
-    while (delivered < carrier.events.size()) {
-      const auto event = carrier.events[delivered++];
-      conversation.on_event(event);
-    }
-  }
-  /// Lets the agent finish what it says.
-  void listen() {
-    const auto saying = carrier.last<media::Heard>();
-    for (int t = 0; t < 30000; t += 20) {
-      run(20);
-      const auto heard = carrier.last<media::Heard>();
-      if (heard && heard->complete &&
-          (!saying || heard->generation > saying->generation || !saying->complete))
-        return;
-      if (conversation.ended()) return;
-    }
-    FAIL("the agent never finishes");
-  }
-  void answer(const std::string& text, int ms = 500) {
-    words.push_back(text);
-    run(ms, true);
-  }
-  void stop() {
-    carrier.text(R"({"event":"stop","streamSid":"MZ1","stop":{}})");
-    deliver();
-  }
-
-  Agent agent = *parse_agent(builtin_survey(), "survey", "survey.toml");
-  speech::IntentMatcher matcher = *speech::IntentMatcher::create(agent.phrases);
-  VirtualCarrier carrier;
-  std::deque<std::string> words;
-  std::size_t delivered = 0;
-  Conversation conversation;
-};
-
-}  // namespace
+using call::flow::test::kMsPerLetter;
+using Call = call::flow::test::SpokenCall;
 
 TEST_CASE(
     "flow.conversation: the survey ends with a good-bye that was heard, then the agent hangs up") {

@@ -68,20 +68,22 @@ class Client final : public net::WsHandler {
 struct Stream {
   std::shared_ptr<Seen> seen = std::make_shared<Seen>();
   net::WsHandle handle;
+  std::string stream_sid;
 
   void send(std::string text) const {
     handle.post([text = std::move(text)](net::WsConnection& c) { c.send_text(text); });
   }
-  void start(const std::string& call_sid, const std::string& agent) const {
+  void start(const std::string& call_sid, const std::string& agent) {
+    stream_sid = "MZ" + call_sid;
     send(R"({"event":"connected","protocol":"Call","version":"1.0.0"})");
-    send(R"({"event":"start","streamSid":"MZ)" + call_sid + R"(","start":{"callSid":")" + call_sid +
+    send(R"({"event":"start","streamSid":")" + stream_sid + R"(","start":{"callSid":")" + call_sid +
          R"(","customParameters":{"agent":")" + agent + R"(","attempt":"a-1","list":"7"}}})");
   }
   void frame(int index) const {
-    send(
-        R"({"event":"media","streamSid":"MZ","media":{"track":"inbound","chunk":"1","timestamp":")" +
-        std::to_string(index * 20) + R"(","payload":")" +
-        crypto::base64_encode(std::string(160, static_cast<char>(index))) + "\"}}");
+    send(R"({"event":"media","streamSid":")" + stream_sid +
+         R"(","media":{"track":"inbound","chunk":"1","timestamp":")" + std::to_string(index * 20) +
+         R"(","payload":")" + crypto::base64_encode(std::string(160, static_cast<char>(index))) +
+         "\"}}");
   }
   void close() const {
     handle.post([](net::WsConnection& c) { c.close(1000, ""); });
@@ -89,10 +91,12 @@ struct Stream {
 };
 
 struct Bench {
-  explicit Bench(ServiceHooks hooks = {}, std::size_t max_calls = 10) {
+  explicit Bench(ServiceHooks hooks = {}, std::size_t max_calls = 10,
+                 std::size_t max_unproven = 0) {
     ServiceOptions options;
     options.server.listen = {"127.0.0.1", 0};
     options.server.max_calls = max_calls;
+    options.server.max_unproven = max_unproven;
     options.server.spool.dir = spool;
     auto started = Service::start(std::move(options), std::move(hooks), registry);
     if (!started) FAIL(started.error().to_string());
@@ -125,13 +129,13 @@ struct Bench {
 
 TEST_CASE("flow.service: the echo agent sends every frame back and leaves a record") {
   Bench bench;
-  const auto stream = bench.connect("/ws/twilio-media/");
+  auto stream = bench.connect("/ws/twilio-media/");
   stream.start("CA1", "echo");
   for (int i = 0; i < 100; ++i) stream.frame(i);
   REQUIRE(stream.seen->wait([](const Seen& s) { return s.texts.size() == 100; }));
   CHECK(stream.seen->texts[42].find(crypto::base64_encode(std::string(160, 42))) !=
         std::string::npos);
-  stream.send(R"({"event":"stop","streamSid":"MZ","stop":{}})");
+  stream.send(R"({"event":"stop","stop":{}})");
   REQUIRE(stream.seen->wait([](const Seen& s) { return s.close.has_value(); }));
   CHECK(stream.seen->close->code == 1000);
   REQUIRE(bench.service->drain(soon()));
@@ -164,7 +168,7 @@ TEST_CASE("flow.service: a start without a good token ends the stream") {
     return Error{Errc::permission, "wrong token"};
   };
   Bench bench(std::move(hooks));
-  const auto stream = bench.connect();
+  auto stream = bench.connect();
   stream.start("CA1", "echo");
   REQUIRE(stream.seen->wait([](const Seen& s) { return s.close.has_value(); }));
   CHECK(stream.seen->close->code == 1008);
@@ -173,7 +177,7 @@ TEST_CASE("flow.service: a start without a good token ends the stream") {
 
 TEST_CASE("flow.service: an agent that does not exist ends the stream") {
   Bench bench;
-  const auto stream = bench.connect();
+  auto stream = bench.connect();
   stream.start("CA1", "nobody");
   REQUIRE(stream.seen->wait([](const Seen& s) { return s.close.has_value(); }));
   CHECK(stream.seen->close->code == 1008);
@@ -181,11 +185,11 @@ TEST_CASE("flow.service: an agent that does not exist ends the stream") {
 
 TEST_CASE("flow.service: a second stream of the same call is refused and the first goes on") {
   Bench bench;
-  const auto first = bench.connect();
+  auto first = bench.connect();
   first.start("CA1", "echo");
   first.frame(0);
   REQUIRE(first.seen->wait([](const Seen& s) { return s.texts.size() == 1; }));
-  const auto second = bench.connect();
+  auto second = bench.connect();
   second.start("CA1", "echo");
   REQUIRE(second.seen->wait([](const Seen& s) { return s.close.has_value(); }));
   CHECK(second.seen->close->reason == "duplicate_call");
@@ -195,21 +199,59 @@ TEST_CASE("flow.service: a second stream of the same call is refused and the fir
 
 TEST_CASE("flow.service: above the limit of calls the upgrade is answered 503") {
   Bench bench({}, 1);
-  const auto first = bench.connect();
+  auto first = bench.connect();
   first.start("CA1", "echo");
   first.frame(0);
   REQUIRE(first.seen->wait([](const Seen& s) { return s.texts.size() == 1; }));
   CHECK(bench.refused("/ws/twilio-media") == 503);
 }
 
+TEST_CASE("flow.service: draining refuses new calls while the running ones go on to their end") {
+  Bench bench;
+  auto running = bench.connect();
+  running.start("CA1", "echo");
+  running.frame(0);
+  REQUIRE(running.seen->wait([](const Seen& s) { return s.texts.size() == 1; }));
+  CHECK_FALSE(bench.service->drain(Deadline::after(std::chrono::milliseconds(1))));
+  CHECK(bench.refused("/ws/twilio-media") == 503);
+  running.frame(1);
+  CHECK(running.seen->wait([](const Seen& s) { return s.texts.size() == 2; }));
+  running.send(R"({"event":"stop","stop":{}})");
+  CHECK(bench.service->drain(soon()));
+  CHECK(record::read_folder(bench.spool / "CA1")->end_reason == "caller_hung_up");
+}
+
+TEST_CASE("flow.service: predecessor B11.23 a ghost socket is no call and leaves no record") {
+  Bench bench({}, 1);
+  {
+    const auto ghost = bench.connect();  // says nothing at all
+    ghost.close();
+    REQUIRE(ghost.seen->wait([](const Seen& s) { return s.close.has_value(); }));
+  }
+  CHECK(bench.service->drain(soon()));
+  CHECK(fs::is_empty(bench.spool));
+  CHECK(bench.registry.text().find("calld_media_calls_total 0") != std::string::npos);
+}
+
+TEST_CASE("flow.service: streams that prove nothing cannot take all places") {
+  Bench bench({}, 1000, 2);
+  const auto one = bench.connect();
+  auto two = bench.connect();
+  CHECK(bench.refused("/ws/twilio-media") == 503);
+  two.start("CA2", "echo");
+  two.frame(0);
+  REQUIRE(two.seen->wait([](const Seen& s) { return s.texts.size() == 1; }));
+  CHECK(bench.connect().seen->open);
+}
+
 TEST_CASE("flow.service: a socket that breaks ends the call, and stopping ends all that live") {
   Bench bench;
-  const auto lost = bench.connect();
+  auto lost = bench.connect();
   lost.start("CA1", "echo");
   lost.frame(0);
   REQUIRE(lost.seen->wait([](const Seen& s) { return s.texts.size() == 1; }));
   lost.close();
-  const auto held = bench.connect();
+  auto held = bench.connect();
   held.start("CA2", "survey");
   REQUIRE(held.seen->wait(
       [](const Seen& s) { return s.texts.size() >= 2; }));  // the greeting is on its way

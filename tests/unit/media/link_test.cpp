@@ -79,6 +79,18 @@ TEST_CASE("media.link: an utterance is current until it is cut off") {
   CHECK(bench.posted.size() == 3);  // nothing goes to a session that has ended
 }
 
+TEST_CASE("media.link: after a hang-up nothing is sent any more") {
+  Bench bench;
+  bench.link.send(BeginSpeech{1});
+  bench.link.send(HangUp{"completed"});
+  for (int i = 0; i < 337; ++i) bench.link.send(HangUp{"again"});
+  bench.link.send(BeginSpeech{2});
+  bench.link.send(AddSpeech{2, audio::Mulaw(160)});
+  CHECK(bench.posted.size() == 2);
+  CHECK_FALSE(bench.link.is_current(1));
+  CHECK_FALSE(bench.link.ended());  // the end is the session's to tell
+}
+
 TEST_CASE("media.assembly: the record is filed once, by the side that ends last") {
   for (const bool session_first : {true, false}) {
     std::vector<record::CallRecord> filed;

@@ -119,11 +119,11 @@ TEST_CASE("media.replay: commands survive the way onto the tape") {
 
 TEST_CASE("media.replay: options survive the way onto the tape") {
   SessionOptions options;
-  options.turn.pause = std::chrono::milliseconds(333);
-  options.turn.endpointer.start_threshold = 0.62F;
+  options.tuning.turn.pause = std::chrono::milliseconds(333);
+  options.tuning.turn.endpointer.start_threshold = 0.62F;
   options.max_refused_messages = 5;
   const auto read = options_from_text(options_text(options));
   REQUIRE(read);
   CHECK(options_text(*read) == options_text(options));
-  CHECK(read->turn.endpointer.start_threshold == 0.62F);
+  CHECK(read->tuning.turn.endpointer.start_threshold == 0.62F);
 }

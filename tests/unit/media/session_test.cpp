@@ -188,7 +188,7 @@ TEST_CASE(
     "media.session: every call ends: at the carrier's stop, at its silence, at the longest "
     "duration") {
   SessionOptions options;
-  options.max_duration = milliseconds(3000);
+  options.tuning.max_duration = milliseconds(3000);
   {
     VirtualCarrier carrier(options);
     carrier.start();
@@ -260,6 +260,56 @@ TEST_CASE("media.session: a peer that talks nonsense is counted, then sent away"
   carrier.text("{}");
   CHECK(carrier.session.end_reason() == "protocol_error");
   CHECK(carrier.session.counters().messages_refused == 3);
+}
+
+TEST_CASE("media.session: what is allowed and of no use is counted by its kind and harms nothing") {
+  SessionOptions options;
+  options.max_refused_messages = 1;
+  VirtualCarrier carrier(options);
+  carrier.start();
+  for (int i = 0; i < 10; ++i) {
+    carrier.text(
+        R"({"event":"media","streamSid":"MZ1","media":{"track":"outbound","payload":"/w=="}})");
+    carrier.text(R"({"event":"tomorrow","streamSid":"MZ1"})");
+  }
+  carrier.text(R"({"event":"error","payload":{"code":31951}})");
+  CHECK(carrier.out.carrier_error == R"({"code":31951})");
+  CHECK_FALSE(carrier.session.ended());
+  CHECK(carrier.session.counters().drops.at("other_track") == 10);
+  CHECK(carrier.session.counters().drops.at("unknown_event") == 10);
+  CHECK(carrier.session.counters().frames_in == 0);
+  carrier.text(R"({"event":"mark","streamSid":"MZ2","mark":{"name":"g1.0"}})");
+  CHECK(carrier.session.end_reason() == "protocol_error");
+}
+
+TEST_CASE(
+    "media.session: a flood of messages or of audio ends the call, a burst after a stall does "
+    "not") {
+  SessionOptions options;
+  options.max_message_burst = 1000;
+  const auto mark = R"({"event":"mark","streamSid":"MZ1","mark":{"name":"x"}})";
+  {
+    VirtualCarrier carrier(options);
+    carrier.start();
+    for (int i = 0; i < 900; ++i) carrier.text(mark);
+    CHECK_FALSE(carrier.session.ended());
+    carrier.now += std::chrono::seconds(1);  // 200 more
+    for (int i = 0; i < 290; ++i) carrier.text(mark);
+    CHECK_FALSE(carrier.session.ended());
+    for (int i = 0; i < 20; ++i) carrier.text(mark);
+    CHECK(carrier.session.end_reason() == "message_flood");
+  }
+  {
+    VirtualCarrier carrier(options);
+    carrier.start(Session::Mode::echo);
+    const std::string second = R"({"event":"media","streamSid":"MZ1","media":{"payload":")" +
+                               crypto::base64_encode(std::string(8000, '\x20')) + "\"}}";
+    for (int i = 0; i < 15; ++i) carrier.text(second);
+    CHECK_FALSE(carrier.session.ended());
+    for (int i = 0; i < 5; ++i) carrier.text(second);
+    CHECK(carrier.session.end_reason() == "audio_flood");
+    CHECK(carrier.session.received_ms() <= 17000);
+  }
 }
 
 TEST_CASE("media.session: messages before the start are dropped and counted") {

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/crypto/base64.hpp"
@@ -90,6 +92,11 @@ class VirtualCarrier {
   int heard_ms = 0;  ///< of the agent, in truth
   int clears = 0;
   bool echoes_marks = true;
+  int mark_delay_ms = 0;
+  int queued_ms = 0;                             ///< of the agent, not yet heard
+  std::map<Generation, int> heard_by_utterance;  ///< samples, in truth
+  Generation newest_mark = 0;
+  Generation cleared_up_to = 0;  ///< utterances whose marks had come before the last clear
   bool sends_media = true;
   std::int64_t timestamp_ms = 0;
 
@@ -97,10 +104,19 @@ class VirtualCarrier {
   struct Item {
     std::size_t samples = 0;
     std::string mark;
+    Generation generation = 0;
   };
+  static Generation generation_of(const std::string& mark) {
+    return static_cast<Generation>(std::stoul(mark.substr(1)));
+  }
 
   void step(bool speaks) {
     now += std::chrono::milliseconds(20);
+    while (!late_marks_.empty() && late_marks_.front().first <= now) {
+      const std::string mark = late_marks_.front().second;
+      late_marks_.pop_front();
+      echo(mark);
+    }
     play();
     if (sends_media) {
       const std::string payload = crypto::base64_encode(std::string(160, speaks ? '\x20' : '\xff'));
@@ -122,10 +138,17 @@ class VirtualCarrier {
       const auto part = std::min(room, item.samples);
       item.samples -= part;
       room -= part;
+      heard_by_utterance[item.generation] += static_cast<int>(part);
+      queued_ms -= static_cast<int>(part / 8);
       if (item.samples > 0) break;
       const std::string mark = item.mark;
       queue_.pop_front();
-      if (!mark.empty() && echoes_marks) echo(mark);
+      if (mark.empty() || !echoes_marks) continue;
+      if (mark_delay_ms == 0 && late_marks_.empty()) {
+        echo(mark);
+      } else {
+        late_marks_.emplace_back(now + std::chrono::milliseconds(mark_delay_ms), mark);
+      }
     }
     heard_ms += static_cast<int>(160 - room) / 8;
   }
@@ -148,12 +171,20 @@ class VirtualCarrier {
     const auto json = nlohmann::json::parse(message);
     const auto event = json.at("event").get<std::string>();
     if (event == "media") {
-      queue_.push_back(
-          {crypto::base64_decode(json.at("media").at("payload").get<std::string>())->size(), ""});
+      const auto bytes = crypto::base64_decode(json.at("media").at("payload").get<std::string>());
+      queue_.push_back({bytes->size(), "", 0});
+      queued_ms += static_cast<int>(bytes->size() / 8);
     } else if (event == "mark") {
-      queue_.push_back({0, json.at("mark").at("name").get<std::string>()});
+      const auto name = json.at("mark").at("name").get<std::string>();
+      newest_mark = generation_of(name);
+      for (auto& item : queue_) {
+        if (item.generation == 0) item.generation = newest_mark;
+      }
+      queue_.push_back({0, name, newest_mark});
     } else {
       ++clears;
+      cleared_up_to = newest_mark;
+      queued_ms = 0;
       auto pending = std::move(queue_);
       queue_.clear();
       for (const auto& item : pending) {
@@ -163,6 +194,7 @@ class VirtualCarrier {
   }
 
   std::deque<Item> queue_;
+  std::deque<std::pair<Time, std::string>> late_marks_;
   int steps_ = 0;
 };
 

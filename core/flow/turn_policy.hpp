@@ -1,0 +1,62 @@
+// How an agent takes turns: every constant of it, with its default and its limits. One table
+// (turn_keys) is what an agent's file is read by and what docs/turn-taking.md, which has the
+// reasons, is checked against. Pure.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.hpp"
+#include "core/media/session.hpp"
+
+namespace call::flow {
+
+struct TurnPolicy {
+  enum class Machine { ignore, hang_up, leave_message };
+
+  /// What the call's session needs to know. The server's own longest duration counts as well.
+  media::CallTuning tuning;
+
+  bool callee_first = false;                       ///< the agent says nothing before a hello
+  std::chrono::milliseconds hello{400};            ///< so much voice is one; any understood word is
+  std::chrono::milliseconds hello_patience{5000};  ///< then the agent speaks all the same
+
+  std::int64_t min_words = 1;  ///< over the agent's voice; fewer do not stop it
+  std::vector<std::string> back_channel = {"mhm", "uh huh", "okay", "right", "i see", "yeah"};
+  std::int64_t max_resumes = 2;  ///< of one utterance; then it cannot be interrupted
+  std::chrono::milliseconds resume_overlap{400};
+  std::chrono::milliseconds least_answer{
+      350};  ///< sounds that are shorter and not understood are none
+
+  std::chrono::milliseconds key_pause{3000};  ///< behind the last of several keys
+
+  Machine machine = Machine::hang_up;
+  std::string machine_message;  ///< after the beep, or after machine_patience
+  std::chrono::milliseconds machine_patience{20000};
+};
+
+/// One key of an agent's [turns] or [voicemail] table: a number, in the unit that its name ends in.
+struct TurnKey {
+  std::string_view name;  ///< "turns.pause_ms"
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+  std::int64_t (*get)(const TurnPolicy&);
+  void (*set)(TurnPolicy&, std::int64_t);
+};
+std::span<const TurnKey> turn_keys();
+
+/// The policy of an agent's file. `fault(path, why)` makes the error that names file and line.
+using MakeFault = std::function<Error(std::string_view, std::string_view)>;
+Result<TurnPolicy> read_turn_policy(const nlohmann::json& agent, const MakeFault& fault);
+
+/// Nothing but such words, once or more ("okay okay"); letters count, case and marks do not.
+bool is_back_channel(const TurnPolicy& policy, std::string_view words);
+std::int64_t count_words(std::string_view text);
+
+}  // namespace call::flow

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -78,6 +79,10 @@ std::string header(const WavFormat& format, std::uint64_t samples) {
 }
 
 void append_samples(std::string& out, const WavFormat& format, PcmView interleaved) {
+  if (format.encoding == WavEncoding::pcm16 && std::endian::native == std::endian::little) {
+    out.append(reinterpret_cast<const char*>(interleaved.data()), interleaved.size_bytes());
+    return;
+  }
   for (const std::int16_t sample : interleaved) {
     if (format.encoding == WavEncoding::mulaw) {
       out.push_back(static_cast<char>(mulaw_encode(sample)));
@@ -183,7 +188,7 @@ Status WavWriter::flush() {
   const std::uint64_t at = head.size() + synced_samples_ * bytes_per_sample(format_);
   CALL_CHECK(write_at(fd_, buffer_, static_cast<off_t>(at)));
   CALL_CHECK(write_at(fd_, head, 0));
-  buffer_.clear();
+  std::string().swap(buffer_);  // a thousand calls would keep as many buffers
   synced_samples_ = samples_;
   return {};
 }

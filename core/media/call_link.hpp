@@ -4,17 +4,16 @@
 // call.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "core/base/deadline.hpp"
+#include "core/base/pi_mutex.hpp"
 #include "core/base/result.hpp"
 #include "core/media/event.hpp"
 #include "core/media/protocol.hpp"
@@ -74,8 +73,8 @@ class CallLink {
   const StartInfo start_;
   const Post post_;
   TapeSink tape_sink_;
-  mutable std::mutex mutex_;
-  std::condition_variable ready_;
+  mutable PiMutex mutex_;
+  PiCondition ready_;
   std::deque<Event> events_;
   std::size_t audio_events_ = 0;
   bool woken_ = false;

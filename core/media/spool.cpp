@@ -175,7 +175,7 @@ void Spool::run() {
     if (all_written_) {
       changed_.wait(lock, something);
     } else {
-      changed_.wait_for(lock, kRetryPeriod, something);
+      changed_.wait_until(lock, MonoClock::now() + kRetryPeriod, something);
     }
     const bool last = jobs_.empty() && stopping_;
     std::optional<Job> job;
@@ -253,7 +253,9 @@ Status Spool::begin_call(const record::CallRecord& record, Call& call) {
   CALL_CHECK(record::write_texts(part, record));
   audio::WavFormat format;
   format.channels = 2;
-  CALL_TRY(auto wav, audio::WavWriter::create(part / record::kAudioFile, format));
+  // Each block goes to the kernel as it comes: the writer's buffer would be the largest part of a call.
+  constexpr std::uint64_t kAtOnce = 1;
+  CALL_TRY(auto wav, audio::WavWriter::create(part / record::kAudioFile, format, kAtOnce));
   call.wav = std::make_unique<audio::WavWriter>(std::move(wav));
   return {};
 }

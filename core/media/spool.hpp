@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -17,13 +16,13 @@
 #include <fstream>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <variant>
 
 #include "core/audio/wav.hpp"
 #include "core/base/deadline.hpp"
+#include "core/base/pi_mutex.hpp"
 #include "core/base/result.hpp"
 #include "core/log/log.hpp"
 #include "core/media/recording.hpp"
@@ -131,8 +130,8 @@ class Spool {
   MonoClock::time_point room_looked_at_{};
   bool room_ = true;
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  PiMutex mutex_;
+  PiCondition changed_;
   std::deque<Job> jobs_;
   bool busy_ = false;
   bool all_written_ = true;  ///< nothing in unwritten_

@@ -104,7 +104,7 @@ class World {
     if (chance(2000))
       carrier.text(R"({"event":"start","streamSid":"MZ1","start":{"callSid":"CA2"}})");
     if (chance(3000)) carrier.timestamp_ms += pick({20, 400, 3000});
-    if (chance(3000)) carrier.session.on_command(media::CancelSpeech{}, carrier.now, carrier.out);
+    if (chance(3000)) carrier.command(media::CancelSpeech{});
     if (!marks_are_faithful_) carrier.echoes_marks = !chance(10);
   }
 
@@ -113,7 +113,7 @@ class World {
     disturb();
     if (at_ms_ >= hangs_up_after_ms_) {
       if (chance(2)) return call_.stop();
-      call_.carrier.session.end("peer_lost", call_.carrier.now, call_.carrier.out);
+      call_.carrier.end("peer_lost");
     }
     const bool agent_was_quiet = call_.carrier.queued_ms == 0;
     call_.carrier.run(20, speaks_);

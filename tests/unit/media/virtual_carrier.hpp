@@ -32,7 +32,7 @@ class VirtualCarrier {
   using Time = MonoClock::time_point;
 
   explicit VirtualCarrier(const SessionOptions& options = {}, bool with_tape = false)
-      : taped(options, Time(std::chrono::hours(1)), with_tape) {}
+      : tuning(options.tuning), taped(options, Time(std::chrono::hours(1)), with_tape) {}
 
   void text(const std::string& message) {
     taped.on_message(message, now, out);
@@ -42,11 +42,15 @@ class VirtualCarrier {
     taped.on_command(std::move(c), now, out);
     take();
   }
+  void end(std::string_view reason) {
+    taped.end(reason, now, out);
+    take();
+  }
   void start(Session::Mode mode = Session::Mode::conversation) {
     text(R"({"event":"connected","protocol":"Call","version":"1.0.0"})");
     text(
         R"({"event":"start","streamSid":"MZ1","start":{"callSid":"CA1","customParameters":{"agent":"x"}}})");
-    taped.accept(mode, std::make_unique<LoudVad>(), now);
+    taped.accept(mode, std::make_unique<LoudVad>(), tuning, now);
   }
 
   /// Lets `ms` pass, with the callee speaking or silent.
@@ -83,6 +87,7 @@ class VirtualCarrier {
   }
 
   Time now{std::chrono::hours(1)};
+  const CallTuning tuning;
   TapedSession taped;
   const Session& session = taped.session();
   Session::Output out;

@@ -26,7 +26,8 @@ def handle(received, send):
         elif message["event"] == "media":
             audio = base64.b64decode(message["media"]["payload"])
             payload = base64.b64encode(audio).decode()
-            send(json.dumps({"event": "media", "streamSid": stream, "media": {"payload": payload}}))
+            reply = {"event": "media", "streamSid": stream, "media": {"payload": payload}}
+            send(json.dumps(reply, separators=(",", ":")))
         elif message["event"] == "stop":
             send(None)
             return
@@ -60,5 +61,5 @@ async def stream(websocket):
 
 
 app = Starlette(routes=[WebSocketRoute("/ws/twilio-media", stream)])
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", ws="websockets", ws_per_message_deflate=False,
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="error", ws="websockets-sansio", ws_per_message_deflate=False,
             backlog=4096)

@@ -69,19 +69,25 @@ def command_of(server, port, args, scratch):
     return ["node", HERE / "node_ws.js", str(port)], {"NODE_PATH": str(node_modules(args.work))}
 
 
+def find_load(build):
+    return next(p for p in (build / "bin/echo_load", build / "tests/bench/media/echo_load") if p.exists())
+
+
 class Server:
     def __init__(self, name, args):
         self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="echo-"))
         self.port = free_port()
         command, env = command_of(name, self.port, args, self.scratch)
-        self.process = subprocess.Popen(["taskset", "-c", SERVER_CORE, *map(str, command)], env={**os.environ, **env})
+        pinned = ["taskset", "-c", SERVER_CORE, *map(str, command)]
+        if args.realtime:  # what the unit's LimitRTPRIO= gives the loops of calld; the baselines get it for all they do
+            pinned = ["prlimit", "--rtprio=10:10", *pinned] if name == "calld" else ["chrt", "-r", "5", *pinned]
+        self.process = subprocess.Popen(pinned, env={**os.environ, **env})
         wait_for(self.port, self.process)
 
     def load(self, args, *options):
-        command = [args.build / "bin/echo_load", "--port", self.port, "--pid", self.process.pid, *options]
-        if not pathlib.Path(command[0]).exists():
-            command[0] = args.build / "tests/bench/media/echo_load"
-        done = subprocess.run(["taskset", "-c", LOAD_CORE, *map(str, command)], stdout=subprocess.PIPE, text=True)
+        command = [args.load or find_load(args.build), "--port", self.port, "--pid", self.process.pid, *options]
+        pinned = ["taskset", "-c", LOAD_CORE, *map(str, command)]
+        done = subprocess.run(["chrt", "-r", "5", *pinned] if args.realtime else pinned, stdout=subprocess.PIPE, text=True)
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout else None
 
     def __enter__(self):
@@ -133,6 +139,8 @@ def main():
     parser.add_argument("--levels", default="50,100,200,300,400,600,800,1000,1200,1400,1600,2000")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--priority", default="auto", choices=["auto", "normal"])
+    parser.add_argument("--realtime", action="store_true", help="real-time priority for server and generator, on a busy machine")
+    parser.add_argument("--load", type=pathlib.Path, help="another echo_load than the build's")
     parser.add_argument("--short", type=int, metavar="CALLS")
     parser.add_argument("--soak", type=int, metavar="SECONDS")
     args = parser.parse_args()

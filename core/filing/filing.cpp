@@ -179,8 +179,8 @@ Result<std::size_t> enqueue_ready(rq::Client& queue, std::string_view name,
     options.result_ttl = std::chrono::seconds(0);
     options.failure_ttl = kRetryAfterFailure;
     CALL_TRY(const auto enqueued,
-             queue.enqueue(name, kFileCallRecordJob,
-                           nlohmann::json::array({folder.string()}), options, deadline));
+             queue.enqueue(name, kFileCallRecordJob, nlohmann::json::array({folder.string()}),
+                           options, deadline));
     if (enqueued.created) ++fresh;
   }
   return fresh;

@@ -19,7 +19,7 @@ def main():
                              capture_output=True, text=True, check=False)
         problems += run.stdout.splitlines()
     names = {p.name for p in pages}
-    for wanted in ("callctl.1", "calld.8", "calld.toml.5"):
+    for wanted in ("callctl.1", "calld.8", "calld.toml.5", "calld-events.7", "calld-queues.7"):
         if wanted not in names:
             problems.append(f"{wanted} is missing")
     return report(problems, f"man ({len(pages)} pages)")

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/affinity.hpp"
 #include "core/base/strings.hpp"
 #include "core/json/json.hpp"
 #include "core/net/http_client.hpp"
@@ -127,6 +128,7 @@ void Hooks::send(const std::string& webhooks, End end) {
 }
 
 void Hooks::finish(Deadline deadline) {
+  assert_may_block("Hooks::finish");
   std::unique_lock lock(mutex_);
   done_.wait_for(lock, deadline.left(), [this] { return waiting_ == 0; });
   if (waiting_ > 0) log_.warn("{} webhooks and callbacks are given up at the end", waiting_);

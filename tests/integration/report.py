@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import wave
 
 from harness import System, wait_for
 
@@ -265,6 +266,32 @@ class Report(unittest.TestCase):
         text = self.system.callctl("call", "show", entry["call_sid"])
         agent = next(line for line in text.splitlines() if line.strip().startswith("agent  "))
         self.assertRegex(agent, "[▁▂▃▄▅▆▇█]{5,}")
+
+
+class Redaction(unittest.TestCase):
+    """What must not be kept is in no file, and silent in the recording."""
+
+    def test_chosen_words_are_gone_from_a_real_call(self):
+        with System(BIN, SCRIPT, env={"CALLD_RECORD_REDACT_WORDS": "five,customer service"}) as system:
+            contacts = system.write("contacts.csv", "phone,name\n+12125550101,Ada\n")
+            _, entries = system.dial("people", contacts)
+            wait_for(lambda: system.json("call", "ls")["items"], 30, "the conversation is filed")
+            record = system.json("call", "show", entries[0]["call_sid"])
+            said = [t["text"] for t in record["turns"] if t["who"] == "callee"]
+            self.assertIn("[redacted]", said)
+            folder = pathlib.Path(record["path"])
+            self.assertFalse((folder / "capture.tape").exists(), "a tape would hold what was redacted")
+            for name in ("record.json", "transcript.txt"):
+                self.assertNotRegex((folder / name).read_text(), r"(?i)\b(five|customer service)\b", name)
+            spans = [s for s in record["recording"]["masked"] if s["track"] == "callee"]
+            self.assertTrue(spans)
+            with wave.open(str(folder / "audio.wav")) as audio:
+                samples = memoryview(audio.readframes(audio.getnframes())).cast("h")[0::2].tolist()
+            self.assertGreater(max(map(abs, samples)), 2000, "the other answers are there")
+            for span in spans:
+                masked = samples[span["start_ms"] * 8:span["end_ms"] * 8]
+                self.assertEqual((min(masked), max(masked)), (0, 0), span)
+            self.assertEqual(system.callctl_run("call", "replay", entries[0]["call_sid"]).returncode, 3)
 
 
 class Top(unittest.TestCase):

@@ -31,4 +31,7 @@ void add_tenant_commands(CLI::App& app, Session& session);  ///< tenant, token
 void add_log_level_command(CLI::App& app, Session& session);
 void add_doctor_command(CLI::App& app, Session& session);
 
+/// Everything: global options, all commands, their examples. A new group is added in commands.cpp.
+void declare_commands(CLI::App& app, Session& session);
+
 }  // namespace call::cmd

@@ -129,7 +129,7 @@ Result<Exit> change_job(Session& session, const JobOptions& options, const char*
 Result<Exit> delete_job(Session& session, const JobOptions& options) {
   CALL_TRY(auto* redis, session.redis());
   CALL_CHECK(rq::job(*redis, options.id, service_deadline()));
-  CALL_CHECK(confirm("delete the job", options.id, options.confirmed));
+  CALL_CHECK(confirm(session, "delete the job", options.id, options.confirmed));
   return change_job(session, options, "deleted", rq::remove);
 }
 

@@ -93,7 +93,7 @@ Result<Exit> change(Session& session, const std::string& name, const std::string
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, name));
-  if (confirmed != nullptr) CALL_CHECK(confirm(verb, list.name, *confirmed));
+  if (confirmed != nullptr) CALL_CHECK(confirm(session, verb, list.name, *confirmed));
   CALL_TRY(const auto changed, make(*connection, tenant.id, list.id));
   session.push_jobs(changed.jobs);
   session.say("list '{}' {} {}", list.name, changed.changed ? "is now" : "was already",
@@ -115,7 +115,7 @@ Result<Exit> start(Session& session, const StartOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
-  CALL_CHECK(confirm("dial the list", list.name, options.confirm));
+  CALL_CHECK(confirm(session, "dial the list", list.name, options.confirm));
   CALL_TRY(const auto changed, store::schedule_list(*connection, tenant.id, list.id, *at));
   session.say("list '{}' is running and dials from {} on", list.name,
               to_rfc3339(*changed.list.start_at));

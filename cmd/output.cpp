@@ -109,7 +109,10 @@ std::string render_table(const std::vector<Column>& all, const json& rows, const
 std::string csv_cell(std::string text) {
   const bool formula =
       !text.empty() && std::string_view("=+-@\t\r").find(text[0]) != std::string_view::npos;
-  const bool number = text.find_first_not_of("+-.0123456789") == std::string::npos;
+  // A sign and then only digits, with one point at most: a telephone number or a number.
+  const bool number = text.size() > 1 &&
+                      text.find_first_not_of(".0123456789", 1) == std::string::npos &&
+                      (text[0] == '+' || text[0] == '-') && std::ranges::count(text, '.') <= 1;
   if (formula && !number) text.insert(0, "'");
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
   return "\"" + replace_all(std::move(text), "\"", "\"\"") + "\"";
@@ -150,6 +153,7 @@ Screen detect_screen(bool no_colour) {
   winsize size{};
   if (screen.terminal && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) {
     screen.columns = size.ws_col;
+    if (size.ws_row > 1) screen.rows = size.ws_row;
   }
   return screen;
 }

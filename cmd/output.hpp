@@ -28,7 +28,9 @@ struct Column {
 struct Screen {
   bool terminal = false;      ///< standard output is a terminal
   bool colour = false;        ///< and colours are wanted (NO_COLOR, TERM=dumb, --no-color)
+  bool paged = false;         ///< a long text goes through a pager
   std::size_t columns = 120;  ///< width of the terminal; a table off a terminal is never cut
+  std::size_t rows = 40;      ///< its height
 };
 /// Looks at standard output and the environment.
 Screen detect_screen(bool no_colour);

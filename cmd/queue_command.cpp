@@ -111,8 +111,8 @@ Result<Exit> requeue_failed(Session& session, const ChangeOptions& options) {
     return true;
   }));
   if (!ids.empty())
-    CALL_CHECK(confirm(fmt::format("run {} failed job(s) again of", ids.size()), options.name,
-                       options.confirmed));
+    CALL_CHECK(confirm(session, fmt::format("run {} failed job(s) again of", ids.size()),
+                       options.name, options.confirmed));
   std::int64_t done = 0;
   for (std::size_t i = 0; i < ids.size(); i += kJobsAtOnce) {
     const auto page = std::span(ids).subspan(i, std::min<std::size_t>(kJobsAtOnce, ids.size() - i));
@@ -127,8 +127,8 @@ Result<Exit> purge(Session& session, const ChangeOptions& options) {
   CALL_TRY(const auto set, job_set(options.set));
   CALL_TRY(auto* redis, session.redis());
   CALL_CHECK(require_queue(*redis, options.name));
-  CALL_CHECK(
-      confirm(fmt::format("delete all {} jobs of", options.set), options.name, options.confirmed));
+  CALL_CHECK(confirm(session, fmt::format("delete all {} jobs of", options.set), options.name,
+                     options.confirmed));
   std::int64_t total = 0;
   while (true) {
     CALL_TRY(const auto count,

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cmd/pager.hpp"
 #include "cmd/text_width.hpp"
 #include "core/base/strings.hpp"
 #include "core/dialer/relay.hpp"
@@ -106,11 +107,21 @@ Format Session::format() const {
 }
 
 Status Session::show(const std::vector<Column>& columns, const nlohmann::json& rows) const {
-  return print(render(columns, rows, format(), screen()));
+  return show_text(render(columns, rows, format(), screen()));
 }
 
 Status Session::show_one(const std::vector<Column>& columns, const nlohmann::json& object) const {
   return print(render_one(columns, object, format(), screen()));
+}
+
+Status Session::show_text(std::string_view text) const {
+  return print_paged(text, screen());
+}
+
+Screen Session::screen() const {
+  auto screen = detect_screen(options.no_colour);
+  screen.paged = screen.terminal && format() == Format::table && !options.no_pager;
+  return screen;
 }
 
 std::string Session::number(std::string_view phone) const {
@@ -124,13 +135,15 @@ void Session::message(std::string_view text) const {
   std::fputs(line.c_str(), stderr);
 }
 
-Status confirm(std::string_view what, std::string_view name, std::string_view confirmed) {
+Status confirm(const Session& session, std::string_view what, std::string_view name,
+               std::string_view confirmed) {
   if (confirmed == name) return {};
   if (!confirmed.empty()) {
     return Error{Errc::invalid_argument, fmt::format("--confirm names '{}', but this would {} '{}'",
                                                      confirmed, what, name)};
   }
-  if (::isatty(STDIN_FILENO) == 0 || ::isatty(STDERR_FILENO) == 0) {
+  const bool somebody = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
+  if (session.options.no_input || !somebody) {
     return Error{Errc::invalid_argument,
                  fmt::format("this would {} '{}': add --confirm={}", what, name, name)};
   }

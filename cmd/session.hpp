@@ -42,6 +42,8 @@ struct GlobalOptions {
   std::string tenant = "default";
   std::string format = "table";
   bool no_colour = false;
+  bool no_pager = false;
+  bool no_input = false;
   bool quiet = false;
   bool show_numbers = false;
 };
@@ -67,9 +69,11 @@ class Session {
   void push_jobs(const std::vector<store::OutboxJob>& jobs);
 
   Format format() const;
-  Screen screen() const { return detect_screen(options.no_colour); }
+  Screen screen() const;
   Status show(const std::vector<Column>& columns, const nlohmann::json& rows) const;
   Status show_one(const std::vector<Column>& columns, const nlohmann::json& object) const;
+  /// A text for people, through a pager when it is long.
+  Status show_text(std::string_view text) const;
   /// The number, or its masked form unless --show-numbers was given.
   std::string number(std::string_view phone) const;
 
@@ -99,7 +103,8 @@ class Session {
 Deadline service_deadline();
 
 /// For a command that cannot be undone: true when --confirm named `name`, or a person typed it. Errc::invalid_argument
-/// says what to add when there is nobody to ask.
-Status confirm(std::string_view what, std::string_view name, std::string_view confirmed);
+/// says what to add when there is nobody to ask, or nobody may be asked (--no-input).
+Status confirm(const Session& session, std::string_view what, std::string_view name,
+               std::string_view confirmed);
 
 }  // namespace call::cmd

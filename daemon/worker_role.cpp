@@ -56,19 +56,18 @@ rq::Registry make_registry(const config::Config& config, const dialer::Deps& dep
 // The outbox, lists without a driver, finished call records.
 class Chores {
  public:
-  Chores(const dialer::Deps& deps, dialer::Options options, const config::Worker& settings,
+  Chores(const dialer::Deps& deps, dialer::Options options, const config::Path& spool_dir,
          runtime::Pulses& pulses)
       : dialer_(deps, std::move(options)),
         queue_(deps.redis),
-        settings_(settings),
+        spool_dir_(spool_dir),
         pulse_(&pulses, "chores") {}
 
   void tick() {
     pulse_.beat();
     dialer_.tick();
     pulse_.beat();
-    const auto found = filing::enqueue_ready(queue_, settings_.records_queue, settings_.spool_dir,
-                                             Deadline::after(seconds(5)));
+    const auto found = filing::enqueue_ready(queue_, spool_dir_, Deadline::after(seconds(5)));
     if (found) return;
     if (const auto hidden = failures_.admit()) {
       log_.warn("call records wait in the spool: {} ({} more not shown)", found.error().to_string(),
@@ -79,7 +78,7 @@ class Chores {
  private:
   dialer::Chores dialer_;
   rq::Client queue_;
-  const config::Worker settings_;
+  const config::Path spool_dir_;
   runtime::Pulse pulse_;
   log::Throttle failures_{seconds(30)};
   const log::Logger log_{"filing"};
@@ -137,7 +136,7 @@ Status run_worker(Process& process, bool burst) {
 
   CALL_CHECK(wait_for_database(process, database));
   const StartCleanup cleanup(process, deps, dialer_options(config));
-  Chores chores(deps, dialer_options(config), config.worker, process.pulses());
+  Chores chores(deps, dialer_options(config), config.worker.spool_dir, process.pulses());
   const Ticker ticker("chores", kChorePeriod, [&] { chores.tick(); });
   return work(process, worker);
 }

@@ -104,7 +104,6 @@ struct Worker {
   bool unknown_callbacks_fail = true;
   bool webhooks = true;
   Path spool_dir;
-  std::string records_queue;
   Path records_dir;
 };
 

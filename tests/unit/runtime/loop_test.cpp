@@ -52,8 +52,7 @@ TEST_CASE("runtime.loop: stop ends the thread, and what was not run is destroyed
 TEST_CASE("runtime.loop: a blocking call on a loop ends the program") {
   const pid_t child = fork();
   if (child == 0) {
-    std::signal(SIGABRT, SIG_DFL);  // Catch would report it as a failure of this test
-    std::fclose(stderr);
+    std::fclose(stderr);  // the assertion's words would look like a failure of this test
     Loop loop("loop-test");
     std::promise<void> done;
     loop.post([&] {

@@ -1,0 +1,153 @@
+// callctl doctor: the carrier's account, and the public addresses as the carrier sees them. Nothing is written: no
+// call, no event.
+#include <fmt/format.h>
+
+#include "cmd/doctor.hpp"
+#include "core/base/strings.hpp"
+#include "core/carrier/account.hpp"
+#include "core/carrier/signature.hpp"
+#include "core/net/form.hpp"
+#include "core/net/http_client.hpp"
+
+namespace call::cmd::doctor {
+namespace {
+
+constexpr std::string_view kTwilio = "twilio.com";
+
+Deadline patience() {
+  return Deadline::after(std::chrono::seconds(10));
+}
+
+bool is_real_carrier(const config::Config& config) {
+  return config.carrier.base_url.find(kTwilio) != std::string::npos;
+}
+
+Result<net::HttpResponse> ask(const std::string& text, net::HttpRequest request) {
+  CALL_TRY(const auto url, net::parse_url(text));
+  return net::http_call(url, request, patience()).response;
+}
+
+/// What a real carrier cannot reach or must not be told.
+bool is_for_this_machine_only(const std::string& text) {
+  const auto url = net::parse_url(text);
+  return !url || net::is_loopback(url->host) || !url->tls();
+}
+
+std::string base_of(std::string text) {
+  while (text.ends_with('/')) text.pop_back();
+  return text;
+}
+
+/// A status report that is signed rightly and that nobody can have asked for: its token is longer than any. The API
+/// checks the signature first, then says "not found", and keeps nothing.
+void check_signature(const std::string& base, const Secret& token, Findings& findings) {
+  const auto url = base + "/twilio/status/" + std::string(400, 'd');
+  const std::vector<std::pair<std::string, std::string>> form = {
+      {"CallSid", "CA00000000000000000000000000000000"}, {"CallStatus", "completed"}};
+  net::HttpRequest request;
+  request.method = "POST";
+  request.headers.set("Content-Type", "application/x-www-form-urlencoded");
+  request.headers.set("X-Twilio-Signature", carrier::sign(token, url, form));
+  request.body = net::encode_form(form);
+  const auto answer = ask(url, request);
+  if (!answer) {
+    findings.error("webhook signature", answer.error().context, "look at the proxy before the API");
+  } else if (answer->status == 403) {
+    findings.error("webhook signature",
+                   "the API at api.public_url refuses our own signature: it holds another token, "
+                   "another public_url, or a proxy changes the path",
+                   "compare api.public_url and carrier.auth_token_file on both machines");
+  } else if (answer->status != 404) {
+    findings.error("webhook signature", fmt::format("the API answered {}", answer->status),
+                   "look at the proxy before the API: /twilio/ must reach it unchanged");
+  } else {
+    findings.ok("webhook signature", "accepted");
+  }
+}
+
+void check_media(const config::Config& config, Findings& findings) {
+  auto text = base_of(config.media.public_url);
+  if (text.starts_with("ws")) text.replace(0, 2, "http");
+  const auto answer = ask(text + "/ws/twilio-media", {});
+  if (!answer) {
+    findings.error("media.public_url", answer.error().context,
+                   "start the media server, or mend the proxy before it");
+  } else if (answer->status != 426) {
+    findings.error("media.public_url",
+                   fmt::format("{} answered {} where a WebSocket is expected",
+                               config.media.public_url, answer->status),
+                   "let the proxy pass /ws/twilio-media, with Upgrade, to media.listen");
+  } else {
+    findings.ok("media.public_url", "reachable");
+  }
+}
+
+void check_form(const config::Config& config, Findings& findings) {
+  if (!is_real_carrier(config)) return;
+  for (const auto& [key, url] : {std::pair("api.public_url", config.api.public_url),
+                                 std::pair("media.public_url", config.media.public_url)}) {
+    if (!is_for_this_machine_only(url)) continue;
+    findings.error(key, fmt::format("{}: the carrier cannot reach it, or not by TLS", url),
+                   fmt::format("set {} to a public {} address", key,
+                               std::string_view(key).starts_with("media") ? "wss" : "https"));
+  }
+}
+
+}  // namespace
+
+void check_carrier(const config::Config& config, Findings& findings) {
+  if (config.carrier.account_sid.empty()) {
+    findings.error("carrier", "carrier.account_sid is not set", "set it in calld.toml");
+    return;
+  }
+  const auto token = config::read_secret(config.carrier.auth_token_file);
+  if (!token) {
+    findings.error(
+        "carrier", token.error().context,
+        "set carrier.auth_token_file; under systemd: /etc/calld/secrets/carrier.auth_token");
+    return;
+  }
+  carrier::Options options;
+  options.base_url = config.carrier.base_url;
+  options.account_sid = config.carrier.account_sid;
+  options.auth_token = *token;
+  const auto account = carrier::look_at_account(options, patience());
+  if (!account && account.error().code == Errc::permission) {
+    findings.error("carrier", account.error().context,
+                   "compare carrier.account_sid and the token with the carrier's console");
+    return;
+  }
+  if (!account) {
+    findings.error("carrier", fmt::format("{}: {}", options.base_url, account.error().context),
+                   "look at the network, or correct carrier.base_url");
+    return;
+  }
+  findings.ok("carrier", "takes our account and token at " + options.base_url);
+  if (account->balance && *account->balance <= 0) {
+    findings.error("balance", fmt::format("{:.2f} {}", *account->balance, account->currency),
+                   "pay money into the carrier's account");
+  } else if (account->balance) {
+    findings.ok("balance", fmt::format("{:.2f} {}", *account->balance, account->currency));
+  }
+  if (account->now)
+    check_clock(findings, "clock of the carrier", *account->now, std::chrono::seconds(1));
+}
+
+void check_public_urls(const config::Config& config, Findings& findings) {
+  check_form(config, findings);
+  const auto base = base_of(config.api.public_url);
+  const auto health = ask(base + "/healthz", {});
+  if (!health || health->status != 200) {
+    findings.error("api.public_url",
+                   health ? fmt::format("{}/healthz answered {}", base, health->status)
+                          : health.error().context,
+                   "start the API, or mend the proxy before it");
+  } else {
+    findings.ok("api.public_url", "reachable");
+    if (const auto token = config::read_secret(config.carrier.auth_token_file))
+      check_signature(base, *token, findings);
+  }
+  check_media(config, findings);
+}
+
+}  // namespace call::cmd::doctor

@@ -1,0 +1,209 @@
+// callctl doctor: PostgreSQL and Redis. Losing Redis may delay calls; a PostgreSQL that forgets a commit can repeat
+// one, so its settings are errors where Redis's are warnings.
+#include <fmt/format.h>
+
+#include "cmd/doctor.hpp"
+#include "core/base/strings.hpp"
+#include "core/rq/reads.hpp"
+#include "core/store/cleanup.hpp"
+#include "core/store/migrate.hpp"
+#include "core/store/server_facts.hpp"
+
+namespace call::cmd::doctor {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::int64_t kOldestPostgres = 130000;
+constexpr int kOldestRedis = 5;
+
+void check_settings(const store::ServerFacts& facts, Findings& findings) {
+  if (facts.version < kOldestPostgres) {
+    findings.error("postgresql version", facts.version_text + " is older than 13",
+                   "upgrade PostgreSQL");
+  } else {
+    findings.ok("postgresql version", facts.version_text);
+  }
+  if (facts.standby) {
+    findings.error("postgresql role", "a standby takes no changes",
+                   "let database.url name the primary (target_session_attrs=read-write)");
+  }
+  if (facts.synchronous_commit == "off") {
+    findings.error("postgresql synchronous_commit",
+                   "off: a crash forgets calls that were placed, and they would be placed again",
+                   "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();");
+  } else {
+    findings.ok("postgresql synchronous_commit", facts.synchronous_commit);
+  }
+  if (!facts.fsync || !facts.full_page_writes) {
+    findings.error("postgresql durability",
+                   fmt::format("{} is off: a power failure can destroy the database",
+                               facts.fsync ? "full_page_writes" : "fsync"),
+                   "ALTER SYSTEM SET fsync = on; ALTER SYSTEM SET full_page_writes = on; restart");
+  }
+  if (facts.pooled) {
+    findings.warning("postgresql pooler",
+                     "a pooler stands in between; without pool_mode = session, time limits of "
+                     "statements are lost or given to others",
+                     "pgbouncer.ini: pool_mode = session for this database");
+  }
+  const bool crowded = facts.connections * 10 > facts.connections_max * 8;
+  const auto use =
+      fmt::format("{} of {} connections in use", facts.connections, facts.connections_max);
+  if (crowded) {
+    findings.warning("postgresql connections", use,
+                     "ALTER SYSTEM SET max_connections = ...; restart; or a lower "
+                     "database.pool_size and worker.concurrency");
+  } else {
+    findings.ok("postgresql connections", use);
+  }
+}
+
+void check_contents(Session& session, store::Connection& connection, Findings& findings) {
+  const auto tenant = session.tenant();
+  if (tenant) {
+    findings.ok("tenant", tenant->name);
+  } else {
+    findings.error("tenant", tenant.error().context,
+                   "callctl tenant create " + session.options.tenant);
+  }
+  const auto plan = store::cleanup_plan(connection, {});
+  if (!plan) {
+    findings.error("leftovers", plan.error().context, "callctl cleanup plan");
+  } else if (plan->found.empty()) {
+    findings.ok("leftovers", "nothing to put right");
+  } else {
+    findings.warning("leftovers",
+                     fmt::format("{} thing(s) left by a dead process", plan->found.size()),
+                     "callctl cleanup plan, then callctl cleanup run");
+  }
+}
+
+/// The value behind "name:" in the text of INFO.
+std::string_view info(std::string_view text, std::string_view name) {
+  for (auto line : split(text, '\n')) {
+    line = trim(line);
+    if (line.starts_with(name) && line.substr(name.size()).starts_with(':'))
+      return line.substr(name.size() + 1);
+  }
+  return {};
+}
+
+void check_redis_settings(std::string_view text, Findings& findings) {
+  const auto version = info(text, "redis_version");
+  const auto major = parse_number<int>(split(version, '.').front());
+  if (!major || *major < kOldestRedis) {
+    findings.error("redis version", fmt::format("{} is older than {}", version, kOldestRedis),
+                   "upgrade Redis");
+  } else {
+    findings.ok("redis version", std::string(version));
+  }
+  if (info(text, "role") == "slave") {
+    findings.error("redis role", "a replica takes no changes", "let redis.url name the master");
+  }
+  const auto policy = info(text, "maxmemory_policy");
+  if (policy != "noeviction") {
+    findings.warning(
+        "redis eviction",
+        fmt::format("maxmemory-policy is {}: jobs may vanish when memory is short", policy),
+        "redis-cli config set maxmemory-policy noeviction; redis-cli config rewrite");
+  } else {
+    findings.ok("redis eviction", "noeviction");
+  }
+  if (info(text, "aof_enabled") == "0") {
+    findings.warning("redis persistence",
+                     "appendonly is off: after a crash calld's jobs are rebuilt from PostgreSQL, "
+                     "Python's are lost",
+                     "redis-cli config set appendonly yes; redis-cli config rewrite");
+  } else {
+    findings.ok("redis persistence", "appendonly is on");
+  }
+  for (const auto* state : {"rdb_last_bgsave_status", "aof_last_write_status"}) {
+    if (const auto value = info(text, state); value == "err") {
+      findings.error(
+          "redis persistence",
+          fmt::format("{} is err: Redis cannot write its data and may refuse changes", state),
+          "look at Redis's log; make room on its disk");
+    }
+  }
+}
+
+void check_workers(redis::Connection& redis, Findings& findings) {
+  const auto workers = rq::workers(redis, service_deadline());
+  if (!workers) {
+    findings.error("workers", workers.error().context, "callctl worker ls");
+  } else if (workers->empty()) {
+    findings.error("workers", "no worker is registered: nothing will be dialed",
+                   "systemctl start calld-worker@main, or calld worker");
+  } else {
+    findings.ok("workers", fmt::format("{} worker slot(s)", workers->size()));
+  }
+}
+
+}  // namespace
+
+void check_clock(Findings& findings, const std::string& check, WallTime theirs,
+                 milliseconds precision) {
+  constexpr milliseconds kTolerable{2000};
+  constexpr milliseconds kHarmful{60000};
+  const auto apart = std::chrono::duration_cast<milliseconds>(wall_now() - theirs);
+  const auto distance = std::chrono::abs(apart) - precision;
+  const auto text = fmt::format("{} ms {}", std::chrono::abs(apart).count(),
+                                apart.count() < 0 ? "ahead of ours" : "behind ours");
+  const std::string repair = "timedatectl set-ntp true, on both machines";
+  if (distance > kHarmful) {
+    findings.error(check, text + ": calling hours, tokens and signatures go wrong", repair);
+  } else if (distance > kTolerable) {
+    findings.warning(check, text, repair);
+  } else {
+    findings.ok(check, "agrees with ours");
+  }
+}
+
+void check_postgresql(Session& session, Findings& findings) {
+  auto connection = session.database_any_schema();
+  if (!connection) {
+    findings.error("postgresql", connection.error().context,
+                   "systemctl start postgresql, or set database.url; for a trial: calld up");
+    return;
+  }
+  findings.ok("postgresql", "reachable");
+  const auto schema = store::require_schema(**connection);
+  if (!schema) {
+    findings.error("schema", schema.error().context, "callctl db migrate");
+    return;  // what follows reads tables
+  }
+  findings.ok("schema", fmt::format("version {}", store::schema_version()));
+  if (const auto facts = store::server_facts(**connection)) {
+    check_settings(*facts, findings);
+    check_clock(findings, "clock of postgresql", facts->now, milliseconds(100));
+  } else {
+    findings.error("postgresql", facts.error().context, "look at PostgreSQL's log");
+  }
+  check_contents(session, **connection, findings);
+}
+
+void check_redis(Session& session, Findings& findings) {
+  auto redis = session.redis();
+  if (!redis) {
+    findings.error("redis", redis.error().context,
+                   "systemctl start redis-server, or set redis.url");
+    return;
+  }
+  findings.ok("redis", "reachable");
+  const auto text = (*redis)->command(redis::cmd("INFO"), service_deadline());
+  if (text) {
+    check_redis_settings(text->text, findings);
+  } else {
+    findings.warning("redis version", text.error().context, "allow INFO to this Redis user");
+  }
+  const auto now = (*redis)->command(redis::cmd("TIME"), service_deadline());
+  if (now && now->items.size() == 2) {
+    const auto seconds = parse_number<std::int64_t>(now->items[0].text).value_or(0);
+    check_clock(findings, "clock of redis", WallTime(std::chrono::seconds(seconds)),
+                milliseconds(1000));
+  }
+  check_workers(**redis, findings);
+}
+
+}  // namespace call::cmd::doctor

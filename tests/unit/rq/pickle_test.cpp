@@ -177,7 +177,7 @@ TEST_CASE("rq.pickle: a few bytes that name a large value again and again are re
   std::string states = std::string("\x80\x04}\x94(", 5);
   for (int i = 0; i < 60'000; ++i) states += "NN";
   states += std::string("u0\x8c\x04") + "uuid" + "\x8c\x04" + "UUID" + "\x93)\x81";
-  for (int i = 0; i < 1'000'000; ++i) states += std::string("h\x00") + "b";
+  for (int i = 0; i < 1'000'000; ++i) states.append({'h', '\0', 'b'});
   CHECK(rq::unpickle(states + ".").error().code == Errc::limit);
 }
 

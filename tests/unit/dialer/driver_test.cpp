@@ -71,7 +71,8 @@ TEST_CASE("dialer.driver: a call's end wakes the driver that waits for its slot"
   std::stop_source stop;
   run.stop = stop.get_token();
   std::jthread driver([&] { (void)dialer::dial_list(world.deps, world.options, list, run); });
-  CHECK(eventually([&] { return world.attempt_state(list) == "placed"; }));
+  CHECK(eventually(
+      [&] { return world.value("SELECT count(*) FROM attempts WHERE state = 'placed'") == "1"; }));
   world.complete_calls();
   redis::Connection redis(world.deps.redis);
   // Again until it is heard: a subscription that is not there yet misses a message.

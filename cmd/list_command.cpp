@@ -4,6 +4,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "core/store/hang_up.hpp"
 #include "core/store/lists.hpp"
 
 namespace call::cmd {
@@ -88,6 +89,17 @@ Result<Exit> show_list(Session& session, const ListOption& options) {
 
 using Change = Result<store::ListChange> (*)(store::Connection&, std::int64_t, std::int64_t);
 
+/// Ends the calls of a list that dials no further.
+Result<Exit> hang_up(Session& session, const std::string& name) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, name));
+  CALL_TRY(const auto jobs, store::hang_up_calls(*connection, tenant.id, list.id));
+  session.push_jobs(jobs);
+  session.say("list '{}': {} call(s) are being hung up", list.name, jobs.size());
+  return kDone;
+}
+
 Result<Exit> change(Session& session, const std::string& name, const std::string* confirmed,
                     const char* verb, Change make) {
   CALL_TRY(auto* connection, session.database());
@@ -140,6 +152,21 @@ void declare_list(CLI::App& command, std::string& list) {
   command.add_option("list", list, "Name or id")->required()->type_name("LIST");
 }
 
+struct StopOptions {
+  std::string list;
+  bool hang_up = false;
+};
+
+void declare_stop(CLI::App& command, StopOptions& o) {
+  declare_list(command, o.list);
+  command.add_flag("--hang-up", o.hang_up, "End the calls in progress, too");
+}
+
+Result<Exit> stop(Session& session, const StopOptions& o, const char* verb, Change make) {
+  CALL_TRY(const auto done, change(session, o.list, nullptr, verb, make));
+  return o.hang_up ? hang_up(session, o.list) : Result<Exit>(done);
+}
+
 }  // namespace
 
 void add_list_commands(CLI::App& app, Session& session) {
@@ -174,24 +201,18 @@ void add_list_commands(CLI::App& app, Session& session) {
             ->each([&o](const std::string&) { o.priority_given = true; });
       },
       set);
-  add_command<ListOption>(
-      *list, session, "pause", "Dial no further; calls in progress go on",
-      [](CLI::App& c, ListOption& o) { declare_list(c, o.list); },
-      [](Session& s, const ListOption& o) {
-        return change(s, o.list, nullptr, "pause", store::pause_list);
-      });
+  add_command<StopOptions>(
+      *list, session, "pause", "Dial no further; calls in progress go on", declare_stop,
+      [](Session& s, const StopOptions& o) { return stop(s, o, "pause", store::pause_list); });
   add_command<ListOption>(
       *list, session, "resume", "Go on with a paused list",
       [](CLI::App& c, ListOption& o) { declare_list(c, o.list); },
       [](Session& s, const ListOption& o) {
         return change(s, o.list, nullptr, "resume", store::start_list);
       });
-  add_command<ListOption>(
-      *list, session, "cancel", "End a list; calls in progress finish",
-      [](CLI::App& c, ListOption& o) { declare_list(c, o.list); },
-      [](Session& s, const ListOption& o) {
-        return change(s, o.list, nullptr, "cancel", store::cancel_list);
-      });
+  add_command<StopOptions>(
+      *list, session, "cancel", "End a list; calls in progress finish", declare_stop,
+      [](Session& s, const StopOptions& o) { return stop(s, o, "cancel", store::cancel_list); });
   add_entry_commands(*list, session);
   add_explain_command(*list, session);
   add_watch_commands(*list, session);

@@ -12,6 +12,7 @@
 #include "core/api/views.hpp"
 #include "core/base/strings.hpp"
 #include "core/json/json.hpp"
+#include "core/store/hang_up.hpp"
 #include "core/store/import.hpp"
 #include "core/store/lists.hpp"
 
@@ -92,6 +93,10 @@ Result<net::HttpResponse> change(Context& context, const Request& request,
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
   CALL_TRY(const auto done, make(*connection, tenant.id, list.id));
   context.push(*connection, done.jobs);
+  if (net::param_or_empty(request.query, "hang_up") == "true") {
+    CALL_TRY(const auto ends, store::hang_up_calls(*connection, tenant.id, list.id));
+    context.push(*connection, ends);
+  }
   context.log().info("list {} of tenant {} {} {}", list.id, tenant.name,
                      done.changed ? "is now" : "was already", to_string(done.list.state));
   CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, list.id));

@@ -1,5 +1,6 @@
 #include "core/store/lists.hpp"
 
+#include "core/store/hang_up.hpp"
 #include "tests/unit/store/fixture.hpp"
 
 using namespace call;
@@ -159,4 +160,22 @@ TEST_CASE("store.lists: entries come in pages, filtered") {
   EntryFilter pending;
   pending.state = EntryState::pending;
   CHECK(take(entries(database.connection, database.tenant.id, list.id, pending)).size() == 24);
+}
+
+TEST_CASE(
+    "store.lists: hanging up ends the calls that are up, each once, and only of a stopped list") {
+  Running running(3);
+  running.place();
+  running.send();
+  CHECK(hang_up_calls(running.connection, running.tenant.id, running.list.id).error().code ==
+        Errc::conflict);
+  take(cancel_list(running.connection, running.tenant.id, running.list.id));
+  const auto jobs = take(hang_up_calls(running.connection, running.tenant.id, running.list.id));
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].function == kEndCallJob);
+  CHECK(jobs[0].job_id == "end_call-" + sid_of(1));
+  CHECK(take(hang_up_calls(running.connection, running.tenant.id, running.list.id)).empty());
+  const auto other = take(create_tenant(running.connection, "other"));
+  CHECK(hang_up_calls(running.connection, other.id, running.list.id).error().code ==
+        Errc::not_found);
 }

@@ -68,6 +68,7 @@ class Slot {
   /// Of the claim under way: the same until it is answered. Not empty at the end of the slot's work
   /// means that Redis may have given us a job that we never heard of.
   std::string execution_;
+  bool shown_suspended_ = false;  ///< the state that others see, unless a job has changed it
   bool over_ = false;
 };
 
@@ -221,13 +222,17 @@ void Slot::follow(Turn turn) {
 }
 
 void Slot::rest(bool suspended) {
-  if (!suspended) return crew_.doorbell.wait(Deadline::after(kPollEvery));
-  const auto words = redis::cmd("HSET", keys::worker(state_.name), "state", "suspended");
-  if (const auto status = connection_.command(words, Deadline::after(kRedisPatience)); status)
-    crew_.doorbell.pause(Deadline::after(kPollEvery));
+  if (suspended != shown_suspended_) {
+    const auto words =
+        redis::cmd("HSET", keys::worker(state_.name), "state", suspended ? "suspended" : "idle");
+    if (connection_.command(words, Deadline::after(kRedisPatience))) shown_suspended_ = suspended;
+  }
+  if (suspended) return crew_.doorbell.pause(Deadline::after(kPollEvery));
+  crew_.doorbell.wait(Deadline::after(kPollEvery));
 }
 
 void Slot::work(Assignment next) {
+  shown_suspended_ = false;
   if (state_.retire) {
     // The answer of a claim that was repeated while the worker began to end.
     ending_ = Ending{std::move(next.job), {"requeued", {}, "the worker ends"}};

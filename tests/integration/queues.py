@@ -47,8 +47,8 @@ class Queues(unittest.TestCase):
         wait_for(lambda: self.json("job", "show", job)["status"] == status, 20, f"{job} being {status}")
 
     def test_enqueue_and_wait(self):
-        job = self.json("job", "enqueue", "default", "calld.noop", "1", "two", "[3]", '"4"', "--kwarg", "five=5", "--wait")
-        self.assertEqual((job["status"], job["result"], job["kwargs"]), ("finished", [1, "two", [3], "4"], {"five": 5}))
+        job = self.json("job", "enqueue", "default", "calld.noop", "1", "two", '{"a":3}', '"4"', "--kwarg", "five=5", "--wait")
+        self.assertEqual((job["status"], job["result"], job["kwargs"]), ("finished", [1, "two", {"a": 3}, "4"], {"five": 5}))
         self.assertEqual((job["queue"], job["function"], job["timeout_s"]), ("default", "calld.noop", 180))
         failed = self.system.callctl_run("-o", "json", "job", "enqueue", "default", "no.such", "--wait")
         self.assertEqual(failed.returncode, 1)

@@ -248,7 +248,10 @@ class Workers(Suite):
         job = self.queue.enqueue("calld.add", 1, 1)
         until(lambda: self.redis.hget("rq:worker:cpp", "state") == b"suspended")
         self.assertEqual(status_of(job), "queued")
+        self.redis.lrem("rq:queue:default", 0, job.id)
         resume(self.redis)
+        until(lambda: self.redis.hget("rq:worker:cpp", "state") == b"idle", what="the worker being idle without a job")
+        self.redis.rpush("rq:queue:default", job.id)
         self.ends(job, "finished")
 
     def test_burst_ends_with_the_queue(self):

@@ -13,7 +13,7 @@ struct Ask {
   std::string path;
   std::string body;
   int status = 404;
-  std::string empty_array;  ///< 200: this member must be an empty array
+  std::string empty_array{};  ///< 200: this member must be an empty array
 };
 
 std::string fill(std::string text, const std::map<std::string, std::string>& owned) {

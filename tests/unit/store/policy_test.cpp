@@ -23,7 +23,7 @@ struct Governed : Running {
   explicit Governed(std::string_view toml, int entries = 1, NewList with = new_list())
       : Running(entries, std::move(with)) {
     set(toml);
-    check(update_list(connection, tenant.id, list.id, {.policy = "p"}));
+    check(update_list(connection, tenant.id, list.id, {{}, {}, "p"}));
   }
   void set(std::string_view toml) {
     take(put_policy(connection, tenant.id, "p", take(policy::policy_from_toml(toml, "test"))));
@@ -162,7 +162,7 @@ TEST_CASE(
 
   const auto second =
       take(create_list(first.connection, first.tenant.id, new_list("second"), numbers(1)));
-  check(update_list(first.connection, first.tenant.id, second.id, {.policy = "p"}));
+  check(update_list(first.connection, first.tenant.id, second.id, {{}, {}, "p"}));
   take(start_list(first.connection, first.tenant.id, second.id));
   const auto lease = take(acquire_lease(first.connection, second.id, "driver", kTtl));
   const auto again = take(claim_next(first.connection, lease));
@@ -174,7 +174,7 @@ TEST_CASE(
 
   const auto third =
       take(create_list(first.connection, first.tenant.id, new_list("third"), numbers(1)));
-  check(update_list(first.connection, first.tenant.id, third.id, {.policy = "p"}));
+  check(update_list(first.connection, first.tenant.id, third.id, {{}, {}, "p"}));
   take(start_list(first.connection, first.tenant.id, third.id));
   const auto third_lease = take(acquire_lease(first.connection, third.id, "driver", kTtl));
   CHECK(take(claim_next(first.connection, third_lease)).why == NoClaim::not_due);
@@ -198,7 +198,7 @@ TEST_CASE("store.policy: rest after a conversation") {
   list.event(claimed, CallStatus::completed, 1);
   const auto second =
       take(create_list(list.connection, list.tenant.id, new_list("second"), numbers(1)));
-  check(update_list(list.connection, list.tenant.id, second.id, {.policy = "p"}));
+  check(update_list(list.connection, list.tenant.id, second.id, {{}, {}, "p"}));
   take(start_list(list.connection, list.tenant.id, second.id));
   const auto lease = take(acquire_lease(list.connection, second.id, "driver", kTtl));
   CHECK(take(claim_next(list.connection, lease)).why == NoClaim::not_due);
@@ -373,7 +373,7 @@ TEST_CASE("store.lists: the abandon rate counts people who answered and heard no
   take(put_policy(list.connection, list.tenant.id, "p",
                   take(policy::policy_from_toml(
                       "[abandoned]\nat_most_percent = 3\nover = \"30d\"\nleast_calls = 5", "t"))));
-  check(update_list(list.connection, list.tenant.id, list.list.id, {.policy = "p"}));
+  check(update_list(list.connection, list.tenant.id, list.list.id, {{}, {}, "p"}));
   CHECK(take(brake_if_needed(list.connection, list.lease)).find("2 of 5 people") !=
         std::string::npos);
 }

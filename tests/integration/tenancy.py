@@ -34,6 +34,8 @@ WALK = {
     "call ls": ([], 0),
     "call show": (["ATTEMPT"], NOT_FOUND),
     "call replay": (["ATTEMPT"], NOT_FOUND),
+    "report call": (["ATTEMPT"], NOT_FOUND),
+    "report list": (["LIST"], NOT_FOUND),
     "attempt ls": ([], 0),
     "attempt show": (["ATTEMPT"], NOT_FOUND),
     "attempt resolve": (["ATTEMPT", "--as", "give-up"], NOT_FOUND),

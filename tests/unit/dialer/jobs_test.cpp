@@ -200,7 +200,7 @@ TEST_CASE("dialer.chores: a list whose entries all wait for later sleeps until t
   world.sql("UPDATE entries SET next_attempt_at = now() + interval '1 hour'");
   world.sql("UPDATE outbox SET sent_at = now()");
   CHECK(world.dial_for(list, milliseconds(5000)).end == dialer::DialEnd::asleep);
-  dialer::Chores chores(world.deps);
+  dialer::Chores chores(world.deps, world.options);
   CHECK(*chores.revive_lists(soon()) == 0);
   world.sql("UPDATE entries SET next_attempt_at = now() + interval '2 seconds' WHERE seq = 2");
   CHECK(*chores.revive_lists(soon()) == 1);

@@ -56,18 +56,19 @@ rq::Registry make_registry(const config::Config& config, const dialer::Deps& dep
 // The outbox, lists without a driver, finished call records.
 class Chores {
  public:
-  Chores(const dialer::Deps& deps, dialer::Options options, const config::Path& spool_dir,
+  Chores(const dialer::Deps& deps, dialer::Options options, const config::Worker& settings,
          runtime::Pulses& pulses)
       : dialer_(deps, std::move(options)),
         queue_(deps.redis),
-        spool_dir_(spool_dir),
+        settings_(settings),
         pulse_(&pulses, "chores") {}
 
   void tick() {
     pulse_.beat();
     dialer_.tick();
     pulse_.beat();
-    const auto found = filing::enqueue_ready(queue_, spool_dir_, Deadline::after(seconds(5)));
+    const auto found = filing::enqueue_ready(queue_, settings_.records_queue, settings_.spool_dir,
+                                             Deadline::after(seconds(5)));
     if (found) return;
     if (const auto hidden = failures_.admit()) {
       log_.warn("call records wait in the spool: {} ({} more not shown)", found.error().to_string(),
@@ -78,7 +79,7 @@ class Chores {
  private:
   dialer::Chores dialer_;
   rq::Client queue_;
-  const config::Path spool_dir_;
+  const config::Worker settings_;
   runtime::Pulse pulse_;
   log::Throttle failures_{seconds(30)};
   const log::Logger log_{"filing"};
@@ -136,7 +137,7 @@ Status run_worker(Process& process, bool burst) {
 
   CALL_CHECK(wait_for_database(process, database));
   const StartCleanup cleanup(process, deps, dialer_options(config));
-  Chores chores(deps, dialer_options(config), config.worker.spool_dir, process.pulses());
+  Chores chores(deps, dialer_options(config), config.worker, process.pulses());
   const Ticker ticker("chores", kChorePeriod, [&] { chores.tick(); });
   return work(process, worker);
 }

@@ -104,6 +104,7 @@ struct Worker {
   bool unknown_callbacks_fail = true;
   bool webhooks = true;
   Path spool_dir;
+  std::string records_queue;
   Path records_dir;
 };
 

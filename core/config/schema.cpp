@@ -52,8 +52,10 @@ const Key kKeys[] = {
      .help = "Connections that the API keeps open."},
 
     {.section = "redis", .name = "url", .type = Type::url, .slot = CALL_SLOT(redis.url),
-     .fallback = "redis://127.0.0.1:6379/0", .choices = "redis|unix",
-     .help = "Redis, shared with the RQ workers and clients.",
+     .fallback = "redis://127.0.0.1:6379/0", .choices = "redis|unix|redis+sentinel",
+     .help = "Redis, shared with the RQ workers and clients. With Redis Sentinel: "
+             "redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY/DB, where PRIMARY is the name that the "
+             "sentinels watch.",
      .secret = true},
 
     {.section = "carrier", .name = "base_url", .type = Type::url,
@@ -185,6 +187,10 @@ const Key kKeys[] = {
     {.section = "worker", .name = "spool_dir", .type = Type::path,
      .slot = CALL_SLOT(worker.spool_dir), .fallback = "/var/lib/calld/spool",
      .help = "Where finished call records are looked for: media.spool_dir of the media server."},
+    {.section = "worker", .name = "records_queue", .type = Type::text,
+     .slot = CALL_SLOT(worker.records_queue), .fallback = "records",
+     .help = "Queue of the jobs that file what is in spool_dir. Media servers on several machines: "
+             "a queue of its own for each machine, worked by a worker there."},
     {.section = "worker", .name = "records_dir", .type = Type::path,
      .slot = CALL_SLOT(worker.records_dir), .fallback = "/var/lib/calld/records",
      .help = "Where call records are filed, a directory for each day."},

@@ -167,7 +167,8 @@ Result<std::vector<fs::path>> ready_folders(const fs::path& spool_dir, std::size
   return folders;
 }
 
-Result<std::size_t> enqueue_ready(rq::Client& queue, const fs::path& spool_dir, Deadline deadline) {
+Result<std::size_t> enqueue_ready(rq::Client& queue, std::string_view name,
+                                  const fs::path& spool_dir, Deadline deadline) {
   CALL_TRY(const auto folders, ready_folders(spool_dir, kFoldersPerScan));
   std::size_t fresh = 0;
   for (const auto& folder : folders) {
@@ -178,8 +179,8 @@ Result<std::size_t> enqueue_ready(rq::Client& queue, const fs::path& spool_dir, 
     options.result_ttl = std::chrono::seconds(0);
     options.failure_ttl = kRetryAfterFailure;
     CALL_TRY(const auto enqueued,
-             queue.enqueue(kRecordsQueue, kFileCallRecordJob,
-                           nlohmann::json::array({folder.string()}), options, deadline));
+             queue.enqueue(name, kFileCallRecordJob, nlohmann::json::array({folder.string()}),
+                           options, deadline));
     if (enqueued.created) ++fresh;
   }
   return fresh;

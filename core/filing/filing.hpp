@@ -22,7 +22,6 @@
 namespace call::filing {
 
 inline constexpr std::string_view kFileCallRecordJob = "calld.file_call_record";  ///< (path)
-inline constexpr std::string_view kRecordsQueue = "records";
 
 /// Where a record of `started_at` belongs: <records_dir>/<yyyy-mm-dd>/<call_sid>, by UTC.
 std::filesystem::path target_of(const std::filesystem::path& records_dir,
@@ -40,10 +39,10 @@ Result<std::filesystem::path> file_call_record(store::Connection& store,
 Result<std::vector<std::filesystem::path>> ready_folders(const std::filesystem::path& spool_dir,
                                                          std::size_t limit);
 
-/// Enqueues a job for each ready folder; how many are new. A folder whose job failed gets another
-/// one ten minutes later.
-Result<std::size_t> enqueue_ready(rq::Client& queue, const std::filesystem::path& spool_dir,
-                                  Deadline deadline);
+/// Enqueues a job for each ready folder into the queue `name`, whose workers must see the spool; how
+/// many are new. A folder whose job failed gets another one ten minutes later.
+Result<std::size_t> enqueue_ready(rq::Client& queue, std::string_view name,
+                                  const std::filesystem::path& spool_dir, Deadline deadline);
 
 /// Adds calld.file_call_record. `pool` outlives the registry.
 void register_jobs(rq::Registry& registry, store::Pool& pool, std::filesystem::path records_dir);

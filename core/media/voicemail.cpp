@@ -3,6 +3,8 @@
 // and for any frequency.
 #include "core/media/voicemail.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/audio/level.hpp"
@@ -14,6 +16,7 @@ constexpr double kLeastDbov = -40;
 constexpr double kMaxMisfit =
     0.005;  // share of the energy that is not the tone; mu-law alone makes 0.001
 constexpr double kMaxSwell = 0.12;  // of the energy between frames: two tones close together beat
+constexpr double kMaxBeat = 1.6;    // of the energy between the quarters of a frame
 constexpr double kMaxDrift = 0.03;  // of 2 cos(w) between frames: some 15 Hz at 1 kHz
 constexpr double kHighestTurn = 1.90;  // 400 Hz; lower tones are hum and vowels
 constexpr double kLowestTurn = -0.80;  // 2,500 Hz
@@ -25,18 +28,22 @@ struct Tone {
 
 /// nullopt when the frame is no tone.
 std::optional<Tone> tone_of(audio::PcmView pcm) {
-  if (pcm.size() < 80 || audio::dbov(pcm) < kLeastDbov) return std::nullopt;
+  if (pcm.size() < 80 || audio::dbov(pcm) < kLeastDbov) return std::nullopt;  // never 0 energy
   double cross = 0;
   double energy = 0;
   double total = 0;
+  std::array<double, 4> quarters{};
   for (std::size_t i = 2; i < pcm.size(); ++i) {
     const double sum = static_cast<double>(pcm[i]) + pcm[i - 2];
     const double middle = pcm[i - 1];
     cross += sum * middle;
     energy += middle * middle;
     total += sum * sum;
+    quarters[i * 4 / pcm.size()] += middle * middle;
   }
-  if (energy <= 0) return std::nullopt;
+  // Two tones close together beat: within the frame, or from frame to frame (see heard_beep).
+  const auto [low, high] = std::ranges::minmax(quarters);
+  if (high > kMaxBeat * low) return std::nullopt;
   const double turn = cross / energy;
   if (turn > kHighestTurn || turn < kLowestTurn) return std::nullopt;
   // Measured against the signal, not against x[n] + x[n-2], which vanishes at 2 kHz.

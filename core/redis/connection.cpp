@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <map>
@@ -17,6 +18,7 @@
 #include "core/base/affinity.hpp"
 #include "core/base/assert.hpp"
 #include "core/base/strings.hpp"
+#include "core/redis/sentinel.hpp"
 
 namespace call::redis {
 namespace {
@@ -86,13 +88,20 @@ std::string encode(const Command& words) {
   return out;
 }
 
+/// The server has become a replica and ran nothing: the primary is somewhere else now.
+bool is_demotion(const Reply& reply) {
+  return reply.is_error() && reply.text.starts_with("READONLY");
+}
+
 Error error_reply(const Reply& reply, std::string_view what) {
   const bool denied = reply.text.starts_with("NOAUTH") || reply.text.starts_with("NOPERM") ||
                       reply.text.starts_with("WRONGPASS") ||
                       reply.text.starts_with("ERR invalid password") ||
                       reply.text.starts_with("ERR AUTH");
-  return {denied ? Errc::permission : Errc::protocol,
-          fmt::format("Redis refused {}: {}", what, to_valid_utf8(reply.text))};
+  const auto code = denied               ? Errc::permission
+                    : is_demotion(reply) ? Errc::unavailable
+                                         : Errc::protocol;
+  return {code, fmt::format("Redis refused {}: {}", what, to_valid_utf8(reply.text))};
 }
 
 }  // namespace
@@ -110,6 +119,7 @@ struct Connection::Impl {
 
   Status open_socket(Deadline deadline);
   Status greet(Deadline deadline);
+  Status check_role(Deadline deadline);
   Status send_all(std::string_view bytes, Deadline deadline);
   Result<std::optional<Reply>> parse_one();
   Result<std::optional<Reply>> receive(Deadline deadline);
@@ -120,8 +130,12 @@ struct Connection::Impl {
 };
 
 Status Connection::Impl::open_socket(Deadline deadline) {
+  Address address = endpoint.address;
+  if (!endpoint.sentinels.empty()) {
+    CALL_TRY(address, find_primary(endpoint, deadline));
+  }
   context.reset(endpoint.unix_path.empty()
-                    ? redisConnectNonBlock(endpoint.host.c_str(), endpoint.port)
+                    ? redisConnectNonBlock(address.host.c_str(), address.port)
                     : redisConnectUnixNonBlock(endpoint.unix_path.c_str()));
   if (!context) return Error{Errc::internal, "no memory for a Redis connection"};
   if (context->err != 0) return lost(Errc::unavailable, std::string(context->errstr));
@@ -148,7 +162,15 @@ Status Connection::Impl::greet(Deadline deadline) {
   // Also the first command of a connection without AUTH and SELECT: a server that wants a password
   // or is still loading says so here, not in the middle of somebody's work.
   CALL_CHECK(command(cmd("PING"), deadline));
-  return {};
+  return endpoint.sentinels.empty() ? Status{} : check_role(deadline);
+}
+
+/// In a fail-over the sentinels may still name a server that has been demoted, or not yet promoted.
+Status Connection::Impl::check_role(Deadline deadline) {
+  CALL_TRY(const auto role, command(cmd("ROLE"), deadline));
+  const auto words = texts(role);
+  if (!words.empty() && words[0] == "master") return {};
+  return lost(Errc::unavailable, "the server that the sentinels name is not a primary");
 }
 
 Status Connection::Impl::send_all(std::string_view bytes, Deadline deadline) {
@@ -206,6 +228,7 @@ Result<std::vector<Reply>> Connection::Impl::exchange(std::string_view bytes, st
     if (!reply) return lost(Errc::timeout, "no answer in the time given");
     out.push_back(*std::move(reply));
   }
+  if (std::any_of(out.begin(), out.end(), is_demotion)) context.reset();
   return out;
 }
 
@@ -312,7 +335,9 @@ Status Connection::send(const Command& words, Deadline deadline) {
 Result<std::optional<Reply>> Connection::receive(Deadline deadline) {
   assert_may_block("redis::Connection::receive");
   if (!impl_->context) return impl_->lost(Errc::unavailable, "not connected");
-  return impl_->receive(deadline);
+  auto reply = impl_->receive(deadline);
+  if (reply && *reply && is_demotion(**reply)) close();
+  return reply;
 }
 
 int Connection::fd() const {

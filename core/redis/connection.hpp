@@ -3,7 +3,9 @@
 // Nothing is ever sent twice: when the connection is lost, the call fails (Errc::closed, or
 // Errc::timeout when the deadline passed first) and the owner decides whether the command may be
 // repeated. Connecting again is the owner's act: ensure_connected(). A call on a closed connection
-// fails with Errc::unavailable and sends nothing.
+// fails with Errc::unavailable and sends nothing. A server that says READONLY has been demoted by a
+// fail-over: the command fails with Errc::unavailable (it was not run), and the connection is closed, so that the
+// next ensure_connected() finds the new primary.
 #pragma once
 
 #include <cstddef>

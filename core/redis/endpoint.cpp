@@ -11,11 +11,14 @@ namespace {
 
 constexpr std::size_t kMaxUrlBytes = 1024;
 constexpr int kMaxDatabase = 1 << 20;
+constexpr std::uint16_t kSentinelPort = 26379;
+constexpr std::size_t kMaxSentinels = 16;
 
 Error bad_url(std::string_view why) {
   return {Errc::invalid_argument,
-          fmt::format("the Redis URL {} (expected redis://[:password@]host[:port][/db] or "
-                      "unix://[:password@]/path)",
+          fmt::format("the Redis URL {} (expected redis://[:password@]host[:port][/db], "
+                      "unix://[:password@]/path or "
+                      "redis+sentinel://[:password@]host[:port],.../primary[/db])",
                       why)};
 }
 
@@ -72,37 +75,76 @@ Status read_unix(std::string_view rest, Endpoint& endpoint) {
   return {};
 }
 
+/// "host[:port]", with [] around an IPv6 address; what is missing stays as it is.
+Status read_address(std::string_view text, Address& address) {
+  std::string_view port;
+  if (text.starts_with('[')) {
+    const auto end = text.find(']');
+    if (end == std::string_view::npos) return bad_url("has an unclosed [ in the host");
+    port = text.substr(end + 1);
+    text = text.substr(1, end - 1);
+  } else if (const auto colon = text.find(':'); colon != std::string_view::npos) {
+    port = text.substr(colon);
+    text = text.substr(0, colon);
+  }
+  if (!port.empty()) {
+    const auto number = port[0] == ':' ? parse_number<std::uint16_t>(port.substr(1)) : std::nullopt;
+    if (!number || *number == 0) return bad_url("has a port that is not 1 to 65535");
+    address.port = *number;
+  }
+  if (!text.empty()) address.host = std::string(text);
+  return {};
+}
+
 Status read_tcp(std::string_view rest, Endpoint& endpoint) {
   const auto slash = rest.find('/');
   if (slash != std::string_view::npos) {
     CALL_CHECK(read_database(rest.substr(slash + 1), endpoint));
     rest = rest.substr(0, slash);
   }
-  std::string_view port;
-  if (rest.starts_with('[')) {
-    const auto end = rest.find(']');
-    if (end == std::string_view::npos) return bad_url("has an unclosed [ in the host");
-    port = rest.substr(end + 1);
-    rest = rest.substr(1, end - 1);
-  } else if (const auto colon = rest.find(':'); colon != std::string_view::npos) {
-    port = rest.substr(colon);
-    rest = rest.substr(0, colon);
+  return read_address(rest, endpoint.address);
+}
+
+/// "host[:port],host[:port].../primary[/db]"
+Status read_sentinel(std::string_view rest, Endpoint& endpoint) {
+  const auto slash = rest.find('/');
+  if (slash == std::string_view::npos || slash + 1 == rest.size())
+    return bad_url("does not name the primary that the sentinels watch");
+  auto name = rest.substr(slash + 1);
+  if (const auto second = name.find('/'); second != std::string_view::npos) {
+    CALL_CHECK(read_database(name.substr(second + 1), endpoint));
+    name = name.substr(0, second);
   }
-  if (!port.empty()) {
-    const auto number = port[0] == ':' ? parse_number<std::uint16_t>(port.substr(1)) : std::nullopt;
-    if (!number || *number == 0) return bad_url("has a port that is not 1 to 65535");
-    endpoint.port = *number;
+  endpoint.primary = std::string(name);
+  if (endpoint.primary.empty())
+    return bad_url("does not name the primary that the sentinels watch");
+  for (const auto host : split(rest.substr(0, slash), ',')) {
+    if (host.empty()) return bad_url("has an empty host among its sentinels");
+    if (endpoint.sentinels.size() == kMaxSentinels) return bad_url("names more than 16 sentinels");
+    endpoint.sentinels.push_back({"", kSentinelPort});
+    CALL_CHECK(read_address(host, endpoint.sentinels.back()));
   }
-  if (!rest.empty()) endpoint.host = std::string(rest);
   return {};
+}
+
+std::string describe_sentinels(const Endpoint& endpoint) {
+  std::string out = "redis+sentinel://";
+  for (const auto& sentinel : endpoint.sentinels)
+    out += (out.ends_with('/') ? "" : ",") + to_string(sentinel);
+  out += "/" + endpoint.primary;
+  if (endpoint.database != 0) out += fmt::format("/{}", endpoint.database);
+  return out;
 }
 
 }  // namespace
 
 Result<Endpoint> parse_url(std::string_view url) {
   if (url.size() > kMaxUrlBytes) return bad_url("is too long");
-  const bool is_unix = url.starts_with("unix://");
-  if (!is_unix && !url.starts_with("redis://")) return bad_url("has another scheme");
+  const auto read = url.starts_with("redis://")            ? read_tcp
+                    : url.starts_with("unix://")           ? read_unix
+                    : url.starts_with("redis+sentinel://") ? read_sentinel
+                                                           : nullptr;
+  if (!read) return bad_url("has another scheme");
   auto rest = url.substr(url.find("//") + 2);
 
   Endpoint endpoint;
@@ -110,8 +152,13 @@ Result<Endpoint> parse_url(std::string_view url) {
     CALL_CHECK(read_credentials(rest.substr(0, at), endpoint));
     rest = rest.substr(at + 1);
   }
-  CALL_CHECK(is_unix ? read_unix(rest, endpoint) : read_tcp(rest, endpoint));
+  CALL_CHECK(read(rest, endpoint));
   return endpoint;
+}
+
+std::string to_string(const Address& address) {
+  const bool v6 = address.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", address.host, v6 ? "]" : "", address.port);
 }
 
 std::string describe(const Endpoint& endpoint) {
@@ -120,9 +167,9 @@ std::string describe(const Endpoint& endpoint) {
     return database == 0 ? "unix://" + endpoint.unix_path
                          : fmt::format("unix://{}?db={}", endpoint.unix_path, database);
   }
-  const bool v6 = endpoint.host.find(':') != std::string::npos;
-  return fmt::format("redis://{}{}{}:{}{}", v6 ? "[" : "", endpoint.host, v6 ? "]" : "",
-                     endpoint.port, database == 0 ? "" : fmt::format("/{}", database));
+  if (!endpoint.sentinels.empty()) return describe_sentinels(endpoint);
+  return fmt::format("redis://{}{}", to_string(endpoint.address),
+                     database == 0 ? "" : fmt::format("/{}", database));
 }
 
 }  // namespace call::redis

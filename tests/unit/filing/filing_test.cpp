@@ -128,8 +128,8 @@ TEST_CASE("filing: predecessor A8.25 finished records become jobs of the shared 
 
   rq::Client queue(*redis::parse_url(support::fresh_redis()));
   const auto soon = Deadline::after(std::chrono::seconds(5));
-  CHECK(*filing::enqueue_ready(queue, spool, soon) == 1);
-  CHECK(*filing::enqueue_ready(queue, spool, soon) == 0);
+  CHECK(*filing::enqueue_ready(queue, "records", spool, soon) == 1);
+  CHECK(*filing::enqueue_ready(queue, "records", spool, soon) == 0);
 
   const auto job = rq::job(**queue.connection(soon), "file_call_record-" + kSid, soon);
   REQUIRE(job);

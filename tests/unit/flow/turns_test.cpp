@@ -90,7 +90,7 @@ TEST_CASE("flow.turns: mhm and too few words make the agent go on where it was")
 
 TEST_CASE("flow.turns: after its last resume an utterance is spoken to the end") {
   Call call("Ada", "\n[turns]\nmax_resumes = 1\n");
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 2; ++i) {
     call.run(1000);
     call.answer("", 400);
     call.run(800);

@@ -149,7 +149,7 @@ TEST_CASE("redis.connection: ensure_connected notices that the peer has gone") {
 TEST_CASE("redis.connection: a silent server meets the deadline") {
   const Mute mute;
   redis::Endpoint endpoint;
-  endpoint.port = mute.port;
+  endpoint.address.port = mute.port;
   redis::Connection c(endpoint);
   const auto started = call::MonoClock::now();
   const auto status = c.ensure_connected(in(100));
@@ -170,13 +170,13 @@ TEST_CASE("redis.connection: no server is unavailable and named") {
   redis::Endpoint endpoint;
   {
     const Mute mute;
-    endpoint.port = mute.port;
+    endpoint.address.port = mute.port;
   }
   redis::Connection c(endpoint);
   const auto status = c.ensure_connected(soon());
   REQUIRE_FALSE(status);
   CHECK(status.error().code == Errc::unavailable);
-  CHECK(status.error().context.find(std::to_string(endpoint.port)) != std::string::npos);
+  CHECK(status.error().context.find(std::to_string(endpoint.address.port)) != std::string::npos);
 }
 
 TEST_CASE("redis.connection: a wrong password is a matter of permission") {
@@ -213,4 +213,31 @@ TEST_CASE("redis.subscription: messages arrive with their channel") {
   REQUIRE(message);
   CHECK((*message)->channel == "two");
   CHECK((*message)->payload == "hello");
+}
+
+TEST_CASE("redis.connection: a server that became a replica is left, and nothing was run") {
+  auto c = connected();
+  REQUIRE(c.command(cmd("REPLICAOF", "127.0.0.1", "1"), soon()));
+  const auto refused = c.command(cmd("SET", "k", "v"), soon());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::unavailable);
+  CHECK_FALSE(c.connected());
+  REQUIRE(c.ensure_connected(soon()));
+  CHECK(c.command(cmd("EXISTS", "k"), soon())->integer == 0);
+  REQUIRE(c.command(cmd("REPLICAOF", "NO", "ONE"), soon()));
+  CHECK(c.command(cmd("SET", "k", "v"), soon()));
+}
+
+TEST_CASE("redis.connection: sentinels that do not know the primary are each named") {
+  auto endpoint = server();
+  redis::Endpoint watched;
+  watched.sentinels = {{"127.0.0.1", 1}, endpoint.address};  // nobody; a Redis that is no sentinel
+  watched.primary = "calls";
+  redis::Connection c(watched);
+  const auto status = c.ensure_connected(soon());
+  REQUIRE_FALSE(status);
+  CHECK(status.error().code == Errc::unavailable);
+  CHECK(status.error().context.find("'calls'") != std::string::npos);
+  CHECK(status.error().context.find("127.0.0.1:1: ") != std::string::npos);
+  CHECK(status.error().context.find(to_string(endpoint.address)) != std::string::npos);
 }

@@ -1,0 +1,292 @@
+"""Eleven machines, each killed in turn while a list is dialed: nothing is lost, nobody is called twice.
+
+    python3 tests/machines/machines.py build/release/bin [--entries 120] [--keep]
+
+Two API nodes and two media nodes behind HAProxy, three workers, Redis with Sentinel, PostgreSQL with a synchronous
+standby, all in network namespaces of their own, with the configuration files of packaging/examples/machines. Killing is
+SIGKILL of everything on that machine. Needs root, iproute2, haproxy, postgresql, redis-server and redis-sentinel.
+"""
+import argparse
+import csv
+import io
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+from network import Network, wait_for
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "packaging/examples/machines"
+NEEDED = ("ip", "haproxy", "redis-server", "redis-sentinel", "runuser")
+SKIPPED = 77  # ctest shows it as skipped, not as passed
+
+CALLERS = """
+[defaults]
+ring_s = 1.0
+lines = [{ hang_up = true, interrupt_after_ms = 3000 }]
+"""
+
+ADDRESSES = {"lb": "10.77.0.10", "api1": "10.77.0.11", "api2": "10.77.0.12", "media1": "10.77.0.21",
+             "media2": "10.77.0.22", "worker1": "10.77.0.31", "worker2": "10.77.0.32", "worker3": "10.77.0.33",
+             "redis1": "10.77.0.41", "redis2": "10.77.0.42", "pg1": "10.77.0.51", "pg2": "10.77.0.52",
+             "sim": "10.77.0.61"}
+
+
+def postgres_bin():
+    return max(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+
+
+class Fleet:
+    def __init__(self, network, bin_dir):
+        self.network = network
+        self.bin = pathlib.Path(bin_dir).resolve()
+        self.dir = network.dir
+        self.hosts = {name: network.add(name, address) for name, address in ADDRESSES.items()}
+        token = self.dir / "auth_token"
+        token.write_text("machines-token\n")
+        token.chmod(0o600)
+        config = (EXAMPLES / "calld.toml").read_text().replace("/etc/calld/auth_token", str(token))
+        self.config = self.dir / "calld.toml"
+        self.config.write_text(config)
+
+    # Servers.
+
+    def start_postgres(self):
+        pg1, pg2, programs = self.hosts["pg1"], self.hosts["pg2"], postgres_bin()
+        for host in (pg1, pg2):
+            shutil.chown(host.dir, "postgres")
+        pg1.run(programs / "initdb", "-D", pg1.dir / "data", "--auth=trust", "-E", "UTF8", user="postgres")
+        settings = (EXAMPLES / "postgresql.conf").read_text() + f"unix_socket_directories = '{pg1.dir}'\n"
+        with open(pg1.dir / "data/postgresql.conf", "a", encoding="utf-8") as file:
+            file.write(settings)
+        with open(pg1.dir / "data/pg_hba.conf", "a", encoding="utf-8") as file:
+            file.write("host all all 10.77.0.0/24 trust\nhost replication all 10.77.0.0/24 trust\n")
+        pg1.start("postgres", programs / "postgres", "-D", pg1.dir / "data", user="postgres")
+        wait_for(lambda: self.psql("pg1", "SELECT 1", check=False).returncode == 0, 30, "pg1 answers")
+        pg2.run(programs / "pg_basebackup", "-d", f"host={pg1.address} user=postgres application_name=pg2", "-R",
+                "-D", pg2.dir / "data", user="postgres", timeout=120)
+        with open(pg2.dir / "data/postgresql.conf", "a", encoding="utf-8") as file:
+            file.write(f"unix_socket_directories = '{pg2.dir}'\n")
+        pg2.start("postgres", programs / "postgres", "-D", pg2.dir / "data", user="postgres")
+        wait_for(lambda: "sync" in self.psql("pg1", "SELECT sync_state FROM pg_stat_replication").stdout, 60,
+                 "pg2 follows pg1 synchronously")
+        self.psql("pg1", "CREATE ROLE calld LOGIN CREATEROLE")
+        self.psql("pg1", "CREATE DATABASE calld OWNER calld")
+
+    def psql(self, name, statement, check=True):
+        host = self.hosts[name]
+        return host.run("psql", "-h", host.address, "-U", "postgres", "-d", "postgres", "-XAtc", statement,
+                        check=check)
+
+    def promote_postgres(self):
+        """What Patroni does when the primary is gone: the standby takes over and waits for nobody."""
+        self.psql("pg2", "ALTER SYSTEM SET synchronous_standby_names = ''")
+        self.psql("pg2", "SELECT pg_promote()")
+        self.psql("pg2", "SELECT pg_reload_conf()")
+
+    def start_redis(self):
+        for name, extra in (("redis1", []), ("redis2", ["--replicaof", ADDRESSES["redis1"], "6379"])):
+            host = self.hosts[name]
+            host.start("redis", "redis-server", EXAMPLES / "redis.conf", "--dir", host.dir, *extra)
+        wait_for(lambda: "master_link_status:up" in self.redis("redis2", "INFO", "replication"), 30,
+                 "redis2 follows redis1")
+        for name in ("redis1", "redis2", "lb"):
+            host = self.hosts[name]
+            config = host.dir / "sentinel.conf"  # a sentinel rewrites its own
+            config.write_text((EXAMPLES / "sentinel.conf").read_text())
+            host.start("sentinel", "redis-sentinel", config)
+        wait_for(lambda: "sentinels=3" in self.redis("lb", "-p", "26379", "INFO", "sentinel"), 30,
+                 "three sentinels know each other")
+
+    def redis(self, name, *words):
+        return self.hosts[name].run("redis-cli", *words, check=False).stdout
+
+    # Programs.
+
+    def calld(self, name, role, **variables):
+        host = self.hosts[name]
+        env = {"CALLD_CONFIG": str(self.config), "CALLD_SERVICE_RUNTIME_DIR": str(host.dir / "run")}
+        for directory in ("run", "spool", "records"):
+            (host.dir / directory).mkdir(exist_ok=True)
+        env.update({f"CALLD_{key.upper()}": str(value) for key, value in variables.items()})
+        host.start(role, self.bin / "calld", role, env=env)
+
+    def start_api(self, name):
+        self.calld(name, "api", api_listen=f"{ADDRESSES[name]}:8080")
+
+    def start_media(self, name):
+        """A media node keeps its spool to itself, so a worker beside it files what lies there."""
+        spool = self.hosts[name].dir / "spool"
+        self.calld(name, "media", media_listen=f"{ADDRESSES[name]}:8081", media_spool_dir=spool)
+        self.calld(name, "worker", worker_queues=f"records-{name}", worker_records_queue=f"records-{name}",
+                   worker_spool_dir=spool, worker_records_dir=self.dir / "records", worker_concurrency=1)
+
+    def start_worker(self, name):
+        host = self.hosts[name]
+        self.calld(name, "worker", worker_queues="dial,default", worker_spool_dir=host.dir / "spool",
+                   worker_records_dir=self.dir / "records")
+
+    def start_sim(self):
+        script = self.dir / "callers.toml"
+        script.write_text(CALLERS)
+        self.calld("sim", "sim", sim_listen=f"{ADDRESSES['sim']}:8082", sim_script=script,
+                   sim_calls_per_second=50)
+
+    def start(self):
+        (self.dir / "records").mkdir()
+        self.start_postgres()
+        self.start_redis()
+        self.callctl("db", "migrate")
+        self.start_sim()
+        for name in ("api1", "api2"):
+            self.start_api(name)
+        for name in ("media1", "media2"):
+            self.start_media(name)
+        for name in ("worker1", "worker2", "worker3"):
+            self.start_worker(name)
+        self.hosts["lb"].start("haproxy", "haproxy", "-db", "-f", EXAMPLES / "haproxy.cfg")
+        for port in (8080, 8081):
+            wait_for(lambda port=port: self.get("lb", f"{ADDRESSES['lb']}:{port}", "/readyz") == 200, 90,
+                     f"port {port} of the load balancer is ready")
+
+    def get(self, name, address, path):
+        found = self.hosts[name].run("curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}",
+                                     f"http://{address}{path}", check=False)
+        return int(found.stdout or 0)
+
+    def callctl(self, *words, check=True, stdin=None):
+        return self.hosts["lb"].run(self.bin / "callctl", *words, check=check, stdin=stdin, timeout=400,
+                                    env={"CALLD_CONFIG": str(self.config)})
+
+    def list_state(self, name):
+        run = self.callctl("-o", "json", "list", "show", name, check=False)
+        return json.loads(run.stdout) if run.returncode == 0 else None
+
+    def entries(self, name):
+        text = self.callctl("--show-numbers", "list", "export", name).stdout
+        return list(csv.DictReader(io.StringIO(text)))
+
+    def calls_by_number(self):
+        answer = self.hosts["sim"].run("curl", "-s", f"http://{ADDRESSES['sim']}:8082/sim/calls").stdout
+        counts = {}
+        for call in json.loads(answer)["calls"]:
+            counts[call["to"]] = counts.get(call["to"], 0) + 1
+        return counts
+
+    def logs(self):
+        text = ""
+        for host in self.hosts.values():
+            for path in sorted(host.dir.glob("*.log")):
+                lines = path.read_text(errors="replace").splitlines()[-8:]
+                text += f"--- {host.name} {path.name}\n" + "\n".join(lines) + "\n"
+        return text
+
+
+class Killer:
+    """The power cuts, one after the other, each when some more of the list is done."""
+
+    def __init__(self, fleet):
+        self.fleet = fleet
+        self.steps = [
+            ("worker1", lambda: fleet.hosts["worker1"].kill()),
+            ("api1", lambda: fleet.hosts["api1"].kill()),
+            ("media1", lambda: fleet.hosts["media1"].kill()),
+            ("redis1 (the primary)", lambda: fleet.hosts["redis1"].kill()),
+            ("worker2", lambda: fleet.hosts["worker2"].kill()),
+            ("pg1 (the primary)", self.kill_postgres),
+        ]
+
+    def kill_postgres(self):
+        self.fleet.hosts["pg1"].kill()
+        time.sleep(3)  # until somebody notices
+        self.fleet.promote_postgres()
+
+    def go(self, name, entries):
+        for number, (what, kill) in enumerate(self.steps, 1):
+            wanted = entries * number // (len(self.steps) + 2)
+            done = wait_for(lambda: self.enough(name, wanted), 180, f"{wanted} entries are done before {what} dies")
+            print(f"{done:4} of {entries} done: killing {what}", flush=True)
+            kill()
+
+    def enough(self, name, wanted):
+        state = self.fleet.list_state(name)
+        return state["done"] if state and state["done"] >= wanted else None
+
+
+def check(fleet, entries):
+    """Every problem as a sentence; nothing when all is well."""
+    problems = []
+    rows = fleet.entries("people")
+    counts = fleet.calls_by_number()
+    if len(rows) != entries:
+        problems.append(f"{entries} entries went in, {len(rows)} are there")
+    for row in rows:
+        if row["state"] != "done":
+            problems.append(f"line {row['line'] if 'line' in row else row.get('seq')} ended as {row['state']}")
+        if counts.get(row["phone"], 0) != 1:
+            problems.append(f"{row['phone']} was called {counts.get(row['phone'], 0)} times")
+    state = fleet.list_state("people")
+    if state["state"] != "completed" or state["unknown_attempts"] != 0:
+        problems.append(f"the list is {state['state']} with {state['unknown_attempts']} unknown attempts")
+    return problems
+
+
+def dial(fleet, entries):
+    contacts = "phone\n" + "".join(f"+1212555{1000 + n}\n" for n in range(entries))
+    fleet.callctl("list", "create", "people", "-", "--from", "+15005550006", "--agent", "survey", "--concurrency", 8,
+                  "--calls-per-second", 2, "--time-limit", 30, stdin=contacts)
+    fleet.callctl("list", "start", "people", "--confirm", "people")
+    Killer(fleet).go("people", entries)
+    fleet.callctl("list", "wait", "people", "--timeout", 300, check=False)
+
+
+def report(fleet, entries, began):
+    outcomes = {}
+    for row in fleet.entries("people"):
+        outcomes[row["outcome"]] = outcomes.get(row["outcome"], 0) + 1
+    filed = len(list((fleet.dir / "records").glob("*/CA*")))
+    left = sum(len(list((fleet.hosts[name].dir / "spool").glob("CA*"))) for name in ("media1", "media2"))
+    print(f"{entries} entries in {time.monotonic() - began:.0f} s: {outcomes}; {filed} records filed, "
+          f"{left} wait in the spool of the dead media node")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bin")
+    parser.add_argument("--entries", type=int, default=120)
+    parser.add_argument("--keep", action="store_true", help="leave the directory with all logs")
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print("skipped: network namespaces need root")
+        sys.exit(SKIPPED)
+    missing = [name for name in NEEDED if not shutil.which(name)]
+    if missing:
+        sys.exit(f"missing: {', '.join(missing)} (packaging/install-deps test)")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="calld-machines-", dir="/tmp"))
+    directory.chmod(0o755)
+    began = time.monotonic()
+    with Network(directory) as network:
+        fleet = Fleet(network, arguments.bin)
+        try:
+            fleet.start()
+            print(f"{len(ADDRESSES)} machines are up after {time.monotonic() - began:.0f} s", flush=True)
+            dial(fleet, arguments.entries)
+            problems = check(fleet, arguments.entries)
+            report(fleet, arguments.entries, began)
+        except Exception:
+            print(fleet.logs())
+            raise
+        if problems:
+            print(fleet.logs())
+            sys.exit("\n".join(problems))
+    if not arguments.keep:
+        shutil.rmtree(directory)
+    print("Nothing was lost, nobody was called twice.")
+
+
+if __name__ == "__main__":
+    main()

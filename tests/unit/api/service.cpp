@@ -40,7 +40,7 @@ Service::Service(Behind behind)
       token(token_of("default")) {
   auto redis = redis::parse_url(redis_url);
   REQUIRE(redis);
-  if (behind == Behind::no_redis) redis->port = kNobody;
+  if (behind == Behind::no_redis) redis->address.port = kNobody;
   api::Options options;
   options.urls = {kPublicUrl, "wss://media.example.com"};
   options.keys.primary = kCarrierToken;

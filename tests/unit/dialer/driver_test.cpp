@@ -228,7 +228,7 @@ TEST_CASE("dialer.driver: predecessor A9.20 without Redis nothing is dialed, and
   World world;
   const auto list = world.list(3);
   const auto good = world.deps.redis;
-  world.deps.redis.port = closed_port();
+  world.deps.redis.address.port = closed_port();
   CHECK(world.dial_for(list).end == DialEnd::handed_over);
   CHECK(world.phone.creates().empty());
   world.deps.redis = good;

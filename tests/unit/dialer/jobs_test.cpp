@@ -46,7 +46,7 @@ TEST_CASE("dialer.relay: without Redis the job stays in the outbox") {
   World world;
   world.list(1);
   auto nowhere = world.deps.redis;
-  nowhere.port = closed_port();
+  nowhere.address.port = closed_port();
   rq::Client client(nowhere);
   auto store = world.pool.take(soon());
   REQUIRE(store);

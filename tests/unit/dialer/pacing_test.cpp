@@ -108,7 +108,7 @@ TEST_CASE("dialer.pacing: what the carrier asked for is held, and never shortene
 
 TEST_CASE("dialer.pacing: without Redis there is no turn, only an error") {
   redis::Endpoint nowhere;
-  nowhere.port = closed_port();
+  nowhere.address.port = closed_port();
   redis::Connection redis(nowhere);
   const auto turn = take_turn(redis, {{"account", 100}}, {1, 1}, soon());
   REQUIRE_FALSE(turn);

@@ -45,6 +45,7 @@ constexpr std::array kExamples = {
             "  callctl attempt resolve 0b5f7b0c-2f6e-4f57-9d1b-6f3c2a1e9d10 --as give-up"},
     Example{"policy", "  callctl policy ls"},
     Example{"dnc", "  callctl dnc ls"},
+    Example{"caller", "  callctl caller ls"},
     Example{"report", "  callctl report list spring > spring.html"},
     Example{"top", "  callctl -o ndjson top --interval 5 | jq --unbuffered '.calls | length'"},
     Example{"queue",

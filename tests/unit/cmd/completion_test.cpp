@@ -64,7 +64,7 @@ TEST_CASE("cmd.completion: values that the parser knows") {
   CHECK(shell({"--output", "nd"}) == Words{"ndjson"});
   CHECK(shell({"--output=nd"}) == Words{"--output=ndjson"});
   CHECK(shell({"--output", "=", "nd"}) == Words{"ndjson"});
-  CHECK(shell({"list", "create", "--amd", ""}) == Words{"async", "off"});
+  CHECK(shell({"list", "create", "--amd", ""}) == Words{"async", "off", "sync"});
   CHECK(shell({"completion", ""}) == Words{"bash", "fish", "zsh"});
 }
 

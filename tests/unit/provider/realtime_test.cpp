@@ -126,9 +126,10 @@ TEST_CASE(
   CHECK(call.sent("conversation.item.truncate")[0].at("audio_end_ms") == 1);
   CHECK(call.sent("conversation.item.truncate")[0].at("item_id") == "i1");
   CHECK(call.sent("response.cancel").size() == 1);
+  speech::RequestId request = 2;
   for (const auto heard : {0ms, 100000ms}) {
-    call.engine->respond(2);
-    call.news.wait<speech::SpokenAudio>(heard == 0ms ? 2 : 3);
+    call.engine->respond(request);
+    call.news.wait<speech::SpokenAudio>(request++);
     call.engine->interrupt(heard);
   }
   call.wait_for([&] { return call.sent("response.cancel").size() == 3; });

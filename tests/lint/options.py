@@ -27,7 +27,7 @@ class Commands:
     """One level of a program's parser: its own options, and the levels below."""
 
     def __init__(self, binary, words=()):
-        text = help_of(binary, words)
+        text = re.split(r"^Examples:\s*$", help_of(binary, words), flags=re.M)[0]
         self.path = " ".join(words)
         self.options = set(re.findall(r"(?<![\w-])(--[a-z][a-z0-9-]*)", text)) - EVERYWHERE
         below = re.split(r"^Subcommands:\s*$", text, flags=re.M)[1:]

@@ -87,6 +87,8 @@ struct World {
     const auto agent = R"(
 prompt = "You are Anna. The caller is {name|unknown}."
 greeting = "Hello there."
+[conversation]
+speculative = false
 [listener]
 provider = "deepgram"
 url = ")" + fake.ws() + R"(/v1/listen"

@@ -428,8 +428,9 @@ class NothingIsLost(Suite):
 
     def test_drain_lets_a_short_job_end(self):
         worker = self.worker(drain=5000)
-        job = self.queue.enqueue("calld.sleep", 0.5)
+        job = self.queue.enqueue("calld.sleep", 1.5)
         self.starts(job)
+        time.sleep(0.5)  # the function has begun, too: a job that is only claimed is given back
         worker.terminate()
         self.assertEqual(worker.wait(5), 0)
         self.assertEqual(status_of(job), "finished")

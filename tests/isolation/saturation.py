@@ -181,6 +181,7 @@ def main():
     build = args.build.resolve()
     load_program = next(p for p in (build / "bin/echo_load", build / "tests/bench/media/echo_load") if p.exists())
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="saturation-"))
+    scratch.chmod(0o755)  # PostgreSQL's own user must reach it
     up = [build / "bin/calld", "up", "--state-dir", scratch / "state"]
     system = subprocess.Popen([*up, "--free-ports"], stdout=subprocess.DEVNULL, stderr=(scratch / "up.log").open("w"))
     try:

@@ -1,12 +1,13 @@
-"""Eleven machines, each killed in turn while a list is dialed: nothing is lost, nobody is called twice.
+"""Thirteen machines, each killed in turn while a list is dialed: nothing is lost, nobody is called twice.
 
-    python3 tests/machines/machines.py build/release/bin [--entries 120] [--keep]
+    python3 tests/machines/machines.py build/release/bin [--entries 24] [--keep]
 
 Two API nodes and two media nodes behind HAProxy, three workers, Redis with Sentinel, PostgreSQL with a synchronous
 standby, all in network namespaces of their own, with the configuration files of packaging/examples/machines. Killing is
 SIGKILL of everything on that machine. Needs root, iproute2, haproxy, postgresql, redis-server and redis-sentinel.
 """
 import argparse
+import collections
 import csv
 import io
 import json
@@ -17,11 +18,11 @@ import sys
 import tempfile
 import time
 
-from network import Network, wait_for
+from network import Network, run, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "packaging/examples/machines"
-NEEDED = ("ip", "haproxy", "redis-server", "redis-sentinel", "runuser")
+NEEDED = ("curl", "ip", "openssl", "haproxy", "redis-server", "redis-sentinel", "runuser")
 SKIPPED = 77  # ctest shows it as skipped, not as passed
 
 CALLERS = """
@@ -91,7 +92,9 @@ class Fleet:
     def start_redis(self):
         for name, extra in (("redis1", []), ("redis2", ["--replicaof", ADDRESSES["redis1"], "6379"])):
             host = self.hosts[name]
-            host.start("redis", "redis-server", EXAMPLES / "redis.conf", "--dir", host.dir, *extra)
+            config = host.dir / "redis.conf"  # a fail-over writes into it
+            config.write_text((EXAMPLES / "redis.conf").read_text())
+            host.start("redis", "redis-server", config, "--dir", host.dir, *extra)
         wait_for(lambda: "master_link_status:up" in self.redis("redis2", "INFO", "replication"), 30,
                  "redis2 follows redis1")
         for name in ("redis1", "redis2", "lb"):
@@ -107,9 +110,11 @@ class Fleet:
 
     # Programs.
 
-    def calld(self, name, role, **variables):
+    def calld(self, name, role, trusted=None, **variables):
         host = self.hosts[name]
         env = {"CALLD_CONFIG": str(self.config), "CALLD_SERVICE_RUNTIME_DIR": str(host.dir / "run")}
+        if trusted:
+            env["SSL_CERT_FILE"] = str(trusted)
         for directory in ("run", "spool", "records"):
             (host.dir / directory).mkdir(exist_ok=True)
         env.update({f"CALLD_{key.upper()}": str(value) for key, value in variables.items()})
@@ -130,10 +135,21 @@ class Fleet:
         self.calld(name, "worker", worker_queues="dial,default", worker_spool_dir=host.dir / "spool",
                    worker_records_dir=self.dir / "records")
 
-    def start_sim(self):
+    def make_certificate(self):
+        """One that only the simulator trusts: it stands in for a carrier, which would know the authority."""
+        chain, key = self.dir / "calld.crt", self.dir / "calld.key"
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", 1,
+            "-subj", "/CN=calld", "-addext", f"subjectAltName=IP:{ADDRESSES['lb']}", "-out", chain, "-keyout", key)
+        pem = self.dir / "calld.pem"
+        pem.write_text(chain.read_text() + key.read_text())
+        config = self.dir / "haproxy.cfg"
+        config.write_text((EXAMPLES / "haproxy.cfg").read_text().replace("/etc/haproxy/calld.pem", str(pem)))
+        return chain, config
+
+    def start_sim(self, chain):
         script = self.dir / "callers.toml"
         script.write_text(CALLERS)
-        self.calld("sim", "sim", sim_listen=f"{ADDRESSES['sim']}:8082", sim_script=script,
+        self.calld("sim", "sim", trusted=chain, sim_listen=f"{ADDRESSES['sim']}:8082", sim_script=script,
                    sim_calls_per_second=50)
 
     def start(self):
@@ -141,22 +157,23 @@ class Fleet:
         self.start_postgres()
         self.start_redis()
         self.callctl("db", "migrate")
-        self.start_sim()
+        chain, balancer = self.make_certificate()
+        self.start_sim(chain)
         for name in ("api1", "api2"):
             self.start_api(name)
         for name in ("media1", "media2"):
             self.start_media(name)
         for name in ("worker1", "worker2", "worker3"):
             self.start_worker(name)
-        self.hosts["lb"].start("haproxy", "haproxy", "-db", "-f", EXAMPLES / "haproxy.cfg")
-        for port in (8080, 8081):
-            wait_for(lambda port=port: self.get("lb", f"{ADDRESSES['lb']}:{port}", "/readyz") == 200, 90,
-                     f"port {port} of the load balancer is ready")
+        self.hosts["lb"].start("haproxy", "haproxy", "-db", "-f", balancer)
+        for name, port in (("api1", 8080), ("api2", 8080), ("media1", 8081), ("media2", 8081)):
+            wait_for(lambda name=name, port=port: self.ready(f"http://{ADDRESSES[name]}:{port}"), 90, f"{name} is ready")
+        wait_for(lambda: self.ready(f"https://{ADDRESSES['lb']}"), 90, "the load balancer is ready")
 
-    def get(self, name, address, path):
-        found = self.hosts[name].run("curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}",
-                                     f"http://{address}{path}", check=False)
-        return int(found.stdout or 0)
+    def ready(self, address):
+        found = self.hosts["lb"].run("curl", "-sk", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}",
+                                     f"{address}/readyz", check=False)
+        return found.stdout == "200"
 
     def callctl(self, *words, check=True, stdin=None):
         return self.hosts["lb"].run(self.bin / "callctl", *words, check=check, stdin=stdin, timeout=400,
@@ -170,12 +187,10 @@ class Fleet:
         text = self.callctl("--show-numbers", "list", "export", name).stdout
         return list(csv.DictReader(io.StringIO(text)))
 
-    def calls_by_number(self):
+    def calls(self):
+        """What the carrier knows to have happened."""
         answer = self.hosts["sim"].run("curl", "-s", f"http://{ADDRESSES['sim']}:8082/sim/calls").stdout
-        counts = {}
-        for call in json.loads(answer)["calls"]:
-            counts[call["to"]] = counts.get(call["to"], 0) + 1
-        return counts
+        return json.loads(answer)["calls"]
 
     def logs(self):
         text = ""
@@ -221,14 +236,19 @@ def check(fleet, entries):
     """Every problem as a sentence; nothing when all is well."""
     problems = []
     rows = fleet.entries("people")
-    counts = fleet.calls_by_number()
+    calls = fleet.calls()
+    counts = collections.Counter(call["to"] for call in calls)
     if len(rows) != entries:
         problems.append(f"{entries} entries went in, {len(rows)} are there")
     for row in rows:
         if row["state"] != "done":
             problems.append(f"line {row['line'] if 'line' in row else row.get('seq')} ended as {row['state']}")
-        if counts.get(row["phone"], 0) != 1:
-            problems.append(f"{row['phone']} was called {counts.get(row['phone'], 0)} times")
+        if counts[row["phone"]] != 1:
+            problems.append(f"{row['phone']} was called {counts[row['phone']]} times")
+    heard = sum(call["heard_ms"] > 0 for call in calls)
+    if heard < entries // 2:
+        problems.append(f"only {heard} of {entries} callees heard an agent: "
+                        f"{collections.Counter(str(call['warnings']) for call in calls)}")
     state = fleet.list_state("people")
     if state["state"] != "completed" or state["unknown_attempts"] != 0:
         problems.append(f"the list is {state['state']} with {state['unknown_attempts']} unknown attempts")
@@ -257,7 +277,7 @@ def report(fleet, entries, began):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bin")
-    parser.add_argument("--entries", type=int, default=120)
+    parser.add_argument("--entries", type=int, default=24)
     parser.add_argument("--keep", action="store_true", help="leave the directory with all logs")
     arguments = parser.parse_args()
     if os.geteuid() != 0:

@@ -1,149 +1,262 @@
 #!/bin/sh
-# Installs, upgrades, removes and purges the packages in a fresh Debian of its own, and looks whether they behave.
+# Installs, runs, upgrades, removes and purges the packages in a fresh Debian of its own, under its own systemd, and
+# looks whether they behave.
 #
-#   packaging/test-deb.sh [--suite bookworm|trixie] [--debs DIR] [--prebuilt BUILD_DIR]
+#   packaging/test-deb.sh [--suite bookworm|trixie] [--debs DIR] [--prebuilt BUILD_DIR] [--keep]
 #
-#   --suite SUITE         which Debian to make with debootstrap (bookworm); it is kept in build/deb-root for the next run
-#   --debs DIR            packages that exist already (default: packaging/build-deb.sh makes them)
+#   --suite SUITE         which Debian to make with debootstrap (bookworm); what was made is kept in build/deb-root
+#   --debs DIR            packages of that Debian that exist already. Default: they are built, on another Debian than
+#                         this machine's inside the root, which is a full compile
 #   --prebuilt BUILD_DIR  passed on to packaging/build-deb.sh
+#   --keep                leave the root as it is at the end, and say where
 #
 # Needs root and a mirror (or the kept root). It proves:
-#   - after installation nothing runs, nothing is enabled, nobody is called; the user and directories are there
-#   - a list that is being dialed (through the simulator) goes on after an upgrade in its middle: every entry ends once
-#   - the upgrade keeps a changed calld.toml and the secrets
-#   - removing keeps configuration and records; purging leaves nothing but records
+#   - in an image (no service may be started) the packages install, and purging leaves nothing but records
+#   - in a running system: after installation nothing runs, nothing is enabled, nobody is called
+#   - with the tutorial's few commands every unit comes up under its hardening, with its secrets from credentials
+#   - a list that is being dialed (through the simulator) goes on after an upgrade in its middle: each number once
+#   - a daemon that hangs is replaced by its watchdog; a campaign's timer fires on time, and never late
 set -eu
 cd "$(dirname "$0")/.."
+here=$PWD
 
-suite=bookworm debs="" prebuilt=""
+suite=bookworm debs="" prebuilt="" keep=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --suite) shift; suite=${1:?--suite needs a name} ;;
     --debs) shift; debs=${1:?--debs needs a directory} ;;
     --prebuilt) shift; prebuilt=${1:?--prebuilt needs a build directory} ;;
-    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --keep) keep=1 ;;
+    -h | --help) sed -n '2,19s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "test-deb: unknown option $1 (see packaging/test-deb.sh --help)" >&2; exit 2 ;;
   esac
   shift
 done
-[ "$(id -u)" -eq 0 ] || { echo "test-deb: debootstrap and chroot need root" >&2; exit 77; }
-
+[ "$(id -u)" -eq 0 ] || { echo "test-deb: debootstrap and namespaces need root" >&2; exit 77; }
 packaging/install-deps --yes package
-if [ -z "$debs" ]; then
-  # shellcheck disable=SC2086  # empty, or an option and its value
-  packaging/build-deb.sh --output build/deb ${prebuilt:+--prebuilt "$prebuilt"}
-  debs=build/deb
-fi
 
 step() { printf '\n== %s\n' "$*"; }
 fail() { echo "test-deb: $*" >&2; exit 1; }
 
-base=build/deb-root/$suite.tar
+# The fresh Debian, made once.
+mkdir -p build/deb-root
+base=$here/build/deb-root/$suite.tar
 if [ ! -e "$base" ]; then
   step "a fresh Debian $suite"
-  mkdir -p build/deb-root
-  rm -rf "build/deb-root/$suite"
-  debootstrap --variant=minbase --include=ca-certificates,systemd "$suite" "build/deb-root/$suite" >build/deb-root/debootstrap.log ||
+  fresh=$here/build/deb-root/$suite.fresh
+  rm -rf "$fresh"
+  debootstrap --variant=minbase --include=ca-certificates,systemd "$suite" "$fresh" >build/deb-root/debootstrap.log ||
     { tail -n 5 build/deb-root/debootstrap.log >&2; exit 1; }
-  tar -C "build/deb-root/$suite" -cf "$base.part" . && mv "$base.part" "$base"
-  rm -rf "build/deb-root/$suite"
+  tar -C "$fresh" -cf "$base.part" . && mv "$base.part" "$base"
+  rm -rf "$fresh"
 fi
 
-root=$(mktemp -d /var/tmp/calld-deb.XXXXXX)
-up=""
+# Below /var/tmp: PostgreSQL's user must be able to reach its directories.
+work=$(mktemp -d /var/tmp/calld-deb.XXXXXX)
+chmod 755 "$work"
+root=$work/root
+mkdir "$root"
+booted=""
+boot() { "$here/tests/packaging/boot" "$@"; }
+on() { boot run "$root" "$@"; }
+image() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 "$@"; }
 cleanup() {
-  [ -z "$up" ] || kill "$up" 2>/dev/null || true
-  inside runuser -u calld -- calld up --state-dir /var/lib/calld/up --stop >/dev/null 2>&1 || true
-  umount "$root/proc" 2>/dev/null || true
-  umount "$root/dev" 2>/dev/null || true
-  rm -rf "$root"
+  if [ -n "$booted" ]; then boot stop "$root" || true; fi
+  for place in src proc; do umount "$root/$place" 2>/dev/null || true; done
+  if [ -n "$keep" ]; then echo "kept: $root"; else rm -rf "$work"; fi
 }
-inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive HOME=/root LC_ALL=C.UTF-8 "$@"; }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 tar -C "$root" -xf "$base"
+cp /etc/resolv.conf "$root/etc/resolv.conf"
 mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev" 2>/dev/null && mount --make-rslave "$root/dev"
 # As in an image that is being built: packages may ask for services, none is started.
 printf '#!/bin/sh\necho "$*" >>/var/log/services-asked\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 chmod 755 "$root/usr/sbin/policy-rc.d"
+image apt-get update -qq
+
+if [ -z "$debs" ]; then
+  debs=$here/build/deb/$suite
+  if [ "$(. /etc/os-release && echo "$VERSION_CODENAME")" = "$suite" ]; then
+    # shellcheck disable=SC2086  # empty, or an option and its value
+    packaging/build-deb.sh --output "$debs" ${prebuilt:+--prebuilt "$prebuilt"}
+  else
+    step "build inside Debian $suite"
+    packaging/build-deb.sh --stage "$root/src"
+    mkdir -p "$debs" "$root/out"
+    image sh /src/packaging/build-deb.sh --output /out
+    cp "$root"/out/*.deb "$debs/"
+    rm -rf "$root/src" "$root/out"
+    tar -C "$root" -xf "$base" # the compiler stays: what the packages need is asked of apt all the same
+  fi
+fi
 mkdir "$root/debs"
 cp "$debs"/calld_*.deb "$debs"/callctl_*.deb "$root/debs/"
 
-step "install"
-inside apt-get update -qq
-inside sh -c 'apt-get install -qq --no-install-recommends /debs/*.deb postgresql redis-server >/var/log/install.log 2>&1' ||
-  { tail -n 20 "$root/var/log/install.log" >&2; fail "the packages do not install"; }
-inside calld --version
-inside callctl --version
-inside getent passwd calld
-inside sh -c 'test "$(stat -c %U:%a /var/lib/calld)" = calld:750' || fail "/var/lib/calld is not the service's alone"
-inside sh -c 'test "$(stat -c %U:%a /etc/calld/secrets)" = root:700' || fail "/etc/calld/secrets can be read"
-inside calld config check
-for unit in calld-api.service calld-media.service calld-worker@main.service calld-cleanup.timer calld.target; do
-  state=$(inside systemctl is-enabled "$unit" 2>&1 || true)
-  [ "$state" = disabled ] || fail "$unit is $state after installation"
-done
-if [ -e "$root/var/log/services-asked" ] && grep calld "$root/var/log/services-asked"; then fail "a unit of calld was to be started"; fi
-for pid in /proc/[0-9]*; do
-  [ "$(readlink "$pid/root" 2>/dev/null)" != "$root" ] || fail "a process runs after installation: $(tr '\0' ' ' <"$pid/cmdline")"
-done
-
-step "a list that is being dialed"
-echo '# changed by an operator' >>"$root/etc/calld/calld.toml"
-echo not-a-secret >"$root/etc/calld/secrets/carrier.auth_token"
-start() {
-  inside runuser -u calld -- calld up --state-dir /var/lib/calld/up --free-ports >"$root/var/log/up.log" 2>&1 &
-  up=$!
-  inside runuser -u calld -- calld up --state-dir /var/lib/calld/up --wait-ready 180 || fail "$(tail -n 3 "$root/var/log/up.log")"
+look_for_leftovers() {
+  [ ! -e "$root/etc/calld" ] || fail "purging left $(find "$root/etc/calld" | head -n 3)"
+  left=$(find "$root/usr" "$root/lib/systemd" "$root/etc" "$root/run" \( -name 'calld*' -o -name 'callctl*' \) ! -path '*deb-systemd-helper*' -print)
+  [ -z "$left" ] || fail "purging left: $left"
 }
-ctl() { inside env CALLD_CONFIG=/var/lib/calld/up/calld.toml callctl "$@"; }
-start
+
+step "in an image: install, purge"
+image sh -c 'apt-get install -qq --no-install-recommends /debs/*.deb postgresql redis-server dbus sudo procps >/var/log/install.log 2>&1' ||
+  { tail -n 20 "$root/var/log/install.log" >&2; fail "the packages do not install"; }
+image calld --version
+image callctl --version
+if grep calld "$root/var/log/services-asked"; then fail "a unit of calld was to be started"; fi
+image sh -c 'apt-get purge -qq calld callctl >/var/log/purge.log 2>&1' || fail "$(tail -n 5 "$root/var/log/purge.log")"
+look_for_leftovers
+umount "$root/proc"
+rm "$root/usr/sbin/policy-rc.d"
+
+step "in a running system: install"
+echo "127.0.0.1 localhost $(uname -n)" >"$root/etc/hosts"
+boot start "$root"
+booted=1
+on sh -c 'dpkg -i /debs/*.deb >/var/log/install2.log 2>&1' || fail "$(on tail -n 5 /var/log/install2.log)"
+on sh -c 'test "$(stat -c %U:%a /var/lib/calld)" = calld:750' || fail "/var/lib/calld is not the service's alone"
+on sh -c 'test "$(stat -c %U:%a /etc/calld/secrets)" = root:700' || fail "/etc/calld/secrets can be read"
+on calld config check
+for unit in calld-api.service calld-media.service calld-worker@main.service calld-cleanup.timer calld.target; do
+  state=$(on systemctl is-enabled "$unit" || true)/$(on systemctl is-active "$unit" || true)
+  [ "$state" = disabled/inactive ] || fail "$unit is $state after installation"
+done
+[ -z "$(on ps -o pid= -u calld)" ] || fail "a process of calld runs after installation"
+
+step "configure, start"
+on sudo -u postgres createuser --createrole calld
+on sudo -u postgres createdb --owner calld calld
+on sudo -u calld callctl --quiet db migrate
+sed -i 's/^#account_sid = .*/account_sid = "AC00000000000000000000000000000001"/; s/^\[carrier\]/&\nbase_url = "http:\/\/127.0.0.1:8082"/; s/^#calls_per_second = .*/calls_per_second = 4/' "$root/etc/calld/calld.toml"
+sed -i 's/^#public_url = "https.*/public_url = "http:\/\/127.0.0.1:8080"/; s/^#public_url = "wss.*/public_url = "ws:\/\/127.0.0.1:8081"/' "$root/etc/calld/calld.toml"
+secret=a-secret-that-nothing-may-show
+echo "$secret" >"$root/etc/calld/secrets/carrier.auth_token"
+chmod 600 "$root/etc/calld/secrets/carrier.auth_token"
+cat >"$root/etc/systemd/system/carrier.service" <<'UNIT'
+[Unit]
+Description=The simulated carrier of the test
+[Service]
+Type=notify
+User=calld
+LoadCredential=calld:/etc/calld/secrets
+Environment=CALLD_SIM_TRUTH_DIR=/var/lib/calld/truth
+ExecStart=/usr/bin/calld sim --listen 127.0.0.1:8082
+[Install]
+WantedBy=multi-user.target
+UNIT
+on systemctl daemon-reload
+on systemctl enable --quiet --now carrier.service
+on systemctl enable --quiet --now calld.target
+units="calld-api.service calld-worker@main.service calld-media.service"
+for unit in $units calld.target calld-cleanup.timer; do
+  [ "$(on systemctl is-active "$unit")" = active ] || fail "$unit does not run: $(on journalctl -n 15 --no-pager -u "$unit")"
+done
+on systemctl start calld-cleanup.service || fail "the clean-up pass fails: $(on journalctl -n 15 --no-pager -u calld-cleanup)"
+for unit in $units; do
+  pid=$(on systemctl show -P MainPID "$unit")
+  if on grep -q "$secret" "/proc/$pid/environ" "/proc/$pid/cmdline" || on systemctl show "$unit" | grep -q "$secret"; then
+    fail "$unit shows the secret"
+  fi
+  on grep -q '^NoNewPrivs:.1' "/proc/$pid/status" || fail "$unit runs without its hardening"
+done
+media=$(on systemctl show -P MainPID calld-media.service)
+if on sh -c 'ulimit -r 10' 2>/dev/null; then
+  on sh -c "for t in /proc/$media/task/*; do echo \"\$(cat \$t/comm) \$(chrt -p \${t##*/} | head -n 1)\"; done" | grep -E '^media-[0-9]+ .*SCHED_RR' ||
+    fail "no loop of the media server is scheduled in real time"
+else
+  echo "not looked at: real-time scheduling of the media server (this machine lets nobody raise RLIMIT_RTPRIO)"
+fi
+on sudo -u calld env CALLD_CARRIER_AUTH_TOKEN_FILE=/dev/null callctl doctor --local || fail "the doctor finds an error"
+
+step "a list that is being dialed, an upgrade in its middle"
+ctl() { on sudo -u calld callctl "$@"; }
 {
   echo phone
   for n in $(seq 10 49); do echo "+120255501$n"; done
-} >"$root/people.csv"
-ctl list create upgrade /people.csv --from +15005550006 --agent echo --time-limit 10 --concurrency 4 --calls-per-second 2
+} >"$root/tmp.people.csv"
+mv "$root/tmp.people.csv" "$root/var/people.csv"
+echo '# changed by an operator' >>"$root/etc/calld/calld.toml"
+ctl list create upgrade /var/people.csv --from +15005550006 --agent echo --time-limit 10 --concurrency 8
 ctl list start upgrade --confirm upgrade
-sleep 8
+sleep 12
+before=$(on systemctl show -P MainPID $units | tr '\n' ' ')
 ctl list show upgrade | grep -E '^(state|done|active|pending)'
 ctl -o json list show upgrade | grep -q '"state": "running"' || fail "the list is not being dialed"
-inside runuser -u calld -- calld up --state-dir /var/lib/calld/up --stop
-wait "$up" || true
-
-step "upgrade"
-next=$(inside dpkg-query -W -f '${Version}' calld)+upgrade
+next=$(on dpkg-query -W -f '${Version}' calld)+upgrade
 for package in calld callctl; do
-  rm -rf "$root/repack"
-  dpkg-deb --raw-extract "$root/debs/$package"_*.deb "$root/repack"
-  sed -i "s/^Version: .*/Version: $next/; s/callctl (= [^)]*)/callctl (= $next)/" "$root/repack/DEBIAN/control"
+  rm -rf "$work/repack"
+  dpkg-deb --raw-extract "$root/debs/$package"_*.deb "$work/repack"
+  sed -i "s/^Version: .*/Version: $next/; s/callctl (= [^)]*)/callctl (= $next)/" "$work/repack/DEBIAN/control"
   rm "$root/debs/$package"_*.deb
-  dpkg-deb --build "$root/repack" "$root/debs/${package}_$next.deb" >/dev/null
+  dpkg-deb --build "$work/repack" "$root/debs/${package}_$next.deb" >/dev/null
 done
-rm -rf "$root/repack"
-inside sh -c 'apt-get install -qq /debs/*.deb >/var/log/upgrade.log 2>&1' || { tail -n 20 "$root/var/log/upgrade.log" >&2; fail "the upgrade fails"; }
-grep -q 'changed by an operator' "$root/etc/calld/calld.toml" || fail "the upgrade lost the changed calld.toml"
-[ -e "$root/etc/calld/secrets/carrier.auth_token" ] || fail "the upgrade lost a secret"
-start
+on sh -c 'dpkg -i /debs/*.deb >/var/log/upgrade.log 2>&1' || fail "the upgrade fails: $(on tail -n 5 /var/log/upgrade.log)"
+after=$(on systemctl show -P MainPID $units | tr '\n' ' ')
+for pid in $before; do
+  case " $after" in *" $pid "*) fail "the upgrade did not restart every daemon ($before, $after)" ;; esac
+done
+on grep -q 'changed by an operator' /etc/calld/calld.toml || fail "the upgrade lost the changed calld.toml"
+on grep -q "$secret" /etc/calld/secrets/carrier.auth_token || fail "the upgrade lost a secret"
 ctl list wait upgrade --timeout 300 || fail "the list did not go on after the upgrade"
 ctl list show upgrade | grep -E '^(state|done|attempts|outcomes|unknown_attempts)'
 ctl -o json list show upgrade | grep -q '"done": 40' || fail "not every entry has ended"
-ctl -o json list show upgrade | grep -q '"attempts": 40' || fail "not exactly one attempt an entry"
-inside runuser -u calld -- calld up --state-dir /var/lib/calld/up --stop
-wait "$up" || true
-up=""
+made=$(on sh -c "grep -o '+120255501[0-9]*' /var/lib/calld/truth/creates.jsonl | sort | uniq -c | awk '{ print \$1 }' | sort | uniq -c | xargs")
+[ "$made" = "40 1" ] || fail "the carrier counted calls otherwise than 40 numbers once: $made"
+ctl call ls --list upgrade | tail -n 3
+
+step "a daemon that hangs"
+pid=$(on systemctl show -P MainPID calld-media.service)
+on kill -STOP "$pid"
+n=0
+while [ "$(on systemctl show -P NRestarts calld-media.service)" = 0 ]; do
+  n=$((n + 1))
+  [ $n -lt 90 ] || fail "the watchdog let a stopped media server be"
+  sleep 1
+done
+echo "replaced after $n s"
+
+step "a campaign's timer: on time, and never late"
+on sh -c 'cp /usr/share/doc/calld/examples/campaign/calld-campaign@.* /etc/systemd/system/'
+mkdir -p "$root/etc/calld/campaigns" "$root/var/lib/calld/campaigns"
+echo FROM=+15005550006 >"$root/etc/calld/campaigns/news.env"
+on sh -c 'head -n 2 /var/people.csv >/var/lib/calld/campaigns/news.csv && chown -R calld: /var/lib/calld/campaigns'
+fires_at() {
+  mkdir -p "$root/etc/systemd/system/calld-campaign@news.timer.d"
+  printf '[Timer]\nOnCalendar=\nOnCalendar=%s\n' "$(date -u -d "$1" '+%F %T UTC')" >"$root/etc/systemd/system/calld-campaign@news.timer.d/test.conf"
+  on systemctl daemon-reload
+  on systemctl restart calld-campaign@news.timer
+}
+on systemctl enable --quiet calld-campaign@news.timer
+fires_at '+15 seconds'
+boot stop "$root"
+sleep 16
+boot start "$root"
+sleep 3
+if ctl list ls | grep -q news-; then fail "the campaign began late, after the machine had been off at its time"; fi
+for unit in $units; do
+  [ "$(on systemctl is-active "$unit")" = active ] || fail "$unit does not run after a reboot"
+done
+fires_at '+4 seconds'
+sleep 8
+ctl list ls | grep news- || fail "the campaign did not begin: $(on journalctl -n 15 --no-pager -u 'calld-campaign@news.*')"
 
 step "remove, purge"
-inside sh -c 'apt-get remove -qq calld callctl >/var/log/remove.log 2>&1'
+on sh -c 'apt-get remove -qq calld callctl >/var/log/remove.log 2>&1' || fail "$(on tail -n 5 /var/log/remove.log)"
 [ -e "$root/etc/calld/calld.toml" ] || fail "removing took the configuration along"
-[ -d "$root/var/lib/calld/records" ] || fail "removing took the records along"
-mkdir -p "$root/var/lib/calld/records/2026-11-27"
-echo '{}' >"$root/var/lib/calld/records/2026-11-27/record.json"
-inside sh -c 'apt-get purge -qq calld callctl 2>&1 | tail -n 2'
-[ ! -e "$root/etc/calld" ] || fail "purging left $(find "$root/etc/calld" | head -n 3)"
-[ -e "$root/var/lib/calld/records/2026-11-27/record.json" ] || fail "purging deleted the record of a conversation"
-left=$(find "$root/usr" "$root/lib" "$root/etc" -path "$root/etc/*shadow*" -prune -o \( -name 'calld*' -o -name 'callctl*' \) -print | grep -v deb-systemd-helper || true)
-[ -z "$left" ] || fail "purging left: $left"
+for unit in $units; do
+  [ "$(on systemctl is-active "$unit" || true)" != active ] || fail "$unit runs on without its package"
+done
+records=$(find "$root/var/lib/calld/records" -name record.json | wc -l)
+[ "$records" -gt 0 ] || fail "removing took the records along"
+on systemctl disable --quiet --now carrier.service calld-campaign@news.timer
+on sh -c 'rm -r /etc/systemd/system/carrier.service /etc/systemd/system/calld-campaign@* /etc/calld/campaigns'
+on sh -c 'apt-get purge -qq calld callctl 2>&1 | tail -n 2'
+look_for_leftovers
+for unit in $units; do
+  if on systemctl cat "$unit" >/dev/null 2>&1; then fail "systemd still knows $unit after the purge"; fi
+done
+[ "$(find "$root/var/lib/calld/records" -name record.json | wc -l)" = "$records" ] || fail "purging deleted records of conversations"
 
 echo
 echo "Debian $suite: installed, upgraded in the middle of a list, removed and purged as it should be."

@@ -78,6 +78,22 @@ class Units(unittest.TestCase):
                 elif "=" in line:
                     self.assertTrue(reason, f"{name}:{number}: {line} has no comment above")
 
+    def test_the_media_server_goes_before_the_others(self):
+        def value(unit, key):
+            return int(re.search(rf"(?m)^{key}=(-?\d+)$", (self.units / unit).read_text())[1])
+        media, api, worker, cleanup = ("calld-media.service", "calld-api.service", "calld-worker@.service",
+                                       "calld-cleanup.service")
+        for key in ("CPUWeight", "IOWeight"):
+            weights = [value(unit, key) for unit in (media, api, worker, cleanup)]
+            self.assertEqual(weights, sorted(set(weights), reverse=True), f"{key} of media, api, worker, clean-up")
+        self.assertLess(value(media, "Nice"), 0)
+        self.assertGreater(value(worker, "Nice"), 0)
+
+    def test_the_target_brings_everything(self):
+        wants = re.search(r"(?m)^Wants=(.*)$", (self.units / "calld.target").read_text())[1].split()
+        self.assertEqual(set(wants), {"calld-api.service", "calld-worker@main.service", "calld-media.service",
+                                      "calld-cleanup.timer"})
+
     def test_no_timer_fires_late(self):
         timers = list(self.units.glob("*.timer"))
         self.assertGreaterEqual(len(timers), 2)
@@ -88,6 +104,39 @@ class Units(unittest.TestCase):
         for unit in self.units.glob("*.service"):
             self.assertNotRegex(unit.read_text(), r"(?mi)^Environment=.*(token|secret|password)", unit.name)
             self.assertIn("LoadCredential=calld:/etc/calld/secrets", unit.read_text(), unit.name)
+
+
+class Examples(unittest.TestCase):
+    """Files that people copy, judged by the program that each is for."""
+
+    def setUp(self):
+        self.dir = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="calld-examples-")))
+
+    def calld_understands(self, text):
+        path = self.dir / "calld.toml"
+        path.write_text(text)
+        run = subprocess.run([pathlib.Path(BUILD) / "bin/calld", "config", "check", "--config", path],
+                             capture_output=True, text=True, check=False)
+        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+
+    def test_calld_toml_as_installed_and_with_every_key_in_force(self):
+        text = (ROOT / "packaging/config/calld.toml").read_text()
+        self.calld_understands(text)
+        self.calld_understands(re.sub(r"(?m)^#(\w+ = )", r"\1", text))
+        self.calld_understands((ROOT / "packaging/examples/machines/calld.toml").read_text())
+
+    def test_haproxy_cfg(self):
+        pem = self.dir / "calld.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=calls.example.com",
+                        "-keyout", self.dir / "key", "-out", self.dir / "crt"], check=True, capture_output=True)
+        pem.write_text((self.dir / "crt").read_text() + (self.dir / "key").read_text())
+        text = (ROOT / "packaging/examples/machines/haproxy.cfg").read_text()
+        self.assertIn("/etc/haproxy/calld.pem", text)
+        (self.dir / "haproxy.cfg").write_text(text.replace("/etc/haproxy/calld.pem", str(pem)))
+        haproxy = shutil.which("haproxy") or "/usr/sbin/haproxy"
+        run = subprocess.run([haproxy, "-c", "-f", self.dir / "haproxy.cfg"], capture_output=True, text=True, check=False)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertNotIn("WARNING", run.stderr)
 
 
 class ServiceManager:

@@ -173,6 +173,82 @@ TEST_CASE("net.ws_frame: random bytes and mutated frames end in messages or in a
   }
 }
 
+namespace {
+
+/// Written apart from append_frame(): lengths as short as they can be, any first byte, any mask.
+std::string raw_frame(unsigned first, const std::string& payload, std::uint32_t mask) {
+  std::string out(1, static_cast<char>(first));
+  const int more = payload.size() < 126 ? 0 : payload.size() < 65536 ? 2 : 8;
+  const std::size_t second = more == 0 ? payload.size() : more == 2 ? 126 : 127;
+  out += static_cast<char>(0x80U | second);
+  for (int i = more - 1; i >= 0; --i) out += static_cast<char>(payload.size() >> 8 * i);
+  for (int i = 3; i >= 0; --i) out += static_cast<char>(mask >> 8 * i);
+  for (std::size_t i = 0; i < payload.size(); ++i) {
+    out += static_cast<char>(static_cast<unsigned>(payload[i]) ^ mask >> 8 * (3 - i % 4));
+  }
+  return out;
+}
+
+/// A legal conversation by chance, and what it says.
+struct Told {
+  std::string bytes;
+  std::vector<std::string> inputs;
+};
+
+Told random_conversation(std::mt19937& random) {
+  Told told;
+  const auto control = [&] {
+    const bool ping = random() % 2 == 0;
+    const std::string payload(random() % 126, static_cast<char>(random()));
+    told.bytes += raw_frame(ping ? 0x89 : 0x8A, payload, static_cast<std::uint32_t>(random()));
+    told.inputs.push_back((ping ? "9:" : "10:") + payload);
+  };
+  for (auto messages = random() % 4; messages > 0; --messages) {
+    const bool text = random() % 2 == 0;
+    std::string whole;
+    const auto fragments = random() % 5 + 1;
+    for (std::uint32_t i = 0; i < fragments; ++i) {
+      const std::size_t sizes[] = {0, 1, random() % 126, 126, random() % 2000, 65535, 65536};
+      std::string part(sizes[random() % (random() % 8 == 0 ? 7 : 5)], text ? 'a' : '\xff');
+      const unsigned opcode = i > 0 ? 0 : text ? 1 : 2;
+      const unsigned last = i + 1 == fragments ? 0x80 : 0;
+      const auto mask = random() % 4 == 0 ? 0U : static_cast<std::uint32_t>(random());
+      told.bytes += raw_frame(last | opcode, part, mask);
+      whole += part;
+      if (last == 0 && random() % 2 == 0) control();
+    }
+    told.inputs.push_back((text ? "1:" : "2:") + whole);
+    // Controls between the fragments were told before the message was complete.
+  }
+  return told;
+}
+
+}  // namespace
+
+TEST_CASE("net.ws_frame: random legal conversations are read as they were told") {
+  std::mt19937 random(64550);
+  for (int round = 0; round < 400; ++round) {
+    const auto told = random_conversation(random);
+    const auto piece = random() % 3 == 0 ? random() % 30 + 1 : random() % 70000 + 1;
+    if (read_all(told.bytes, piece, 1U << 20) != told.inputs) FAIL("round " << round);
+    // One violation behind it is found, and nothing before it is lost.
+    auto inputs = told.inputs;
+    inputs.emplace_back("fault 1002");
+    const std::string wrong[] = {raw_frame(0x83, "x", 1), raw_frame(0xC1, "x", 1),
+                                 raw_frame(0x80, "x", 1), raw_frame(0x09, "x", 1),
+                                 std::string("\x81\x01x")};
+    if (read_all(told.bytes + wrong[random() % 5], piece, 1U << 20) != inputs) {
+      FAIL("round " << round << " with a violation");
+    }
+  }
+}
+
+TEST_CASE("net.ws_frame: a close between fragments is told, and the open message never") {
+  const auto seen =
+      read_all(client_frame(0x01, "half") + client_frame(0x88, std::string("\x03\xe9", 2)), 1);
+  CHECK(seen == std::vector<std::string>{"8:1001:"});
+}
+
 TEST_CASE("net.ws_frame: the accept value of the RFC's example") {
   CHECK(accept_value("dGhlIHNhbXBsZSBub25jZQ==") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }

@@ -220,3 +220,51 @@ TEST_CASE("net.ws_rfc: a client refuses an answer that proves nothing") {
     CHECK(*why == "the answer to the upgrade is no WebSocket's");
   }
 }
+
+TEST_CASE("net.ws_rfc: a client leaves a server that breaks the rules, with the code for it") {
+  class Watcher : public WsHandler {
+   public:
+    explicit Watcher(std::shared_ptr<runtime::BoundedQueue<WsClose>> q) : queue_(std::move(q)) {}
+    void on_open(WsConnection&) override {}
+    void on_text(std::string_view) override {}
+    void on_binary(std::string_view) override {}
+    void on_close(const WsClose& close) override { queue_->try_push(close); }
+
+   private:
+    std::shared_ptr<runtime::BoundedQueue<WsClose>> queue_;
+  };
+  runtime::Loop loop("ws-client");
+  const std::string fragmented_ping("\x09\x01x", 3), reserved("\xc1\x01x", 3),
+      not_utf8("\x81\x01\xff", 3), half_a_code("\x88\x01\x03", 3);
+  for (const auto& [bytes, code] :
+       {std::pair(frame(0x81, "masked"), 1002), std::pair(fragmented_ping, 1002),
+        std::pair(reserved, 1002), std::pair(half_a_code, 1002), std::pair(not_utf8, 1007),
+        std::pair(answer(WsOpcode::binary, std::string(100'000, 'x')), 1009)}) {
+    std::string said;
+    auto closes = std::make_shared<runtime::BoundedQueue<WsClose>>(1);
+    {
+      RawServer server([&, bytes = bytes](RawSocket& socket) {
+        const auto request = socket.read_until("\r\n\r\n");
+        const auto key = request.substr(request.find("Sec-WebSocket-Key: ") + 19, 24);
+        socket.send(
+            "HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Accept: " +
+            accept_value(key) + "\r\n\r\n" + bytes);
+        said = socket.read_all();
+      });
+      WsClientOptions options;
+      options.limits.max_message_bytes = 99'999;
+      const auto url = parse_url("ws://127.0.0.1:" + std::to_string(server.port()));
+      ws_connect(loop, *url, {}, std::make_unique<Watcher>(closes), options);
+      const auto close = closes->pop(Deadline::after(10s));
+      REQUIRE(close);
+      CHECK(close->by == WsClose::By::failure);
+      CHECK(close->code == code);
+    }
+    WsReader reader(WsRole::server, 1000);  // the client's farewell is masked
+    std::span<char> in(said);
+    const auto farewell = reader.next(in);
+    REQUIRE(farewell);
+    CHECK(farewell->code == code);
+  }
+}

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/json/json.hpp"
+#include "core/record/counters.hpp"
 
 namespace call::record {
 namespace {
@@ -68,30 +69,9 @@ Json waterfall_json(const Waterfall& w) {
           {"first_heard_ms", or_null(w.first_heard_ms)}};
 }
 
-/// Name and place of every plain counter: written and read by the same list.
-struct CounterField {
-  const char* name;
-  std::uint64_t Counters::*member;
-};
-constexpr CounterField kCounters[] = {
-    {"frames_in", &Counters::frames_in},
-    {"frames_out", &Counters::frames_out},
-    {"messages_in", &Counters::messages_in},
-    {"messages_out", &Counters::messages_out},
-    {"messages_refused", &Counters::messages_refused},
-    {"marks_sent", &Counters::marks_sent},
-    {"marks_heard", &Counters::marks_heard},
-    {"marks_stale", &Counters::marks_stale},
-    {"clears", &Counters::clears},
-    {"barge_ins", &Counters::barge_ins},
-    {"false_barge_ins", &Counters::false_barge_ins},
-    {"underruns", &Counters::underruns},
-    {"inbound_gap_ms", &Counters::inbound_gap_ms},
-};
-
 Json counters_json(const Counters& counters) {
   Json json = Json::object();
-  for (const auto& field : kCounters) json[field.name] = counters.*field.member;
+  for (const auto& field : kCounters) json[field.key] = counters.*field.member;
   json["drops"] = counters.drops;
   json["lateness"] = {{"bounds_ms", kLatenessBoundsMs}, {"counts", counters.lateness}};
   return json;
@@ -182,7 +162,7 @@ Result<Waterfall> read_waterfall(const Json& json) {
 
 Status read_counters(const Json& json, Counters& counters) {
   for (const auto& field : kCounters) {
-    CALL_TRY(const auto value, json::get_int_or(json, std::string("counters.") + field.name, 0));
+    CALL_TRY(const auto value, json::get_int_or(json, fmt::format("counters.{}", field.key), 0));
     counters.*field.member = static_cast<std::uint64_t>(value);
   }
   if (json::find(json, "counters.drops") != nullptr) {

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/crypto/base64.hpp"
+#include "core/record/counters.hpp"
 #include "core/record/stages.hpp"
 #include "core/report/html.hpp"
 #include "core/report/loudness.hpp"
@@ -211,17 +212,7 @@ std::string counters(const record::CallRecord& record) {
     html += fmt::format("<div{}><dt>{}</dt><dd>{}</dd></div>",
                         bad && value > 0 ? " class=\"bad\"" : "", escape(name), value);
   };
-  add("frames in", c.frames_in);
-  add("frames out", c.frames_out);
-  add("marks sent", c.marks_sent);
-  add("marks heard", c.marks_heard);
-  add("marks stale", c.marks_stale);
-  add("interruptions", c.barge_ins);
-  add("false interruptions", c.false_barge_ins);
-  add("clears", c.clears);
-  add("underruns", c.underruns, true);
-  add("messages refused", c.messages_refused, true);
-  add("inbound gap ms", c.inbound_gap_ms, true);
+  for (const auto& field : record::kCounters) add(field.title, c.*field.member, field.bad);
   add("recording lost ms", record.recording.lost_samples / 8, true);
   for (const auto& [reason, count] : c.drops) add("dropped: " + reason, count, true);
   return html + "</dl>";

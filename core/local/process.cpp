@@ -20,6 +20,7 @@
 #include "core/base/affinity.hpp"
 #include "core/base/scope_exit.hpp"
 #include "core/base/strings.hpp"
+#include "core/local/guard.hpp"
 
 // Between fork and exec the child may only make system calls: this process has other threads, and
 // one of them may have held the allocator's lock. Everything it needs is therefore laid out before
@@ -29,7 +30,7 @@
 namespace call::local {
 namespace {
 
-enum class Stage : int { user, directory, parent, limits, exec };
+enum class Stage : int { guard, user, directory, parent, limits, exec };
 
 struct Failure {
   Stage stage;
@@ -70,6 +71,7 @@ struct Prepared {
   const std::vector<ChildOptions::Limit>* limits;
   int report_fd;
   pid_t parent;
+  bool guarded;
 };
 
 void reset_signals() {
@@ -89,6 +91,8 @@ bool become(const User& user) {
     [[maybe_unused]] const auto written = write(prepared.report_fd, &failure, sizeof failure);
     _exit(127);
   };
+  const pid_t parent = prepared.guarded ? fork_behind_guard(prepared.parent) : prepared.parent;
+  if (parent < 0) fail(Stage::guard);
   reset_signals();
   setpgid(0, 0);
   if (prepared.input_fd >= 0) dup2(prepared.input_fd, STDIN_FILENO);
@@ -98,7 +102,7 @@ bool become(const User& user) {
   if (chdir(prepared.directory) != 0) fail(Stage::directory);
   // After the change of user, which clears it; then look whether the parent died in between.
   prctl(PR_SET_PDEATHSIG, prepared.death_signal);
-  if (getppid() != prepared.parent) fail(Stage::parent);
+  if (getppid() != parent) fail(Stage::parent);
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   for (const auto& limit : *prepared.limits) {
     const rlimit value{limit.soft, limit.hard};
@@ -116,6 +120,8 @@ Error describe(const Failure& failure, const ChildOptions& options) {
   const bool denied = failure.error == EACCES || failure.error == EPERM;
   const Errc code = denied ? Errc::permission : Errc::io;
   switch (failure.stage) {
+    case Stage::guard:
+      return {code, "cannot guard " + options.argv.front() + ": " + reason};
     case Stage::user:
       return {code, "cannot become " + who + ": " + reason};
     case Stage::directory:
@@ -144,13 +150,14 @@ Result<pid_t> spawn(const ChildOptions& options, int output_fd) {
                           pointers(environment),
                           directory.c_str(),
                           options.user ? &*options.user : nullptr,
-                          options.death_signal,
+                          options.guarded ? SIGKILL : options.death_signal,
                           options.input_fd,
                           options.output_fd >= 0 ? options.output_fd : output_fd,
                           options.error_fd >= 0 ? options.error_fd : output_fd,
                           &options.limits,
                           report[1],
-                          getpid()};
+                          getpid(),
+                          options.guarded};
   const pid_t pid = fork();
   if (pid == 0) run_child(prepared);
   const int fork_error = errno;
@@ -203,16 +210,20 @@ Result<Child> Child::start(const ChildOptions& options) {
   }
   ScopeExit close_fd([&] { close(fd); });
   CALL_TRY(const pid_t pid, spawn(options, fd));
-  return Child(pid);
+  return Child(pid, options.guarded);
 }
 
 Child::Child(Child&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), exit_code_(other.exit_code_), signal_(other.signal_) {}
+    : pid_(std::exchange(other.pid_, -1)),
+      guarded_(other.guarded_),
+      exit_code_(other.exit_code_),
+      signal_(other.signal_) {}
 
 Child& Child::operator=(Child&& other) noexcept {
   if (this != &other) {
     if (running()) stop(SIGKILL, Deadline::never());
     pid_ = std::exchange(other.pid_, -1);
+    guarded_ = other.guarded_;
     exit_code_ = other.exit_code_;
     signal_ = other.signal_;
   }
@@ -252,7 +263,12 @@ Result<int> Child::wait(Deadline deadline) {
 }
 
 void Child::signal_group(int number) {
-  if (pid_ > 0 && !exit_code_) kill(-pid_, number);
+  if (pid_ <= 0 || exit_code_) return;
+  if (guarded_) {
+    kill(pid_, number == SIGKILL ? kGuardKills : number);
+  } else {
+    kill(-pid_, number);
+  }
 }
 
 Result<int> Child::exit_fd() const {
@@ -263,10 +279,13 @@ Result<int> Child::exit_fd() const {
 }
 
 bool Child::stop(int signal, Deadline deadline) {
+  const auto send = [this](int number) {
+    kill(pid_, guarded_ && number == SIGKILL ? kGuardKills : number);
+  };
   if (!running()) return true;
-  kill(pid_, signal);
+  send(signal);
   if (wait(deadline).ok()) return true;
-  kill(pid_, SIGKILL);
+  send(SIGKILL);
   reap(0);
   return false;
 }

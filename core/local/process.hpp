@@ -39,6 +39,10 @@ struct ChildOptions {
   std::filesystem::path output;  ///< both streams go here (appended, 0600); empty: /dev/null
   std::optional<User> user;      ///< dropped to before exec; needs root
   int death_signal = 15;         ///< what the child gets when the starting thread ends
+  /// A process of ours stands between: when the child ends, is killed (SIGKILL by signal_group() or
+  /// stop()), or the starting thread ends, all that it started is killed, too, sessions of its own
+  /// and orphans included. `death_signal` is SIGKILL then.
+  bool guarded = false;
 
   bool inherit_environment = true;  ///< false: the child sees `environment` alone
   int input_fd = -1;                ///< its standard input, borrowed; -1: ours
@@ -63,11 +67,12 @@ class Child {
   Child& operator=(Child&& other) noexcept;
   ~Child();
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return pid_; }  ///< of its guard, if there is one
   /// The signal that ended it; nullopt while it runs and after an exit of its own.
   std::optional<int> signal() const { return signal_; }
-  /// To the child and all that it started, unless they left its process group. Nothing happens once
-  /// its exit was noticed by running(), wait() or stop(): the group's number may be another's then.
+  /// To the child and all that it started, unless they left its process group; SIGKILL of a guarded
+  /// child finds those, too. Nothing happens once its exit was noticed by running(), wait() or
+  /// stop(): the group's number may be another's then.
   void signal_group(int number);
   /// A descriptor that is readable once it has exited; the caller closes it. Errc::io.
   Result<int> exit_fd() const;
@@ -78,10 +83,11 @@ class Child {
   bool stop(int signal, Deadline deadline);
 
  private:
-  explicit Child(pid_t pid) : pid_(pid) {}
+  Child(pid_t pid, bool guarded) : pid_(pid), guarded_(guarded) {}
   void reap(int options);
 
   pid_t pid_ = -1;
+  bool guarded_ = false;
   std::optional<int> exit_code_;
   std::optional<int> signal_;
 };

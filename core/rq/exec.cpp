@@ -158,7 +158,8 @@ local::ChildOptions Run::options(int input, int output, int error) const {
   options.input_fd = input;
   options.output_fd = output;
   options.error_fd = error;
-  options.death_signal = SIGKILL;  // with us, so that nobody else runs the job beside it
+  // It ends with us, so that nobody else runs the job beside it, and so does all that it started.
+  options.guarded = true;
   options.limits.push_back({RLIMIT_CORE, 0, 0});
   if (limits_.memory_bytes > 0)
     options.limits.push_back({RLIMIT_AS, limits_.memory_bytes, limits_.memory_bytes});
@@ -200,8 +201,7 @@ Result<Json> Run::run() {
   return result();
 }
 
-/// Until the program has ended. Whatever it started is killed before it is reaped, as long as the
-/// group's number is surely its own.
+/// Until the program and all that it started have ended.
 void Run::watch(local::Child& child, int exit_fd, Pipe& output, Pipe& error) {
   const Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   const std::stop_callback on_stop(job_.stop, [&] {
@@ -233,7 +233,6 @@ void Run::watch(local::Child& child, int exit_fd, Pipe& output, Pipe& error) {
       next = Deadline::after(limits_.kill_after);
     }
   }
-  child.signal_group(SIGKILL);
   take_output(output.read.get());
   take_error(error.read.get());
 }

@@ -162,6 +162,42 @@ TEST_CASE("rq.exec: what it leaves behind ends with it") {
   CHECK(dies(child));
 }
 
+TEST_CASE("rq.exec: neither a session of its own nor a double fork gets away") {
+  Script script;
+  const auto session = script.dir.path() / "session";
+  const auto orphan = script.dir.path() / "orphan";
+  const auto start = fmt::format(
+      "setsid sleep 600 & echo $! > {0}.new; mv {0}.new {0}\n"
+      "(setsid sh -c 'trap \"\" TERM; echo $$ > {1}.new; mv {1}.new {1}; while :; do sleep 1; "
+      "done' &)\n"
+      "while ! [ -e {1} ]; do sleep 0.01; done\n",
+      session.string(), orphan.string());
+  SECTION("when it ends") {
+    CHECK(*script.run(start + "echo done") == "done");
+  }
+  SECTION("when it fails by a signal") {
+    CHECK(script.failure(start + "kill -SEGV $$").ends_with("was killed by signal 11 (SIGSEGV)"));
+  }
+  SECTION("when its time is over") {
+    script.deadline = Deadline::after(std::chrono::milliseconds(500));
+    script.limits.kill_after = std::chrono::milliseconds(100);
+    CHECK(script.run(start + "trap '' TERM\nwhile :; do sleep 1; done").error().code ==
+          Errc::cancelled);
+  }
+  SECTION("when it says too much") {
+    script.limits.output_bytes = 1000;
+    CHECK(has(script.failure(start + "yes"), "wrote more than 1000 bytes of output"));
+  }
+  // Gone already, not soon: the job's next run may begin now.
+  CHECK_FALSE(lives(session));
+  CHECK_FALSE(lives(orphan));
+}
+
+TEST_CASE("rq.exec: its signals reach the program's group alone") {
+  Script script;
+  CHECK(*script.run("trap 'echo mine; exit 0' TERM; kill -TERM 0; sleep 60") == "mine");
+}
+
 TEST_CASE("rq.exec: what is no program is refused when the worker starts") {
   Script script;
   CHECK(rq::exec_function("exec:", {}).error().code == Errc::invalid_argument);

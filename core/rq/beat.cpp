@@ -5,6 +5,7 @@
 
 #include "core/base/strings.hpp"
 #include "core/rq/crew.hpp"
+#include "core/rq/job_run.hpp"
 #include "core/rq/scripts.hpp"
 #include "core/rq/stamp.hpp"
 #include "core/runtime/thread_name.hpp"
@@ -118,13 +119,16 @@ MonoClock::time_point Beat::watch(SlotState& slot) {
   return MonoClock::time_point::max();
 }
 
-/// The function ignores its stop request: its job ends without it. The thread cannot be ended; the
-/// slot is lost to other jobs until the function returns.
+/// The function (or a callback) ignores its stop request: its job ends without it. The thread cannot
+/// be ended; the slot is lost to other jobs until the function returns.
 void Beat::overran(SlotState& slot, const Running& job) {
   if (!connection_.ensure_connected(Deadline::after(kRedisPatience))) return;
-  const auto outcome = outcome_of_stop(job.reason, job.deadline, job.started);
+  const auto outcome =
+      job.if_stuck ? *job.if_stuck : outcome_of_stop(job.reason, job.deadline, job.started);
   const auto settled = settle(connection_, crew_, slot, job, outcome);
   if (!settled) return;
+  if (*settled == "failed" || *settled == "retried" || *settled == "stopped")
+    call_back_aside(crew_, job, outcome.kind, outcome.text);
   slot.running.with([&](auto& running) {
     if (running && running->execution == job.execution) running->settled = true;
   });

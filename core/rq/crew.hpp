@@ -17,6 +17,7 @@
 #include "core/redis/connection.hpp"
 #include "core/rq/hooks.hpp"
 #include "core/rq/meters.hpp"
+#include "core/rq/payload.hpp"
 #include "core/rq/worker.hpp"
 
 namespace call::rq {
@@ -69,13 +70,30 @@ class Doorbell {
 /// `lost`: others count the job as abandoned, and it will run again or runs already.
 enum class StopReason { none, timeout, stopped, killed, draining, lost };
 
+struct Callback {
+  std::string name{};  ///< empty: none
+  std::chrono::seconds timeout{60};
+};
+
+/// How a job ended.
+struct Outcome {
+  std::string_view kind;  ///< finished, failed, stopped, requeued, again (it asked for a retry)
+  std::string value{};    ///< encoded return value or failure text
+  std::string reason{};   ///< one line for the log
+  std::string text{};     ///< the failure text as people read it
+  std::optional<Retry> retry{};  ///< of "again"
+};
+
 /// A job that a slot works on.
 struct Running {
   std::string job_id;
   std::string queue;
   std::string execution;
-  std::string member;       ///< of the started registry
-  std::string function;     ///< once its data was read
+  std::string member;                          ///< of the started registry
+  std::string function;                        ///< once its data was read
+  Serializer serializer = Serializer::pickle;  ///< the same
+  Callback on_failure;                         ///< empty as well once it was begun
+  Callback on_stopped;
   std::string webhooks;     ///< JSON as enqueued; empty: none
   std::string enqueued_at;  ///< for webhooks
   WallTime since;
@@ -83,9 +101,10 @@ struct Running {
   Deadline deadline = Deadline::never();
   std::stop_source stop;
   StopReason reason = StopReason::none;
-  MonoClock::time_point asked;  ///< when the stop was requested
-  bool settling = false;        ///< the function has returned
-  bool settled = false;         ///< ended in Redis although the function has not returned
+  MonoClock::time_point asked;      ///< when the stop was requested
+  std::optional<Outcome> if_stuck;  ///< its end should the callback that runs now never return
+  bool settling = false;            ///< the function has returned
+  bool settled = false;             ///< ended in Redis although the function has not returned
   bool lease_lost = false;
 };
 
@@ -140,15 +159,6 @@ class Backoff {
 
  private:
   std::chrono::milliseconds span_{0};
-};
-
-/// How a job ended.
-struct Outcome {
-  std::string_view kind;  ///< finished, failed, stopped, requeued, again (it asked for a retry)
-  std::string value{};    ///< encoded return value or failure text
-  std::string reason{};   ///< one line for the log
-  std::string text{};     ///< the failure text as people read it
-  std::optional<Retry> retry{};  ///< of "again"
 };
 
 /// The words that settle a job, for scripts::turn().

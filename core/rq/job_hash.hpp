@@ -10,6 +10,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/redis/reply.hpp"
+#include "core/rq/reads.hpp"
 
 namespace call::rq {
 
@@ -21,5 +22,8 @@ std::string text_field(const Fields& fields, std::string_view name);  ///< valid
 const std::string& raw_field(const Fields& fields, std::string_view name);
 std::optional<std::int64_t> number_field(const Fields& fields, std::string_view name);
 std::optional<WallTime> time_field(const Fields& fields, std::string_view name);
+
+/// A job as operators see it. `results`: the newest entry of its results stream, or none.
+JobInfo read_job(std::string_view id, const Fields& fields, const redis::Reply& results);
 
 }  // namespace call::rq

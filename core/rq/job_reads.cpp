@@ -59,6 +59,8 @@ std::vector<std::string> read_parents(const Fields& fields) {
   return out;
 }
 
+}  // namespace
+
 JobInfo read_job(std::string_view id, const Fields& fields, const redis::Reply& results) {
   JobInfo info;
   info.id = id;
@@ -82,8 +84,6 @@ JobInfo read_job(std::string_view id, const Fields& fields, const redis::Reply& 
     read_result(read_fields(results.items[0].items[1]), info);
   return info;
 }
-
-}  // namespace
 
 Result<JobInfo> job(redis::Connection& connection, std::string_view id, Deadline deadline) {
   const std::array commands = {redis::cmd("HGETALL", keys::job(id)), newest_result(id)};

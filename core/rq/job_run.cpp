@@ -36,6 +36,18 @@ std::pair<std::string_view, std::string_view> split_detail(std::string_view text
   return {text.substr(0, end), text.substr(end + 1)};
 }
 
+std::string too_long(const Callback& callback) {
+  return fmt::format("the callback exceeded its {} seconds", callback.timeout.count());
+}
+
+/// The last line stays the reason, which is what dashboards show.
+Outcome with_failed_callback(Outcome outcome, const Callback& callback, std::string_view why) {
+  outcome.text +=
+      fmt::format("\nIts callback {} failed: {}\n{}\n", shown(callback.name), why, outcome.reason);
+  outcome.value = encode_failure(outcome.text);
+  return outcome;
+}
+
 /// job.meta, written key by key. Our own keys are kept apart from what was there, so that a function
 /// that reports its progress a thousand times does not grow the field.
 class MetaWriter {
@@ -84,6 +96,7 @@ class JobRun {
         worker_(std::move(worker)),
         connection_(connection),
         assignment_(assignment),
+        call_{assignment.job.function, assignment.job.serializer, {}},
         log_(crew.log.with("job", shown(assignment.job.job_id))) {}
 
   Outcome call_function(SlotState& state);
@@ -96,15 +109,15 @@ class JobRun {
                     const Json& kwargs, Deadline deadline, std::stop_token stop);
   Outcome judge(SlotState& state, Result<Json> result);
   Status watched_callback(SlotState& state, const Callback& callback, std::string_view event,
-                          const Json& value);
+                          const Json& value, Outcome if_stuck);
 
   Crew& crew_;
   const std::atomic<bool>& draining_;
   std::string worker_;
   redis::Connection& connection_;
   const Assignment& assignment_;
-  log::Logger log_;
   Call call_;
+  log::Logger log_;
   Json result_;
   std::optional<Retry> retry_;
 };
@@ -150,7 +163,10 @@ Outcome JobRun::call_function(SlotState& state) {
   auto decoded = decode_call(assignment_.data, args, kwargs);
   if (!decoded) return failure("the job's data", kUnreadable, decoded.error().to_string());
   call_ = *std::move(decoded);
-  state.running.with([&](auto& running) { running->function = call_.function; });
+  state.running.with([&](auto& running) {
+    running->function = call_.function;
+    running->serializer = call_.serializer;
+  });
   const Function* function = crew_.registry.find(call_.function);
   if (function == nullptr)
     return failure(shown(call_.function), "ValueError",
@@ -203,9 +219,7 @@ Status JobRun::call_back(const Callback& callback, std::string_view event, const
   const Json args = {to_valid_utf8(assignment_.job.job_id), event, value};
   const Json kwargs = Json::object();
   auto result = call(*function, callback.name, args, kwargs, deadline, stop);
-  if (stop.stop_requested() || deadline.passed())
-    return Error{Errc::timeout,
-                 fmt::format("the callback exceeded its {} seconds", callback.timeout.count())};
+  if (stop.stop_requested() || deadline.passed()) return Error{Errc::timeout, too_long(callback)};
   if (!result) log_.warn("its callback {} failed: {}", callback.name, result.error().context);
   CALL_CHECK(std::move(result));
   return {};
@@ -213,13 +227,15 @@ Status JobRun::call_back(const Callback& callback, std::string_view event, const
 
 /// The beat thread watches callbacks as it does functions: their time starts afresh.
 Status JobRun::watched_callback(SlotState& state, const Callback& callback, std::string_view event,
-                                const Json& value) {
+                                const Json& value, Outcome if_stuck) {
   const auto deadline = Deadline::after(callback.timeout);
   std::stop_source stop;
   state.running.with([&](auto& running) {
     running->deadline = deadline;
     running->stop = stop;
     running->reason = StopReason::none;
+    running->if_stuck = std::move(if_stuck);
+    if (event != "finished") running->on_failure = running->on_stopped = {};
   });
   crew_.beat_alarm.ring();
   return call_back(callback, event, value, deadline, stop.get_token());
@@ -227,28 +243,26 @@ Status JobRun::watched_callback(SlotState& state, const Callback& callback, std:
 
 Outcome JobRun::call_back(SlotState& state, Outcome outcome) {
   if (outcome.kind == "finished" && !assignment_.on_success.name.empty()) {
-    auto called = watched_callback(state, assignment_.on_success, "finished", result_);
+    const auto& callback = assignment_.on_success;
+    const auto failed = [&](const Error& error) {
+      const bool unknown = error.code == Errc::not_found;
+      return failure(shown(callback.name),
+                     unknown ? "ValueError" : fmt::format("calld.{}", to_string(error.code)),
+                     split_detail(error.context).second, split_detail(error.context).first);
+    };
+    const auto called = watched_callback(state, callback, "finished", result_,
+                                         failed({Errc::timeout, too_long(callback)}));
     const bool unknown = !called && called.error().code == Errc::not_found;
-    if (!called && (!unknown || crew_.options.unknown_callbacks_fail)) {
-      const auto& error = called.error();
-      outcome = failure(shown(assignment_.on_success.name),
-                        unknown ? "ValueError" : fmt::format("calld.{}", to_string(error.code)),
-                        split_detail(error.context).second, split_detail(error.context).first);
-    }
+    if (!called && (!unknown || crew_.options.unknown_callbacks_fail))
+      outcome = failed(called.error());
   }
   const bool failed = outcome.kind == "failed";
   const bool stopped = outcome.kind == "stopped";
-  const Callback& callback = failed ? assignment_.on_failure : assignment_.on_stopped;
+  const Callback& callback = failed ? assignment_.job.on_failure : assignment_.job.on_stopped;
   if ((!failed && !stopped) || callback.name.empty()) return outcome;
-  const auto called = watched_callback(state, callback, outcome.kind, to_valid_utf8(outcome.text));
-  if (!called) {
-    outcome.text +=
-        fmt::format("\nIts callback {} failed: {}\n", shown(callback.name), called.error().context);
-    // The last line stays the reason, which is what dashboards show.
-    outcome.text += outcome.reason + "\n";
-    outcome.value = encode_failure(outcome.text);
-  }
-  return outcome;
+  const auto called = watched_callback(state, callback, outcome.kind, to_valid_utf8(outcome.text),
+                                       with_failed_callback(outcome, callback, too_long(callback)));
+  return called ? outcome : with_failed_callback(outcome, callback, called.error().context);
 }
 
 }  // namespace
@@ -261,13 +275,19 @@ Outcome run_job(Crew& crew, SlotState& state, redis::Connection& connection,
   return settled ? outcome : run.call_back(state, std::move(outcome));
 }
 
-void run_failure_callback(Crew& crew, redis::Connection& connection, const Assignment& assignment,
-                          const std::string& failure_text) {
-  const std::atomic<bool> draining{false};
-  JobRun run(crew, draining, "maintenance", connection, assignment);
-  const auto called = run.call_back(assignment.on_failure, "failed", failure_text,
-                                    Deadline::after(assignment.on_failure.timeout), {});
-  if (!called) crew.log.debug("{}", called.error().to_string());
+void call_back_aside(Crew& crew, const Running& job, std::string_view end,
+                     std::string failure_text) {
+  const Callback& callback = end == "stopped" ? job.on_stopped : job.on_failure;
+  if (callback.name.empty()) return;
+  crew.hooks.run("a callback", [&crew, job, callback, end, failure_text](const auto& stop) {
+    auto connection = crew.connect("hooks");
+    const std::atomic<bool> draining{false};
+    const Assignment assignment{job};
+    JobRun run(crew, draining, "maintenance", connection, assignment);
+    const auto called = run.call_back(callback, end, to_valid_utf8(failure_text),
+                                      Deadline::after(callback.timeout), stop);
+    if (!called) crew.log.debug("{}", called.error().to_string());
+  });
 }
 
 }  // namespace call::rq

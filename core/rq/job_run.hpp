@@ -1,19 +1,14 @@
 // Inside core/rq: one claimed job, from its fields to its outcome. Knows nothing of queues.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "core/redis/connection.hpp"
 #include "core/rq/crew.hpp"
 
 namespace call::rq {
-
-struct Callback {
-  std::string name{};  ///< empty: none
-  std::chrono::seconds timeout{60};
-};
 
 /// What the worker knows of a job when it starts it; every text is as somebody wrote it.
 struct Assignment {
@@ -22,8 +17,6 @@ struct Assignment {
   std::size_t data_bytes = 0;  ///< more than data.size(): too large to be read
   std::string status{};        ///< before it was claimed
   Callback on_success{};
-  Callback on_failure{};
-  Callback on_stopped{};
 };
 
 /// Calls the function and the callback that its end asks for. `state.running` holds the job; when it
@@ -32,8 +25,9 @@ struct Assignment {
 Outcome run_job(Crew& crew, SlotState& state, redis::Connection& connection,
                 const Assignment& assignment);
 
-/// The on_failure of a job that was found abandoned, on a thread that nobody watches.
-void run_failure_callback(Crew& crew, redis::Connection& connection, const Assignment& assignment,
-                          const std::string& failure_text);
+/// The callback for this end ("failed" or "stopped") of a job whose own thread cannot call it: its
+/// worker is dead, or its function does not return. On the hooks' thread, since it may take long.
+void call_back_aside(Crew& crew, const Running& job, std::string_view end,
+                     std::string failure_text);
 
 }  // namespace call::rq

@@ -130,8 +130,7 @@ Status Keeper::clean(const std::string& queue, std::string_view most_abandoned) 
   return {};
 }
 
-/// Runs the on_failure of an abandoned job and sends its webhooks, as RQ's own clean-up does; on the
-/// hooks' thread, since it may take long.
+/// Runs the on_failure of an abandoned job and sends its webhooks, as RQ's own clean-up does.
 Status Keeper::tell_abandoned(const std::string& id, const std::string& queue,
                               const std::string& came_to, const std::string& text) {
   const auto words = redis::cmd("HMGET", keys::job(id), "data", "failure_callback_name",
@@ -139,24 +138,21 @@ Status Keeper::tell_abandoned(const std::string& id, const std::string& queue,
   CALL_TRY(const auto reply, connection_.command(words, Deadline::after(kRedisPatience)));
   const auto values = redis::texts(reply);
   if (values.size() != 5) return {};
-  Assignment assignment;
-  assignment.job.job_id = id;
-  assignment.job.queue = queue;
-  assignment.data = values[0].size() <= kMaxDataBytes ? values[0] : std::string();
-  assignment.on_failure.name = values[1];
-  if (const auto seconds = parse_number<std::int64_t>(values[2]); seconds && *seconds > 0)
-    assignment.on_failure.timeout = std::chrono::seconds(*seconds);
-  if (!assignment.on_failure.name.empty())
-    crew_.hooks.run("an on_failure callback", [&crew = crew_, assignment, text](const auto&) {
-      auto connection = crew.connect("hooks");
-      run_failure_callback(crew, connection, assignment, text);
-    });
-  if (came_to != "failed" || values[3].empty() || !crew_.options.webhooks) return {};
   Json args;
   Json kwargs;
-  const auto call = decode_call(assignment.data, args, kwargs);
-  crew_.hooks.send(values[3], {id, call ? call->function : std::string(), "failed", values[4],
-                               stamp().iso, text});
+  const auto call =
+      decode_call(values[0].size() <= kMaxDataBytes ? values[0] : std::string(), args, kwargs);
+  Running job;
+  job.job_id = id;
+  job.queue = queue;
+  if (call) job.function = call->function;
+  if (call) job.serializer = call->serializer;
+  job.on_failure.name = values[1];
+  if (const auto seconds = parse_number<std::int64_t>(values[2]); seconds && *seconds > 0)
+    job.on_failure.timeout = std::chrono::seconds(*seconds);
+  call_back_aside(crew_, job, "failed", text);
+  if (came_to != "failed" || values[3].empty() || !crew_.options.webhooks) return {};
+  crew_.hooks.send(values[3], {id, job.function, "failed", values[4], stamp().iso, text});
   return {};
 }
 

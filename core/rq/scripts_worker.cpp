@@ -6,9 +6,10 @@ namespace {
 
 // Arguments: see turn() in scripts.hpp.
 constexpr std::string_view kFinish = R"lua(
--- The worker no longer holds this job.
+-- The worker no longer holds this job; without an id: it holds none, whatever its record says.
 local function let_go(worker_key, id)
-  if call('HGET', worker_key, 'current_job') ~= id then return end
+  local shown = call('HGET', worker_key, 'current_job')
+  if not shown or (id and shown ~= id) then return end
   call('HDEL', worker_key, 'current_job')
   call('HSET', worker_key, 'state', 'idle', 'current_job_working_time', '0')
 end
@@ -140,15 +141,15 @@ local function claim(a)
     local member = composite and held or id
     if not composite and not call('ZSCORE', 'rq:wip:' .. queue, id) then
       call('SREM', worker_key .. ':executions', held)
-      let_go(worker_key, id)
     elseif run == execution then
       return answer(id, queue, member, call('HMGET', 'rq:job:' .. id, unpack(wanted)))
     else
       drop_execution(id, run, queue, worker, member)
-      let_go(worker_key, id)
       push(id, queue, true, now)
     end
   end
+  -- Who slept through a claim's answer may find its job given to others: no busy ghost remains.
+  let_go(worker_key)
 
   if call('EXISTS', 'rq:suspended') == 1 then return {'suspended', dropped} end
 

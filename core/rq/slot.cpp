@@ -185,8 +185,8 @@ Assignment Slot::read_job(const redis::Reply& answer) {
   job.enqueued_at = text(9);
   job.webhooks = text(10);
   next.on_success = callback(11);
-  next.on_failure = callback(13);
-  next.on_stopped = callback(15);
+  job.on_failure = callback(13);
+  job.on_stopped = callback(15);
   job.since = wall_now();
   job.started = MonoClock::now();
   constexpr std::chrono::seconds kLongest = std::chrono::hours(24 * 365);

@@ -61,6 +61,52 @@ class Callbacks(Features):
         self.ends(job, "stopped")
         self.assertEqual(self.noted()[0][:2], [job.id, "stopped"])
 
+    def test_on_stopped_of_a_function_that_ignores_the_stop(self):
+        job = self.waiting("calld.stubborn", 6, fields={"stopped_callback_name": "calld.note",
+                                                        "failure_callback_name": "calld.note"})
+        worker = self.worker()
+        self.starts(job)
+        self.cpp("stop", job.id)
+        self.ends(job, "stopped", 4)  # the function goes on
+        [[told, event, text]] = until(self.noted, what="the callback")
+        self.assertEqual((told, event), (job.id, "stopped"))
+        self.assertIn("Job stopped by user, work-horse terminated.", text)
+        self.ends(self.queue.enqueue("calld.add", 1, 1), "finished")  # the slot is back
+        self.assertEqual(len(self.noted()), 1)
+        self.assertIsNone(worker.process.poll())
+
+    def test_on_failure_of_a_function_that_ignores_its_time_limit(self):
+        job = self.waiting("calld.stubborn", 6, job_timeout=1, retry=Retry(max=1),
+                           fields={"stopped_callback_name": "calld.note", "failure_callback_name": "calld.note"})
+        self.worker(concurrency=2)
+        self.ends(job, "failed")
+        until(lambda: len(self.noted()) == 2, what="a callback for each try")
+        for told, event, text in self.noted():
+            self.assertEqual((told, event), (job.id, "failed"))
+            self.assertIn("JobTimeoutException: Task exceeded maximum timeout value (1 seconds)", text)
+
+    def test_callbacks_that_ignore_their_time_limit(self):
+        deaf = {"success_callback_name": "calld.deaf", "success_callback_timeout": "1",
+                "failure_callback_name": "calld.deaf", "failure_callback_timeout": "1",
+                "stopped_callback_name": "calld.deaf", "stopped_callback_timeout": "1"}
+        good = self.waiting("calld.add", 1, 1, fields={**deaf, "failure_callback_name": "calld.note"})
+        bad = self.waiting("calld.fail", "no line", fields=deaf)
+        stopped = self.waiting("calld.sleep", 60, fields=deaf)
+        self.worker(concurrency=3)
+        self.starts(stopped)
+        self.cpp("stop", stopped.id)
+        for job, status, last in ((good, "failed", "calld.timeout: the callback exceeded its 1 seconds"),
+                                  (bad, "failed", "calld.unavailable: no line"),
+                                  (stopped, "stopped", "Job stopped by user, work-horse terminated.")):
+            self.ends(job, status)
+            self.assertEqual(self.failure_text(job).strip().splitlines()[-1], last)
+            if job is not good:
+                self.assertIn("Its callback calld.deaf failed: the callback exceeded its 1 seconds",
+                              self.failure_text(job))
+        until(lambda: len(self.noted()) == 4, what="the on_failure of the first job, aside")
+        self.assertEqual(sorted(entry[:2] for entry in self.noted()),
+                         sorted([[good.id, "finished"], [good.id, "failed"], [bad.id, "failed"], [stopped.id, "stopped"]]))
+
     def test_unknown_on_success_fails_the_job_as_in_python(self):
         job = self.waiting("calld.add", 1, 1, fields={"success_callback_name": "shop.told",
                                                       "failure_callback_name": "calld.note"})

@@ -106,6 +106,12 @@ rq::Registry functions(const redis::Endpoint& endpoint) {
     std::this_thread::sleep_for(std::chrono::milliseconds(span));
     return Json("done");
   });
+  // A callback that ignores its stop request, longer than it has time.
+  registry.add("calld.deaf", [endpoint](rq::JobContext& context) -> Result<Json> {
+    CALL_CHECK(note(endpoint, call::json::dump(context.args)));
+    std::this_thread::sleep_for(std::chrono::seconds(4));
+    return Json();
+  });
   registry.add("calld.hang", [](rq::JobContext& context) { return nap(context, 60); });
   registry.add("calld.note", [endpoint](rq::JobContext& context) -> Result<Json> {
     return note(endpoint, call::json::dump(context.args));

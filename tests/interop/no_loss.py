@@ -11,6 +11,7 @@ import pathlib
 import random
 import signal
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -36,6 +37,13 @@ def kill_group(process):
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def lives(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 def is_script(words):
@@ -213,8 +221,7 @@ class Killed(NoLoss):
             worker.go_on()
             if trap:
                 trap.release()
-        # Known: after a sleep between a claim and its answer "busy" stays in the worker's hash until its next job.
-        self.no_ghost(*(f"pause-{step.replace(' ', '-')}" for step in STEPS if not step.startswith("claim")))
+        self.no_ghost(*(f"pause-{step.replace(' ', '-')}" for step in STEPS))
         # Declared dead before it had begun: it must not begin any more.
         runs = {"claim asked": 1, "claim answered": 1, "running": 2, "end told": 2, "end confirmed": 1}
         for step, (job, worker, _) in scenes.items():
@@ -246,6 +253,53 @@ class Killed(NoLoss):
         ended = float(self.redis.xrevrange(f"rq:results:{lost.id}", count=1)[0][0].split(b"-")[0]) / 1000
         self.assertLessEqual(ended - died, 30)
         self.assertEqual(sorted(status_of(job) for job in jobs), ["failed", "started", "started"])
+
+    def test_13_a_job_killed_by_a_signal(self):
+        """Out of memory, a crash: only that job ends, and says by which signal."""
+        with tempfile.TemporaryDirectory() as directory:
+            program = pathlib.Path(directory, "program")
+            program.write_text('#!/bin/sh\necho "began $CALLD_ARG_1" >&2\necho $$ >"$CALLD_ARG_2"\n'
+                               '[ "$CALLD_ARG_1" = wait ] && exec sleep 60\nkill -"$CALLD_ARG_1" $$\n')
+            program.chmod(0o755)
+            pid_file = pathlib.Path(directory, "pid")
+            worker = self.worker(concurrency=2, exec=program)
+            beside = self.enqueue("beside", seconds=2)
+            self.starts(beside)
+            for name, number in (("SEGV", 11), ("ABRT", 6), ("KILL", 9), ("TERM", 15)):
+                job = self.queue.enqueue("tasks.program", name, str(pid_file))
+                self.ends(job, "failed")
+                self.assertEqual(self.failure_text(job).strip().splitlines()[-2:], [
+                    f"began {name}", f"calld.io: {program} was killed by signal {number} (SIG{name})"])
+                self.assert_one_end(job, "failed")
+
+            # As the kernel does when memory runs out; with a retry the job runs again.
+            job = self.queue.enqueue("tasks.program", "wait", str(pid_file), retry=Retry(max=1))
+            for left in (1, 0):
+                until(lambda: status_of(job) == "started" and int(self.redis.hget(f"rq:job:{job.id}", "retries_left")) == left
+                      and pid_file.exists() and pid_file.read_text().strip(), what="the program running")
+                os.kill(int(pid_file.read_text()), signal.SIGKILL)
+                pid_file.unlink()
+            self.ends(job, "failed")
+            self.assertIn("was killed by signal 9 (SIGKILL)", self.failure_text(job))
+            self.ends(beside, "finished")
+            self.assert_one_end(beside, "finished", runs=1)
+            self.assertIsNone(worker.process.poll())
+
+    def test_13_what_a_program_started_dies_with_its_worker(self):
+        """Sessions of their own and orphans, too: nobody works beside the next run of the job."""
+        with tempfile.TemporaryDirectory() as directory:
+            program = pathlib.Path(directory, "program")
+            program.write_text(f'#!/bin/sh\ncd {directory}\nsetsid sleep 600 & echo $! >session\n'
+                               '(setsid sh -c "echo \\$\\$ >orphan; exec sleep 600" &)\necho $$ >itself\nwait\n')
+            program.chmod(0o755)
+            worker = self.worker(exec=program)
+            self.queue.enqueue("tasks.program")
+            files = [pathlib.Path(directory, name) for name in ("session", "orphan", "itself")]
+            until(lambda: all(file.exists() and file.read_text().strip() for file in files), what="all of them running")
+            pids = [int(file.read_text()) for file in files]
+            self.assertTrue(all(lives(pid) for pid in pids))
+            worker.kill()
+            until(lambda: not any(lives(pid) for pid in pids), what="all of them being gone")
 
     def test_18_the_same_name_at_once_after_a_kill(self):
         job, worker, _, _ = self.scene("same", "running", seconds=60, retries=1)

@@ -4,8 +4,8 @@
     tests/interop/sanitized.py thread
     tests/interop/sanitized.py address      (with undefined)
 
-Builds interop_worker and what it needs, nothing else, runs suite.py, slots.py and no_loss.py, and fails when a
-test fails or a worker has left a report.
+Builds interop_worker and what it needs, nothing else, runs every module of the tests, and fails when a test fails
+or a worker has left a report.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main():
             os.environ, TSAN_OPTIONS=f"{common}:second_deadlock_stack=1",
             ASAN_OPTIONS=f"{common}:detect_stack_use_after_return=1",
             UBSAN_OPTIONS=f"{common}:print_stacktrace=1:halt_on_error=1")
-        for module in ("suite", "slots", "no_loss"):
+        for module in ("suite", "features", "fleet", "bad_input", "slots", "no_loss"):
             failed |= run(sys.executable, HERE / "run.py", "--worker", build / "bin" / "interop_worker", "--environments",
                           options.environments or build / "interop", "--rq", options.rq, "--module", module,
                           env=environment) != 0

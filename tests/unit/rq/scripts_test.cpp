@@ -91,6 +91,18 @@ TEST_CASE("rq.claim: a job whose answer was lost for good goes back to the front
   CHECK(world.ask({"EXISTS", "rq:execution:" + id + ":" + kFirst}).integer == 0);
 }
 
+TEST_CASE("rq.claim: a worker whose job others have found is busy no longer") {
+  World world;
+  const auto id = world.add("f", Json::array());
+  claim(world, kFirst);
+  CHECK(world.ask({"HGET", "rq:worker:w", "current_job"}).text == id);
+  CHECK(maintain(world, 31) == std::vector<std::int64_t>{1, 0, 0, 0});
+  world.ask({"SET", "rq:suspended", "1"});
+  CHECK(claim(world, kFirst).items.at(0).text == "suspended");
+  CHECK(world.ask({"HGET", "rq:worker:w", "state"}).text == "idle");
+  CHECK(world.ask({"HEXISTS", "rq:worker:w", "current_job"}).integer == 0);
+}
+
 TEST_CASE("rq.claim: an id pushed twice does not run twice at once") {
   World world;
   const auto id = world.add("f", Json::array());

@@ -264,11 +264,23 @@ void declare_list(CLI::App& command, ListOptions& options) {
       ->capture_default_str();
 }
 
+/// Any number of words, each as typed. An option that "allows extra arguments" would have CLI11 take
+/// '[1,2]' apart as two words; one that lacks a great many takes what comes, and TakeAll does not
+/// mind that they never do.
+void take_words(CLI::Option* words) {
+  constexpr int kMost = 1 << 20;
+  constexpr int kNoLimit = -1;
+  words->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->expected(kMost, kNoLimit)
+      ->allow_extra_args(false)
+      ->option_text("ARG ...");
+}
+
 void declare_enqueue(CLI::App& command, EnqueueOptions& o) {
   auto& job = o.job;
   command.add_option("queue", o.queue, "Queue")->required()->type_name("QUEUE");
   command.add_option("function", o.function, "What to call")->required()->type_name("FUNCTION");
-  command.add_option("args", o.args, "Arguments: JSON, or else text")->type_name("ARG");
+  take_words(command.add_option("args", o.args, "Arguments: JSON, or else text"));
   command.add_option("--kwarg", o.kwargs, "Named argument; may be repeated")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);

@@ -56,6 +56,12 @@ class Queues(unittest.TestCase):
         negative = self.json("job", "enqueue", "default", "calld.noop", "--wait", "--", "-1", "--text")
         self.assertEqual(negative["result"], [-1, "--text"])
 
+    def test_lists_as_arguments(self):
+        job = self.json("job", "enqueue", "default", "calld.noop", "[1,2]", '["a, b", [], {"c": [null]}]', "[]", "[text]",
+                        "--description", "[x]", "--kwarg", "list=[3]", "--wait")
+        self.assertEqual(job["result"], [[1, 2], ["a, b", [], {"c": [None]}], [], "[text]"])
+        self.assertEqual((job["kwargs"], job["description"]), ({"list": [3]}, "[x]"))
+
     def test_options_of_a_job(self):
         first = self.enqueue("asleep", "f", "--timeout", "-1", "--ttl", "1h", "--result-ttl", "2m", "--retries", "3",
                              "--retry-interval", "10s", "--description", "שלום")

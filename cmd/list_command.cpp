@@ -113,10 +113,21 @@ Result<Exit> change(Session& session, const std::string& name, const std::string
   return kDone;
 }
 
+/// What cron starts again each time may be over already: that is no mistake, and nothing is dialed.
+Result<Exit> start_now(Session& session, const StartOptions& options) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
+  if (list.state == store::ListState::completed) {
+    session.say("list '{}' was already completed", list.name);
+    return kDone;
+  }
+  return change(session, options.list, &options.confirm, "dial the list", store::start_list);
+}
+
 /// Now, or at the time of --at.
 Result<Exit> start(Session& session, const StartOptions& options) {
-  if (options.at.empty())
-    return change(session, options.list, &options.confirm, "dial the list", store::start_list);
+  if (options.at.empty()) return start_now(session, options);
   const auto at = parse_rfc3339(options.at);
   if (!at || *at < wall_now()) {
     return Error{Errc::invalid_argument,

@@ -1,6 +1,7 @@
 #include "core/store/callers.hpp"
 
 #include "core/store/db.hpp"
+#include "core/store/names.hpp"
 
 namespace call::store {
 namespace {
@@ -40,6 +41,7 @@ bool is_e164(std::string_view text) {
 Result<CallerPool> put_callers(Connection& connection, std::int64_t tenant_id,
                                std::string_view pool, const std::vector<std::string>& numbers,
                                int concurrency) {
+  CALL_CHECK(check_identifier("a caller pool", pool));
   if (concurrency < 1 || concurrency > 1000)
     return Error{Errc::invalid_argument, "the concurrency of a caller id is 1 to 1000"};
   for (const auto& caller : numbers) {

@@ -2,6 +2,7 @@
 
 #include "core/policy/policy.hpp"
 #include "core/store/db.hpp"
+#include "core/store/names.hpp"
 #include "core/store/policy_rows.hpp"
 
 namespace call::store {
@@ -43,6 +44,7 @@ Result<std::optional<std::int64_t>> policy_id(Txn& txn, std::string_view name) {
 
 Result<StoredPolicy> put_policy(Connection& connection, std::int64_t tenant_id,
                                 std::string_view name, std::string_view document_json) {
+  CALL_CHECK(check_identifier("a policy", name));
   CALL_CHECK(policy::parse_policy(document_json));
   const auto body = [&](Txn& txn) -> Result<StoredPolicy> {
     query(txn,

@@ -3,6 +3,7 @@
 #include "core/base/ids.hpp"
 #include "core/crypto/hash.hpp"
 #include "core/store/db.hpp"
+#include "core/store/names.hpp"
 #include "core/store/policy_rows.hpp"
 
 namespace call::store {
@@ -17,6 +18,7 @@ Tenant to_tenant(const Row& row) {
 }  // namespace
 
 Result<Tenant> create_tenant(Connection& connection, std::string_view name) {
+  CALL_CHECK(check_identifier("a tenant", name));
   const auto body = [&](Txn& txn) -> Result<Tenant> {
     const auto row = query_row(txn,
                                std::string("INSERT INTO tenants (name) VALUES ($1) ON CONFLICT "

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -115,6 +116,17 @@ class System:
         return subprocess.run([self.bin / "callctl", *map(str, words)], input=stdin, text=True, capture_output=True,
                               check=False, timeout=300,
                               env={**self.env, "CALLD_CONFIG": str(self.state / "calld.toml"), **(env or {})})
+
+    def commands(self, *words):
+        """Every command of callctl, by asking each level for its help."""
+        text = re.split(r"^Examples:\s*$", self.callctl(*words, "--help"), flags=re.M)[0]
+        section = re.split(r"^Subcommands:\s*$", text, flags=re.M)
+        if len(section) == 1:
+            return [" ".join(words)]
+        found = []
+        for name in re.findall(r"^ {2}([a-z][a-z-]*)\b", section[1], flags=re.M):
+            found += self.commands(*words, name)
+        return found
 
     def json(self, *words, code=0):
         return json.loads(self.callctl("-o", "json", *words, code=code))

@@ -1,0 +1,303 @@
+"""What scripts, cron and people at a terminal rely on in callctl: exit codes, silence, colours, the pager, questions, and
+the completion of the shells, each with the real program.
+
+    python3 tests/integration/scripts.py build/release/bin [TestClass.test_name]
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import unittest
+
+from harness import System, free_ports, wait_for
+from terminal import Terminal
+
+BIN = None
+FROM = ("--from", "+14155550100")
+SCRIPT = """
+[defaults]
+ring_s = 0.3
+voice = "rms"
+lines = ["Yes.", "Five.", "No."]
+"""
+
+
+class WithSystem(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.system = System(BIN, SCRIPT).__enter__()
+        cls.addClassCleanup(cls.system.__exit__)
+        cls.env = {**cls.system.env, "CALLD_CONFIG": str(cls.system.state / "calld.toml"), "TERM": "xterm-256color",
+                   "PATH": f"{BIN}:{os.environ['PATH']}"}
+        for name in ("NO_COLOR", "PAGER", "CALLCTL_PAGER", "LESS"):
+            cls.env.pop(name, None)
+        rows = "".join(f"+1212555{n:04},Person {n}\n" for n in range(100, 160))
+        cls.long = cls.system.write("long.csv", "phone,name\n" + rows)
+        cls.short = cls.system.write("short.csv", "phone,name\n+12125550101,Dana\n")
+        cls.system.callctl("list", "create", "long", cls.long, *FROM)
+        cls.system.callctl("list", "create", "spring-survey", cls.short, *FROM)
+        cls.system.callctl("job", "enqueue", "nightly", "f")
+
+    def ctl(self, *words, **options):
+        return self.system.callctl(*words, **options)
+
+    def run_ctl(self, *words, **options):
+        return self.system.callctl_run(*words, **options)
+
+    def terminal(self, *words, rows=24, columns=100, **env):
+        return Terminal([BIN / "callctl", *words], {**self.env, **env}, rows, columns)
+
+    def shown(self, *words, **options):
+        """All that a command writes on a terminal."""
+        with self.terminal(*words, **options) as terminal:
+            self.assertEqual(terminal.finish(), 0, terminal.text)
+            return terminal.text
+
+    def postgres(self, statement):
+        url = next(line.split('"')[1] for line in (self.system.state / "calld.toml").read_text().splitlines()
+                   if line.startswith("url") and "postgresql" in line)
+        return subprocess.run(["psql", "-qAt", url, "-c", statement], check=True, capture_output=True, text=True).stdout
+
+
+class People(WithSystem):
+    """At a terminal."""
+
+    def test_colours_only_where_they_are_wanted(self):
+        bold = "\x1b[1m"
+        self.assertIn(bold, self.shown("list", "ls"))
+        self.assertIn(bold, self.shown("list", "ls", NO_COLOR=""), "an empty NO_COLOR says nothing")
+        self.assertNotIn("\x1b", self.shown("list", "ls", "--no-color"))
+        self.assertNotIn("\x1b", self.shown("list", "ls", NO_COLOR="1"))
+        self.assertNotIn("\x1b", self.shown("list", "ls", TERM="dumb"))
+        self.assertNotIn("\x1b", self.ctl("list", "ls"))
+
+    def test_a_long_table_goes_through_the_pager(self):
+        pager = "sed 's/^/paged: /'"
+        text = self.shown("list", "entries", "long", PAGER=pager)
+        self.assertEqual(text.count("paged: "), 61, text)
+        self.assertIn("mine: ", self.shown("list", "entries", "long", PAGER=pager, CALLCTL_PAGER="sed 's/^/mine: /'"))
+        for text in (self.shown("list", "entries", "long", "--no-pager", PAGER=pager),
+                     self.shown("list", "entries", "long", PAGER=""),
+                     self.shown("list", "entries", "long", PAGER="cat"),
+                     self.shown("list", "entries", "long", PAGER="no-such-program"),
+                     self.shown("list", "entries", "spring-survey", PAGER=pager),
+                     self.shown("-o", "json", "list", "entries", "long", PAGER=pager)):
+            self.assertNotIn("paged: ", text)
+            self.assertTrue("Person 159" in text or "Dana" in text, text)
+
+    def test_a_pager_that_is_left_early_is_no_failure(self):
+        self.assertIn("ID", self.shown("list", "entries", "long", PAGER="head -n 1"))
+
+    def test_dialing_asks_for_the_name(self):
+        self.ctl("list", "create", "asked", self.short, *FROM)
+        with self.terminal("list", "start", "asked") as terminal:
+            terminal.until("Type its name to go on: ")
+            terminal.type("askew\n")
+            self.assertEqual(terminal.finish(), 1)
+            self.assertIn("not confirmed, nothing was done", terminal.plain())
+        self.assertEqual(self.system.json("list", "show", "asked")["state"], "draft")
+        with self.terminal("list", "start", "asked") as terminal:
+            terminal.until("Type its name to go on: ")
+            terminal.type("asked\n")
+            self.assertEqual(terminal.finish(), 0)
+        self.assertNotEqual(self.system.json("list", "show", "asked")["state"], "draft")
+
+    def test_no_input_never_asks(self):
+        self.ctl("list", "create", "unasked", self.short, *FROM)
+        with self.terminal("--no-input", "list", "start", "unasked") as terminal:
+            self.assertEqual(terminal.finish(), 2)
+            self.assertIn("add --confirm=unasked", terminal.plain())
+            self.assertNotIn("Type its name", terminal.plain())
+
+    def test_names_cannot_drive_the_terminal(self):
+        nasty = self.system.write("nasty.csv", "phone,name\n+12125550199,\"\x1b]0;owned\x07\u009b2J\u202ename\"\n")
+        self.ctl("list", "create", "nasty", nasty, *FROM)
+        for words in (["list", "entries", "nasty"], ["list", "explain", "nasty/2"]):
+            text = self.shown("--no-color", *words)
+            for control in ("\x1b", "\x07", "\u009b", "\u202e"):
+                self.assertNotIn(control, text)
+            self.assertIn("owned", text)
+        self.assertIn("\x1b]0;owned\x07", self.ctl("-o", "csv", "list", "entries", "nasty"), "a file has it as it is")
+
+
+class Scripts(WithSystem):
+    """Off a terminal: cron, pipes, other programs."""
+
+    def refused(self, code, says, *words, **options):
+        run = self.run_ctl(*words, **options)
+        self.assertEqual((run.returncode, run.stdout), (code, ""), run.stderr)
+        self.assertIn(says, run.stderr)
+        return run.stderr
+
+    def test_exit_codes(self):
+        self.assertEqual(self.run_ctl("list", "ls").returncode, 0)
+        self.refused(1, "a list named long exists", "list", "create", "long", self.long, *FROM)
+        self.refused(2, "add --confirm=long", "list", "start", "long")
+        self.refused(2, "'short'", "list", "start", "long", "--confirm", "short")
+        self.assertEqual(self.run_ctl("list", "dance").returncode, 2)
+        for words in (["tenant", "create"], ["policy", "set", "--preset", "us-tsr"], ["caller", "add", "--", "Bad Name"]):
+            words = [*words, "+14155550100"] if "Bad Name" in words else [*words, "Bad Name"]
+            self.refused(2, "a-z, 0-9", *words)
+        self.refused(3, "there is no list nowhere", "list", "show", "nowhere")
+        self.refused(3, "no-such-file.csv", "list", "create", "new", "no-such-file.csv", *FROM)
+        nobody, = free_ports(1)
+        self.refused(69, "", "list", "ls", env={"CALLD_DATABASE_URL": f"postgresql://calld@127.0.0.1:{nobody}/calld"})
+        self.refused(69, "", "queue", "ls", env={"CALLD_REDIS_URL": f"redis://127.0.0.1:{nobody}/0"})
+        self.refused(69, "", "log-level", "worker", env={"CALLD_SERVICE_RUNTIME_DIR": str(self.system.dir / "none")})
+
+    def test_who_may_not_gets_4(self):
+        self.postgres("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
+        url = next(line.split('"')[1] for line in (self.system.state / "calld.toml").read_text().splitlines()
+                   if line.startswith("url") and "postgresql" in line)
+        self.refused(4, "permission denied", "list", "ls", env={"CALLD_DATABASE_URL": with_user(url, "stranger:stranger")})
+
+    def test_an_unknown_attempt_is_10(self):
+        self.system.dial("unclear", self.short)
+        self.postgres("UPDATE attempts SET state = 'unknown' WHERE list_id = "
+                      "(SELECT id FROM lists WHERE name = 'unclear')")
+        summary = json.loads(self.ctl("-o", "json", "list", "wait", "unclear", code=10))
+        self.assertEqual((summary["state"], summary["unknown_attempts"]), ("completed", 1))
+
+    def test_quiet_says_only_what_is_wrong(self):
+        run = self.run_ctl("-q", "list", "set", "long", "--priority", "1")
+        self.assertEqual((run.returncode, run.stdout, run.stderr), (0, "", ""))
+        self.assertIn("changed", self.run_ctl("list", "set", "long", "--priority", "2").stderr)
+        self.assertIn("nowhere", self.refused(3, "", "-q", "list", "show", "nowhere"))
+        self.assertIn("NAME", self.ctl("-q", "list", "ls"), "the result is no message")
+
+    def test_standard_input_is_a_file_named_dash(self):
+        rows = "phone,name\n+12125550150,Ada\n"
+        self.assertEqual(json.loads(self.ctl("-o", "json", "list", "create", "piped", "-", *FROM, stdin=rows))["imported"], 1)
+        more = self.ctl("-o", "json", "list", "append", "piped", "-", stdin=rows.replace("0150", "0151"))
+        self.assertEqual(json.loads(more)["imported"], 1)
+        self.assertEqual(json.loads(self.ctl("-o", "json", "dnc", "import", "-", stdin="+12125550152\n"))["read"], 1)
+        self.ctl("policy", "set", "piped", "-", stdin='description = "mine"\n')
+        self.assertEqual(self.system.json("policy", "show", "piped")["document"]["description"], "mine")
+
+    def test_a_dry_run_writes_nothing(self):
+        before = self.postgres("SELECT (SELECT count(*) FROM lists), (SELECT count(*) FROM entries), "
+                               "(SELECT count(*) FROM dnc), (SELECT count(*) FROM cleanup_journal)")
+        self.assertEqual(json.loads(self.ctl("-o", "json", "list", "create", "dry", self.short, *FROM, "--dry-run"))["id"],
+                         None)
+        self.assertTrue(json.loads(self.ctl("-o", "json", "list", "append", "long", self.short, "--dry-run"))["dry_run"])
+        self.ctl("dnc", "import", "-", "--dry-run", stdin="+12125550188\n")
+        self.ctl("cleanup", "run", "--dry-run")
+        after = self.postgres("SELECT (SELECT count(*) FROM lists), (SELECT count(*) FROM entries), "
+                              "(SELECT count(*) FROM dnc), (SELECT count(*) FROM cleanup_journal)")
+        self.assertEqual(before, after)
+
+    def test_wait_ends_with_one_line(self):
+        self.ctl("list", "create", "waited", self.short, *FROM)
+        self.refused(1, "is not finished after 1 s", "-q", "-o", "ndjson", "list", "wait", "waited", "--timeout", "1")
+        self.ctl("list", "start", "waited", "--confirm", "waited")
+        for form in ("json", "ndjson"):
+            line, = self.ctl("-q", "-o", form, "list", "wait", "waited", "--timeout", "120").splitlines()
+            summary = json.loads(line)
+            self.assertEqual((summary["state"], summary["outcomes"]["completed"]), ("completed", 1))
+
+    def test_the_same_key_is_the_same_list(self):
+        words = ["-o", "json", "list", "create", "keyed", self.long, *FROM, "--key", "keyed-2026"]
+        first = json.loads(self.ctl(*words))
+        again = json.loads(self.ctl(*words))
+        self.assertEqual((first["existed"], again["existed"], again["id"]), (False, True, first["id"]))
+        self.assertEqual(self.system.json("list", "show", "keyed")["entries"], 60)
+
+    def test_what_is_over_may_be_started_again(self):
+        self.system.dial("over", self.short)
+        run = self.run_ctl("list", "start", "over", "--confirm", "over")
+        self.assertEqual((run.returncode, "was already completed" in run.stderr), (0, True), run.stderr)
+        self.refused(1, "completed", "list", "resume", "over")
+        self.assertEqual(len(self.system.json("attempt", "ls", "--list", "over")["items"]), 1)
+
+    def test_two_of_cron_at_once_make_and_start_one_list(self):
+        create = [BIN / "callctl", "-o", "json", "list", "create", "cron", self.long, *FROM, "--key", "cron-2026"]
+        start = [BIN / "callctl", "list", "start", "cron", "--confirm", "cron"]
+        made = [json.loads(out) for out, _ in self.at_once(create, 6)]
+        self.assertEqual(len({answer["id"] for answer in made}), 1)
+        self.assertEqual(sorted(answer["existed"] for answer in made), [False] + [True] * 5)
+        started = self.at_once(start, 6)
+        self.assertEqual(sum("is now running" in said for _, said in started), 1, started)
+        self.assertEqual(self.postgres("SELECT count(*) FROM lists WHERE name = 'cron'").strip(), "1")
+        self.ctl("list", "cancel", "cron", "--hang-up")
+
+    def at_once(self, command, times):
+        running = [subprocess.Popen([str(w) for w in command], env=self.env, stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True) for _ in range(times)]
+        answers = []
+        for process in running:
+            out, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, err)
+            answers.append((out, err))
+        return answers
+
+    def test_a_closed_pipe_ends_it(self):
+        command = f"set -o pipefail; '{BIN}/callctl' list entries long | head -n 1"
+        run = subprocess.run(["bash", "-c", command], env=self.env, capture_output=True, text=True, check=False)
+        self.assertIn("LINE", run.stdout)
+        self.assertNotIn("Aborted", run.stderr)
+
+
+def with_user(url, user):
+    """The same database, as somebody else."""
+    scheme, rest = url.split("://", 1)
+    return f"{scheme}://{user}@{rest.split('@', 1)[-1]}"
+
+
+class Shells(WithSystem):
+    """Completion as bash, zsh and fish do it, with TAB."""
+
+    def shell(self, command, prepare):
+        path = shutil.which(command[0])
+        self.assertIsNotNone(path, f"{command[0]} is missing: packaging/install-deps test")
+        env = {**self.env, "PS1": "ready> ", "HOME": str(self.system.dir), "HISTFILE": ""}
+        terminal = Terminal([path, *command[1:]], env, rows=50, columns=160)
+        self.addCleanup(terminal.__exit__)
+        terminal.type(prepare + "; echo prepa''red\n")
+        terminal.until("prepared")
+        return terminal
+
+    def completes(self, terminal, line, pattern):
+        """TAB after the line shows what the pattern says; then the line is taken away again."""
+        terminal.text = ""
+        terminal.type(line + "\t")
+        try:
+            terminal.until(pattern, 3)
+        except AssertionError:
+            terminal.type("\t")  # the second one lists the candidates
+            terminal.until(pattern)
+        terminal.type("\x15")
+        terminal.read(0.3)
+
+    def walk(self, terminal):
+        self.completes(terminal, "callctl l", r"log-level")
+        self.completes(terminal, "callctl li", r"callctl list ")
+        self.completes(terminal, "callctl list create --conc", r"--concurrency")
+        self.completes(terminal, "callctl list show spr", r"spring-survey")
+        self.completes(terminal, "callctl queue show nigh", r"nightly")
+        self.completes(terminal, "callctl -o nd", r"ndjson")
+
+    def test_bash(self):
+        self.walk(self.shell(["bash", "--norc", "--noprofile", "-i"], "source <(callctl completion bash)"))
+
+    def test_zsh(self):
+        prepare = "autoload -U compinit && compinit -u -D; source <(callctl completion zsh)"
+        self.walk(self.shell(["zsh", "-f", "-i"], prepare))
+
+    def test_fish(self):
+        def candidates(line):
+            run = subprocess.run(["fish", "-c", "callctl completion fish | source; complete -C $argv[1]", line],
+                                 env={**self.env, "HOME": str(self.system.dir)}, capture_output=True, text=True, check=True)
+            return [row.split("\t")[0] for row in run.stdout.splitlines()]
+        self.assertIsNotNone(shutil.which("fish"), "fish is missing: packaging/install-deps test")
+        self.assertEqual(candidates("callctl l"), ["list", "log-level"])
+        self.assertEqual(candidates("callctl list create --conc"), ["--concurrency"])
+        self.assertEqual(candidates("callctl list show spr"), ["spring-survey"])
+        self.assertEqual(candidates("callctl queue show nigh"), ["nightly"])
+        self.assertEqual(candidates("callctl -o nd"), ["ndjson"])
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main(verbosity=2)

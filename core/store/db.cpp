@@ -60,9 +60,11 @@ Error from_sql_error(const pqxx::sql_error& error, std::string_view doing) {
   const std::string first_line(split(trim(error.what()), '\n').front());
   const std::string context = std::string(doing) + ": " + first_line;
   const std::string_view group = std::string_view(state).substr(0, 2);
-  if (state == "57014") return {Errc::timeout, context};     // statement_timeout
-  if (state == "42501") return {Errc::permission, context};  // insufficient_privilege
-  if (state == "42P01" || state == "42703") {                // undefined table or column
+  if (state == "57014") return {Errc::timeout, context};  // statement_timeout
+  // libpqxx 6 gives this one without its code.
+  const bool denied = dynamic_cast<const pqxx::insufficient_privilege*>(&error) != nullptr;
+  if (denied || state == "42501") return {Errc::permission, context};
+  if (state == "42P01" || state == "42703") {  // undefined table or column
     return {Errc::conflict, context + "; is the schema up to date? callctl db status"};
   }
   if (group == "23" || group == "40" || state == "55P03") return {Errc::conflict, context};

@@ -1,6 +1,6 @@
 """Conversations with scripted engines over real sockets: how much of the turn gap is the server's own?
 
-    python3 tests/bench/conversation.py build/release/bin [--calls 200] [--seconds 60]
+    python3 tests/bench/conversation.py build/release/bin [--calls 200] [--seconds 60] [--realtime]
 
 `calld media` runs on core 0, the callers and the engines on core 1. The engines take 100 ms for the final transcript,
 150 ms to the model's first word and 80 ms to the voice's first audio; what a turn takes beyond that and beyond the
@@ -19,6 +19,9 @@ import sys
 import tempfile
 import time
 import urllib.request
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from cores import raise_loops  # noqa: E402
 
 AGENT = """
 prompt = "Be brief."
@@ -61,14 +64,18 @@ def trace(steps):
     return turns
 
 
-def own_share(turns, media):
-    """media: turn -> when its caller got the first audio of the answer."""
-    shares = []
+STEPS = (("final transcript -> request", "final", "chat_request"), ("sentence -> text for the voice", "chat_sentence", "voice_text"),
+         ("audio -> caller", "voice_audio", "media"))
+
+
+def own_shares(turns, media):
+    """Milliseconds of each step that is the server's, a row a turn. media: turn -> when its caller got the first audio."""
+    rows = []
     for name, turn in turns.items():
-        if name in media and {"final", "chat_request", "chat_sentence", "voice_text", "voice_audio"} <= turn.keys():
-            shares.append((turn["chat_request"] - turn["final"] + turn["voice_text"] - turn["chat_sentence"]
-                           + media[name] - turn["voice_audio"]) / 1000)
-    return shares
+        turn = {**turn, "media": media.get(name)}
+        if all(turn.get(key) for _, *keys in STEPS for key in keys):
+            rows.append([(turn[end] - turn[begin]) / 1000 for _, begin, end in STEPS])
+    return rows
 
 
 def heard_errors(spool, events):
@@ -93,11 +100,14 @@ def main():
     parser.add_argument("bin")
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--realtime", action="store_true",
+                        help="real-time priority for callers, engines and the server's media loop, on a busy machine")
     args = parser.parse_args()
+    ahead = ["chrt", "-r", "5"] if args.realtime else []
     bin_dir = pathlib.Path(args.bin).resolve()
     with tempfile.TemporaryDirectory() as directory:
         base = pathlib.Path(directory)
-        engines = pinned(1, [str(bin_dir / "scripted_engines"), "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        engines = pinned(1, [*ahead, str(bin_dir / "scripted_engines"), "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         port = int(engines.stdout.readline())
         (base / "agents").mkdir()
         (base / "agents" / "bench.toml").write_text(AGENT.format(port=port))
@@ -113,7 +123,9 @@ def main():
                 break
             except OSError:
                 time.sleep(0.1)
-        load = pinned(1, [str(bin_dir / "conversation_load"), f"ws://127.0.0.1:{media_port}/ws/twilio-media",
+        if args.realtime:
+            raise_loops(media.pid)
+        load = pinned(1, [*ahead, str(bin_dir / "conversation_load"), f"ws://127.0.0.1:{media_port}/ws/twilio-media",
                           str(args.calls), str(args.seconds)], stdout=subprocess.PIPE)
         began = time.monotonic()
         events = [json.loads(line) for line in load.communicate()[0].splitlines()]
@@ -125,7 +137,8 @@ def main():
         steps = [json.loads(line) for line in engines.communicate()[0].splitlines()]
         first_media = {e["turn"]: e["t"] for e in reversed(events) if e["what"] == "media"}
         turns = trace(steps)
-        shares = own_share(turns, first_media)
+        rows = own_shares(turns, first_media)
+        shares = [sum(row) for row in rows]
         barge = [(e["t"] - e["onset"]) / 1000 for e in events if e["what"] == "clear"]
         gaps = [e for e in events if e["what"] == "gap"]
         bad = [e for e in events if e["what"] in ("lost", "bad_message")]
@@ -133,6 +146,8 @@ def main():
         print(f"{args.calls} calls at once for {args.seconds} s, {len(turns)} turns; server: "
               f"{100 * cpu / ticks / elapsed:.0f} % of its core, {memory[0].split(':')[1].strip()} at most")
         print("own share of the turn gap: ", quantiles(shares, "ms"))
+        for (name, *_), values in zip(STEPS, zip(*rows)):
+            print(f"    {name}: ", quantiles(values, "ms"))
         print("barge-in, onset to clear:  ", quantiles(barge, "ms"))
         print("error of the heard text:   ", quantiles(heard_errors(base / "spool", events), "ms"))
         print(f"gaps over 40 ms: {len(gaps)}; calls lost: {len(bad)}")

@@ -6,6 +6,8 @@
 //
 // One JSON line an event, with "t" in microseconds of the monotonic clock, then a summary.
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <memory>
@@ -20,7 +22,7 @@
 #include "core/runtime/timer.hpp"
 #include "core/sim/playback.hpp"
 #include "core/sim/stream_protocol.hpp"
-#include "core/speech/synthesizer.hpp"
+#include "tests/bench/barge_in/sounds.hpp"
 
 using namespace call;
 using Json = nlohmann::json;
@@ -28,6 +30,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
+constexpr std::int64_t kFrameUs = 20'000;
 constexpr int kInterruptEvery = 3;
 constexpr int kInterruptAfterMs = 1500;  ///< of the agent's voice
 
@@ -36,19 +39,23 @@ std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(since).count();
 }
 
-/// What every caller says: begins and ends with a loud sample, whole frames.
-audio::Mulaw sentence() {
-  speech::VoiceStyle style;
-  style.voice = speech::Voice::rms;
-  const auto pcm =
-      speech::Synthesizer(style).render("yes I would like to know more about that please");
-  if (!pcm) return {};
-  const auto loud = [](std::int16_t sample) { return sample > 1200 || sample < -1200; };
-  const auto first = std::ranges::find_if(*pcm, loud);
-  const auto last = std::find_if(pcm->rbegin(), pcm->rend(), loud).base();
-  auto mulaw = audio::mulaw_encode(audio::PcmView(first, last));
-  while (mulaw.size() % audio::kFrameSamples != 0) mulaw.push_back(audio::kMulawSilence);
-  return mulaw;
+struct Line {
+  audio::Mulaw mulaw;  ///< whole frames
+  std::int64_t onset_us = 0;
+};
+
+/// What callers say, in four voices.
+std::vector<Line> lines() {
+  std::vector<Line> all;
+  for (const auto& sound : bench::interruptions()) {
+    Line line{audio::mulaw_encode(audio::PcmView(sound.pcm)),
+              static_cast<std::int64_t>(sound.onset) * 125};
+    while (line.mulaw.size() % audio::kFrameSamples != 0) {
+      line.mulaw.push_back(audio::kMulawSilence);
+    }
+    all.push_back(std::move(line));
+  }
+  return all;
 }
 
 struct Shared {
@@ -56,6 +63,7 @@ struct Shared {
   std::vector<Json> events;
   std::size_t ended = 0;
   std::condition_variable changed;
+  std::atomic<bool> over = false;  ///< the callers hang up now
   void note(Json event) {
     std::lock_guard lock(mutex);
     events.push_back(std::move(event));
@@ -64,10 +72,10 @@ struct Shared {
 
 class Caller final : public net::WsHandler {
  public:
-  Caller(Shared& shared, int number, const audio::Mulaw& words, runtime::Loop& loop)
+  Caller(Shared& shared, int number, const std::vector<Line>& lines, runtime::Loop& loop)
       : shared_(shared),
         number_(number),
-        words_(words),
+        lines_(lines),
         sid_("CA" + std::to_string(100000 + number)),
         writer_({"AC1", sid_, "MZ" + std::to_string(number)}),
         timer_(loop) {}
@@ -101,16 +109,10 @@ class Caller final : public net::WsHandler {
   void on_binary(std::string_view) override {}
   void on_close(const net::WsClose& close) override {
     timer_.cancel();
-    if (!over_) note("lost", {{"why", close.reason}});
+    if (!shared_.over) note("lost", {{"why", close.reason}});
     std::lock_guard lock(shared_.mutex);
     ++shared_.ended;
     shared_.changed.notify_all();
-  }
-
-  void finish() {
-    over_ = true;
-    connection_->send_text(writer_.stop());
-    connection_->close(1000, "");
   }
 
  private:
@@ -142,11 +144,13 @@ class Caller final : public net::WsHandler {
     decide();
     audio::MulawFrame frame;
     frame.fill(audio::kMulawSilence);
-    if (said_ < words_.size()) {
-      if (said_ == 0) onset_us_ = now_us();
-      std::copy_n(words_.begin() + static_cast<std::ptrdiff_t>(said_), frame.size(), frame.begin());
+    if (speaking()) {
+      // The frame's first sample was spoken a frame before it is sent.
+      if (said_ == 0) onset_us_ = now_us() - kFrameUs + line_->onset_us;
+      std::copy_n(line_->mulaw.begin() + static_cast<std::ptrdiff_t>(said_), frame.size(),
+                  frame.begin());
       said_ += frame.size();
-      if (said_ >= words_.size()) {
+      if (!speaking()) {
         note("said");
         playback_.callee_took_turn();
       }
@@ -154,12 +158,15 @@ class Caller final : public net::WsHandler {
     connection_->send_text(writer_.media(milliseconds(frames_ * 20), frame));
   }
 
+  bool speaking() const { return line_ != nullptr && said_ < line_->mulaw.size(); }
+
   void decide() {
-    if (said_ < words_.size()) return;
+    if (speaking()) return;
     const bool interrupts = turns_ % kInterruptEvery == kInterruptEvery - 1;
     const bool speaks_now = interrupts ? silent_ms_ == 0 && heard_ms_ >= kInterruptAfterMs
                                        : ever_heard_ && silent_ms_ == 600 + 20 * (number_ % 20);
     if (!speaks_now) return;
+    line_ = &lines_[static_cast<std::size_t>(number_ + turns_) % lines_.size()];
     ++turns_;
     said_ = 0;
     interrupting_ = interrupts;
@@ -168,7 +175,8 @@ class Caller final : public net::WsHandler {
 
   Shared& shared_;
   const int number_;
-  const audio::Mulaw& words_;
+  const std::vector<Line>& lines_;
+  const Line* line_ = nullptr;  ///< being said, or said last
   const std::string sid_;
   sim::StreamWriter writer_;
   sim::Playback playback_;
@@ -176,14 +184,13 @@ class Caller final : public net::WsHandler {
   net::WsConnection* connection_ = nullptr;
   MonoClock::time_point started_{};
   std::int64_t frames_ = 0;
-  std::size_t said_ = static_cast<std::size_t>(-1);
+  std::size_t said_ = 0;  ///< bytes of line_
   int turns_ = 0;
   int heard_ms_ = 0;
   int silent_ms_ = 1000;
   std::int64_t onset_us_ = 0;
   bool ever_heard_ = false;
   bool interrupting_ = false;
-  bool over_ = false;
 };
 
 }  // namespace
@@ -194,7 +201,7 @@ int main(int argc, char** argv) {
   const int calls = std::stoi(argv[2]);
   const int seconds = std::stoi(argv[3]);
   if (!url) return std::fprintf(stderr, "%s\n", url.error().to_string().c_str()), 2;
-  const auto words = sentence();
+  const auto words = lines();
   Shared shared;
   runtime::Loop loop("callers");
   std::vector<net::WsHandle> handles;
@@ -208,6 +215,7 @@ int main(int argc, char** argv) {
     wait(milliseconds(20), [] { return false; });  // 50 calls a second
   }
   wait(std::chrono::seconds(seconds), [&] { return shared.ended > 0; });
+  shared.over = true;
   for (const auto& handle : handles)
     handle.post([](net::WsConnection& connection) { connection.close(1000, ""); });
   wait(std::chrono::seconds(10), [&] { return shared.ended == static_cast<std::size_t>(calls); });

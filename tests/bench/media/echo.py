@@ -7,8 +7,10 @@
 
 The generator (echo_load) has a core, the server another. A level is held when no frame is lost and the delay that a frame
 sees stays under 10 ms (p99) and 20 ms (p99.9). The delay counts all of it: server, kernel and the generator's own share.
+The server's memory is told for each call; calld promises less than 100 KB.
 The packages of the baselines are fetched from PyPI and npm into --work, once."""
 import argparse
+import atexit
 import json
 import os
 import pathlib
@@ -20,7 +22,11 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from cores import raise_loops  # noqa: E402
+
 SERVER_CORE, LOAD_CORE = "0", "1"
+KB_PER_CALL = 100
 
 
 def free_port():
@@ -60,7 +66,7 @@ def command_of(server, port, args, scratch):
     if server == "calld":
         config = scratch / "calld.toml"
         config.write_text(
-            f'[media]\nlisten = "127.0.0.1:{port}"\nauth = "none"\nloops = 1\nmax_calls = 10000\n'
+            f'[media]\nlisten = "127.0.0.1:{port}"\nauth = "none"\nloops = 1\nmax_calls = 10000\nmax_call_duration = "2h"\n'
             f'spool_dir = "{scratch}/spool"\npriority = "{args.priority}"\n[log]\nlevel = "warn"\n'
             f'[service]\nruntime_dir = "{scratch}"\n')
         return [args.build / "bin/calld", "media", "--config", config], {}
@@ -79,10 +85,12 @@ class Server:
         self.port = free_port()
         command, env = command_of(name, self.port, args, self.scratch)
         pinned = ["taskset", "-c", SERVER_CORE, *map(str, command)]
-        if args.realtime:  # what the unit's LimitRTPRIO= gives the loops of calld; the baselines get it for all they do
-            pinned = ["prlimit", "--rtprio=10:10", *pinned] if name == "calld" else ["chrt", "-r", "5", *pinned]
+        if args.realtime and name != "calld":  # the baselines get it for all they do
+            pinned = ["chrt", "-r", "5", *pinned]
         self.process = subprocess.Popen(pinned, env={**os.environ, **env})
         wait_for(self.port, self.process)
+        if args.realtime and name == "calld":
+            raise_loops(self.process.pid)
 
     def load(self, args, *options):
         command = [args.load or find_load(args.build), "--port", self.port, "--pid", self.process.pid, *options]
@@ -100,7 +108,8 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        # Not removed before the end: ext4 searches long for an inode after many were given back just now.
+        atexit.register(shutil.rmtree, self.scratch, ignore_errors=True)
 
 
 def held(result):
@@ -119,15 +128,20 @@ def show(name, r):
 
 
 def capacity(name, levels, args):
-    best = 0
+    best, memory = 0, 0
     for calls in levels:
         with Server(name, args) as server:
             result = server.load(args, "--calls", calls, "--seconds", args.seconds)
         show(name, result)
+        if args.soak and result:
+            rss = result["server_rss_kb"]
+            print(f"resident {rss['full']} KB with all calls up, {rss['after']} KB {args.seconds} s later")
         if held(result):
-            best = calls
+            best, memory = calls, result["kb_per_call"]
         elif calls > best * 2:
             break
+    if best and name == "calld":
+        print(f"memory at {best} calls: {memory:.0f} KB a call, {'less' if memory < KB_PER_CALL else 'NOT less'} than {KB_PER_CALL}")
     return best
 
 

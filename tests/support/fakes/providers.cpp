@@ -149,14 +149,9 @@ class ElevenSocket final : public Socket {
       auto audio = mulaw_of(part);
       if (at == 0 && owner_.stamp) owner_.stamp(audio, text);
       const Json out = {{"audio", crypto::base64_encode(audio)}, {"alignment", alignment}};
-      if (at == 0 && owner_.watch) {
-        connection_.later(delay_, [this, text, out] {
-          owner_.tell("voice_audio", text);
-          connection_.text(out.dump());
-        });
-      } else {
-        connection_.text(out.dump(), delay_);
-      }
+      connection_.text(out.dump(), delay_);  // in order: one queued later would come last
+      if (at == 0 && owner_.watch)
+        connection_.later(delay_, [this, text] { owner_.tell("voice_audio", text); });
     }
   }
 

@@ -103,6 +103,7 @@ store::NewEntry entry_of(const contacts::Contact& contact) {
   entry.refused = std::string(contact.refused);
   entry.not_after = contact.not_after;
   entry.timezone = contact.timezone;
+  entry.priority = contact.priority;
   return entry;
 }
 

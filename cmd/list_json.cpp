@@ -71,6 +71,7 @@ const std::vector<Column>& list_columns() {
   static const std::vector<Column> columns = {
       {"id", "ID", Align::right},
       {"name", "NAME", Align::left, true},
+      {"priority", ""},
       {"state", "STATE"},
       {"entries", "ENTRIES", Align::right},
       {"pending", "PENDING", Align::right},
@@ -93,6 +94,7 @@ json to_json(const store::Entry& entry, const Session& session, bool full_number
       {"id", entry.id},
       {"phone", full_numbers ? phone : session.number(phone)},
       {"name", entry.name},
+      {"priority", entry.priority},
       {"state", store::to_string(entry.state)},
       {"outcome", entry.outcome ? json(store::to_string(*entry.outcome)) : json()},
       {"reason", entry.reason.empty() ? json() : json(entry.reason)},

@@ -81,6 +81,12 @@ Result<Exit> set_policy(Session& session, const PolicyOptions& options) {
   CALL_TRY(const auto stored, store::put_policy(*connection, tenant.id, options.name, document));
   session.say("policy '{}' stored; {} list(s) go by it{}", stored.name, stored.lists,
               stored.tenant_default ? ", and all that name none" : "");
+  CALL_TRY(const auto policy, policy::parse_policy(document));
+  if (policy.registry)
+    session.say(
+        "nobody is called while the copy of the registry '{0}' is older than it allows: "
+        "callctl dnc import --registry {0} FILE",
+        policy.registry->name);
   return kDone;
 }
 
@@ -110,16 +116,17 @@ Result<Exit> show_policy(Session& session, const PolicyOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto stored, store::find_policy(*connection, tenant.id, options.name));
-  CALL_CHECK(session.show_one({{"name", "name"},
-                               {"default", "default"},
-                               {"lists", "lists"},
-                               {"updated_at", "updated"},
-                               {"document", "document"}},
-                              {{"name", stored.name},
-                               {"default", stored.tenant_default},
-                               {"lists", stored.lists},
-                               {"updated_at", to_rfc3339(stored.updated_at)},
-                               {"document", json::parse(stored.document_json, nullptr, false)}}));
+  const auto document = json::parse(stored.document_json, nullptr, false);
+  std::vector<Column> columns = {
+      {"name", "name"}, {"default", "default"}, {"lists", "lists"}, {"updated_at", "updated"}};
+  const bool for_people = session.format() == Format::table;
+  if (!for_people) columns.push_back({"document", "document"});
+  CALL_CHECK(session.show_one(columns, {{"name", stored.name},
+                                        {"default", stored.tenant_default},
+                                        {"lists", stored.lists},
+                                        {"updated_at", to_rfc3339(stored.updated_at)},
+                                        {"document", document}}));
+  if (for_people) CALL_CHECK(print(document.dump(2) + "\n"));
   return kDone;
 }
 

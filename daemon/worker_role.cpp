@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/dialer/chores.hpp"
+#include "core/dialer/gate.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/sender_pool.hpp"
 #include "core/dialer/wake.hpp"
@@ -117,8 +118,9 @@ Status run_worker(Process& process, bool burst) {
   const carrier::Carrier carrier(account);
   dialer::Instruments instruments(process.metrics());
   dialer::SenderPool senders(kSenders);
+  dialer::Gate gate(redis);
   dialer::Wakes wakes(redis);
-  const dialer::Deps deps{&pool, redis, &carrier, &senders, &wakes, &instruments};
+  const dialer::Deps deps{&pool, redis, &carrier, &senders, &gate, &wakes, &instruments};
 
   auto options = worker_options(config, redis);
   options.burst = burst;

@@ -141,6 +141,7 @@ Result<Entries> from_csv(std::string_view body, const std::string& region) {
     entry.refused = contact.refused;
     entry.not_after = contact.not_after;
     entry.timezone = std::move(contact.timezone);
+    entry.priority = contact.priority;
     take(entries, std::move(entry), std::move(contact.detail));
     return {};
   });
@@ -162,13 +163,14 @@ Result<std::string> variables_of(const Json& row) {
   return json::dump(array_or_object);
 }
 
-/// One object of the "entries" array: {"phone", "name"?, "variables"?, "not_after"?, "timezone"?}.
+/// One object of the "entries" array: {"phone", "name"?, "variables"?, "not_after"?, "timezone"?,
+/// "priority"?}.
 Result<store::NewEntry> entry_of(const Json& row, std::int64_t seq, const std::string& region) {
   if (!row.is_object()) return Error{Errc::invalid_argument, "an object is wanted"};
   for (const auto& item : row.items()) {
     const auto& key = item.key();
     if (key != "phone" && key != "name" && key != "variables" && key != "not_after" &&
-        key != "timezone")
+        key != "timezone" && key != "priority")
       return Error{Errc::invalid_argument, fmt::format("\"{}\" is not known here", key)};
   }
   store::NewEntry entry;
@@ -187,6 +189,9 @@ Result<store::NewEntry> entry_of(const Json& row, std::int64_t seq, const std::s
     entry.not_after = parse_rfc3339(not_after);
     if (!entry.not_after) entry.refused = contacts::kInvalidNotAfter;
   }
+  CALL_TRY(const auto priority, json::get_int_or(row, "priority", 0));
+  entry.priority = contacts::parse_priority(std::to_string(priority)).value_or(0);
+  if (entry.priority != priority) entry.refused = contacts::kInvalidPriority;
   CALL_TRY(entry.timezone, json::get_string_or(row, "timezone", ""));
   if (!entry.timezone.empty() && !policy::find_zone(entry.timezone)) {
     entry.timezone.clear();

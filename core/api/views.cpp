@@ -99,6 +99,7 @@ Json view(const store::Entry& entry) {
       {"phone", entry.phone.empty() ? entry.phone_raw : entry.phone},
       {"name", entry.name},
       {"variables", document(entry.variables_json)},
+      {"priority", entry.priority},
       {"state", to_string(entry.state)},
       {"outcome", entry.outcome ? Json(to_string(*entry.outcome)) : Json()},
       {"reason", text_or_null(entry.reason)},

@@ -14,7 +14,8 @@
 namespace call::contacts {
 namespace {
 
-const std::set<std::string, std::less<>> kKnown{"phone", "name", "not_after", "timezone"};
+const std::set<std::string, std::less<>> kKnown{"phone", "name", "not_after", "timezone",
+                                                "priority"};
 
 /// One named value of a row.
 void set(Contact& contact, const std::string& name, std::string value) {
@@ -35,6 +36,13 @@ void set(Contact& contact, const std::string& name, std::string value) {
     } else {
       contact.timezone = std::move(value);
     }
+  } else if (name == "priority") {
+    if (value.empty()) return;
+    const auto priority = parse_priority(value);
+    contact.priority = priority.value_or(0);
+    if (priority) return;
+    contact.refused = kInvalidPriority;
+    contact.detail = fmt::format("priority '{}' is no number from -99 to 99", value);
   } else {
     contact.variables.emplace(name, std::move(value));
   }
@@ -45,6 +53,11 @@ std::string listed(const std::vector<std::string>& columns) {
 }
 
 }  // namespace
+
+std::optional<int> parse_priority(std::string_view text) {
+  const auto priority = parse_number<int>(text);
+  return priority && *priority >= -99 && *priority <= 99 ? priority : std::nullopt;
+}
 
 Reader::Reader(std::string region, OnContact on_contact, Format format)
     : region_(std::move(region)),
@@ -142,6 +155,8 @@ Status Reader::on_line(std::string_view line) {
                                                       ? variable.value().get<std::string>()
                                                       : json::dump(variable.value()));
       }
+    } else if (name == "priority" && item.value().is_number_integer()) {
+      set(contact, name, json::dump(item.value()));
     } else if (item.value().is_null()) {
       continue;
     } else if (kKnown.contains(name) || item.value().is_structured()) {

@@ -1,5 +1,5 @@
 // Contacts out of a file. CSV: a header line with a column `phone`, optionally `name`, `not_after`,
-// `timezone`; every other column becomes a variable of the conversation. JSON lines: an object a line
+// `timezone`, `priority`; every other column becomes a variable of the conversation. JSON lines: an object a line
 // with the same names as members, every other text, number or boolean a variable. A faulty row is
 // refused with its reason and the rest goes on; a faulty file is an error that names the line.
 #pragma once
@@ -26,6 +26,7 @@ inline constexpr std::string_view kDuplicate = "duplicate";
 inline constexpr std::string_view kWrongFieldCount = "wrong_field_count";
 inline constexpr std::string_view kInvalidNotAfter = "invalid_not_after";
 inline constexpr std::string_view kInvalidTimezone = "invalid_timezone";
+inline constexpr std::string_view kInvalidPriority = "invalid_priority";
 inline constexpr std::string_view kInvalidMember = "invalid_member";
 
 enum class Format { csv, json_lines };
@@ -38,9 +39,13 @@ struct Contact {
   std::map<std::string, std::string> variables;  ///< every other column, empty ones too
   std::optional<WallTime> not_after;
   std::string timezone;      ///< of the tz database, empty when not given
+  int priority = 0;          ///< -99 to 99
   std::string_view refused;  ///< one of the reasons above; empty: accepted
   std::string detail;        ///< for people: "the same number as line 4"
 };
+
+/// -99 to 99.
+std::optional<int> parse_priority(std::string_view text);
 
 /// Reads contacts piece by piece. One thread; the callback runs inside feed() and finish().
 class Reader {

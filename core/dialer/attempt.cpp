@@ -1,8 +1,9 @@
 // The attempt protocol's sending half. Order is everything here:
 //   1. intent -> sending, committed under the lease's epoch: from now on a crash means "unknown"
-//   2. the lease is checked once more by the monotonic clock
-//   3. exactly one create-call on a fresh connection
-//   4. what the answer proves is written; an answer that proves nothing is written as "unknown"
+//   2. the account's gate opens: no second has more calls than the carrier allows
+//   3. the lease is checked once more by the monotonic clock
+//   4. exactly one create-call on a fresh connection
+//   5. what the answer proves is written; an answer that proves nothing is written as "unknown"
 // Only two answers lead back to the line: 429, and a failure before the first byte.
 #include "core/dialer/attempt.hpp"
 
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "core/base/crash_point.hpp"
+#include "core/dialer/gate.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/store_access.hpp"
 #include "core/log/log.hpp"
@@ -25,6 +27,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kSettleRetry{250};
 constexpr milliseconds kNotSentDelay{2000};
+constexpr milliseconds kGatePatience{1000};
 constexpr milliseconds kThrottledDelay{1000};  // when the carrier names no time
 
 /// Twilio: authentication failed, account inactive or suspended.
@@ -58,6 +61,7 @@ class Sending {
   void settle(std::string_view what, const Change& write);
   void back_in_line(milliseconds delay);
   AttemptReport fenced(std::string why);
+  Status pass_gate();
   carrier::CreateOutcome send();
   AttemptReport settle_outcome(const carrier::CreateOutcome& outcome);
 
@@ -104,6 +108,19 @@ AttemptReport Sending::fenced(std::string why) {
   deps_.instruments->fenced.add();
   log_.info("not sent: {}", why);
   return {AttemptEnd::fenced, {}, std::move(why)};
+}
+
+/// Most often at once. A machine so busy that it waits long gives the moment to another call.
+Status Sending::pass_gate() {
+  const Pace account{account_key(deps_.carrier->options().account_sid), options_.calls_per_second};
+  const auto patience = Deadline::after(kGatePatience);
+  while (true) {
+    CALL_TRY(const auto wait, deps_.gate->pass(account, patience));
+    if (wait.count() == 0) return {};
+    if (wait > patience.left())
+      return Error{Errc::limit, "the account makes as many calls as it may in this second"};
+    pause_until(MonoClock::now() + wait);
+  }
 }
 
 carrier::CreateOutcome Sending::send() {
@@ -183,6 +200,11 @@ AttemptReport Sending::run(const LeaseClock& clock, MonoClock::time_point send_a
   }
   CALL_CRASH_POINT("sending.after");
   pause_until(send_at);
+  if (const auto open = pass_gate(); !open) {
+    back_in_line(milliseconds(0));
+    log_.info("not sent: {}", open.error().to_string());
+    return {AttemptEnd::not_sent, {}, open.error().to_string()};
+  }
   if (!clock.good()) {
     back_in_line(milliseconds(0));
     return fenced("the lease may be over");

@@ -32,6 +32,7 @@ class Registry;
 
 namespace call::dialer {
 
+class Gate;
 class SenderPool;
 class Wakes;
 struct Instruments;
@@ -61,6 +62,7 @@ struct Deps {
   redis::Endpoint redis;
   const carrier::Carrier* carrier = nullptr;
   SenderPool* senders = nullptr;
+  Gate* gate = nullptr;
   Wakes* wakes = nullptr;  ///< may be null: drivers then only look now and then
   Instruments* instruments = nullptr;
 };

@@ -4,6 +4,7 @@
 #include "core/dialer/driver.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/base/crash_point.hpp"
 #include "core/base/scope_exit.hpp"
@@ -25,6 +26,9 @@ constexpr milliseconds kOutagePause{500};
 // From the turn to the first byte. What is done between takes now more, now less; calls leave as evenly
 // as their turns were given when each leaves at the same distance from its turn.
 constexpr milliseconds kAim{15};
+// Claimed together: what is sent in a tenth of a second. More would hold numbers and slots for long.
+constexpr double kClaimAheadS = 0.1;
+constexpr double kMostClaims = 20;
 constexpr milliseconds kSenderPause{20};  // other lists' sends free a thread without a word
 constexpr milliseconds kBrakesEvery{5000};
 constexpr milliseconds kSleepAbove{10000};
@@ -43,6 +47,12 @@ std::vector<Pace> paces_of(const Deps& deps, const Options& options, const store
   if (list.tenant_calls_per_second)
     paces.push_back({tenant_key(account, list.tenant_id), *list.tenant_calls_per_second});
   return paces;
+}
+
+std::int64_t claims_at_once(const std::vector<Pace>& paces) {
+  double most = kMostClaims;
+  for (const auto& pace : paces) most = std::min(most, pace.per_second * kClaimAheadS);
+  return std::max<std::int64_t>(1, std::llround(most));
 }
 
 }  // namespace
@@ -111,7 +121,7 @@ void Driver::step() {
   const ScopeExit give_back([&] {
     if (reserved) deps_.senders->give_back();
   });
-  if (!held_ && !claim()) return;
+  if (held_.empty() && !claim()) return;
   if (!take_turn()) return;
   reserved = false;
   send();
@@ -120,7 +130,8 @@ void Driver::step() {
 bool Driver::claim() {
   CALL_CRASH_POINT("claim.before", list_.name);
   auto claimed = with_store(deps_, [&](auto& store) {
-    return store::claim_next(store, lease_, {options_.account_concurrency});
+    return store::claim_entries(store, lease_,
+                                {options_.account_concurrency, claims_at_once(paces_)});
   });
   if (!claimed) {
     if (claimed.error().code == Errc::conflict) {
@@ -132,15 +143,17 @@ bool Driver::claim() {
     }
     return false;
   }
-  if (!claimed->claim) {
+  if (claimed->claims.empty()) {
     on_no_claim(*claimed);
     return false;
   }
-  held_ = std::move(claimed->claim);
-  CALL_CRASH_POINT("claim.after", held_->to_number);
-  log_.with("attempt", held_->attempt_id)
-      .debug("claimed entry {} (attempt {}) to {}", held_->entry_id, held_->n,
-             log::mask_phone(held_->to_number));
+  for (auto& claim : claimed->claims) {
+    CALL_CRASH_POINT("claim.after", claim.to_number);
+    log_.with("attempt", claim.attempt_id)
+        .debug("claimed entry {} (attempt {}) to {}", claim.entry_id, claim.n,
+               log::mask_phone(claim.to_number));
+    held_.push_back(std::move(claim));
+  }
   return true;
 }
 
@@ -177,8 +190,9 @@ bool Driver::take_turn() {
   if (options_.caller_id_calls_per_second > 0) {
     const auto& account = deps_.carrier->options().account_sid;
     paces.push_back(
-        {caller_id_key(account, held_->from_number), options_.caller_id_calls_per_second});
+        {caller_id_key(account, held_.front().from_number), options_.caller_id_calls_per_second});
   }
+  const auto asked = MonoClock::now();
   const auto turn = dialer::take_turn(redis_, paces, {list_.tenant_id, list_.id},
                                       Deadline::after(kRedisPatience));
   if (!turn) {
@@ -188,12 +202,12 @@ bool Driver::take_turn() {
     return false;
   }
   if (std::exchange(outage_logged_, false)) log_.info("Redis answers again");
-  if (turn->count() > 0) {
-    wait(std::min(std::chrono::ceil<milliseconds>(*turn), options_.poll));
+  if (!turn->taken) {
+    wait(std::min(std::chrono::ceil<milliseconds>(turn->in), options_.poll));
     return false;
   }
-  send_at_ = MonoClock::now() + kAim;
-  log_.with("attempt", held_->attempt_id).debug("turn taken");
+  send_at_ = asked + turn->in + kAim;
+  log_.with("attempt", held_.front().attempt_id).debug("turn taken");
   return true;
 }
 
@@ -202,7 +216,9 @@ void Driver::send() {
     std::lock_guard lock(mutex_);
     ++sends_;
   }
-  deps_.senders->start([this, claim = *std::exchange(held_, std::nullopt), at = send_at_] {
+  auto next = std::move(held_.front());
+  held_.pop_front();
+  deps_.senders->start([this, claim = std::move(next), at = send_at_] {
     finished(perform_attempt(deps_, options_, lease_, clock_, list_, claim, at));
   });
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -61,9 +62,9 @@ class Driver {
   LeaseClock clock_;
   MonoClock::time_point renew_at_;
   MonoClock::time_point reconcile_at_;
-  std::optional<store::Claim> held_;  // claimed, waiting for its turn
-  MonoClock::time_point send_at_;     // of the turn taken last
-  std::optional<DialEnd> end_;        // why the loop ends, once it is known
+  std::deque<store::Claim> held_;  // claimed, the first waiting for its turn
+  MonoClock::time_point send_at_;  // of the turn taken last
+  std::optional<DialEnd> end_;     // why the loop ends, once it is known
   bool outage_logged_ = false;
 
   std::mutex mutex_;

@@ -11,32 +11,32 @@ namespace call::dialer {
 namespace {
 
 // KEYS: the schedules, the account's first, then the line of lists that wait and when each tenant and
-// list was served. ARGV: slack, the intervals, then tenant and list. Microseconds. Answer: 0, or how
-// long to wait.
+// list was served. ARGV: how far ahead, slack, the intervals, then tenant and list. Microseconds.
+// Answer: {1, until the turn's moment} or {0, how long to wait}.
 const redis::Script& turn_script() {
   static const redis::Script script{"dialer.take_turn", R"lua(
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local paces = #KEYS - 2
 local line, served = KEYS[paces + 1], KEYS[paces + 2]
-local slack = tonumber(ARGV[1])
-local tenant, list = ARGV[paces + 2], ARGV[paces + 3]
+local ahead, slack = tonumber(ARGV[1]), tonumber(ARGV[2])
+local tenant, list = ARGV[paces + 3], ARGV[paces + 4]
 local me = tenant .. ':' .. list
-local due, own = {}, 0
-for i = 1, paces do
-  due[i] = tonumber(redis.call('GET', KEYS[i]) or '0')
-  if i > 1 and due[i] - now > own then own = due[i] - now end
-end
+local due = {}
+for i = 1, paces do due[i] = tonumber(redis.call('GET', KEYS[i]) or '0') end
+local moment = math.max(due[1], now)
+local own = 0
+for i = 2, paces do own = math.max(own, due[i] - moment) end
 if own > 0 then
   redis.call('HDEL', line, me)
-  return math.max(own, due[1] - now)
+  return {0, own}
 end
 local function stand_in_line(wait)
   redis.call('HSET', line, me, string.format('%.0f', now + wait + 50000))
   redis.call('PEXPIRE', line, 60000)
-  return wait
+  return {0, wait}
 end
-if due[1] > now then return stand_in_line(due[1] - now) end
+if moment > now + ahead then return stand_in_line(moment - now - ahead) end
 
 local function last(who) return tonumber(redis.call('HGET', served, who) or '0') end
 local my_tenant, my_list = last('t' .. tenant), last('l' .. list)
@@ -52,8 +52,8 @@ for i = 1, #others, 2 do
 end
 
 for i = 1, paces do
-  local interval = tonumber(ARGV[i + 1])
-  local next_due = math.max(due[i], now - slack) + interval
+  local interval = tonumber(ARGV[i + 2])
+  local next_due = math.max(due[i], moment - slack) + interval
   redis.call('SET', KEYS[i], string.format('%.0f', next_due),
              'PX', math.ceil((next_due - now) / 1000) + 1000)
 end
@@ -61,7 +61,7 @@ local at = string.format('%.0f', now)
 redis.call('HDEL', line, me)
 redis.call('HSET', served, 't' .. tenant, at, 'l' .. list, at)
 redis.call('PEXPIRE', served, 3600000)
-return 0
+return {1, moment - now}
 )lua"};
   return script;
 }
@@ -81,14 +81,16 @@ return 0
   return script;
 }
 
-// How late a turn may be and still be made up for, and what sending may add to its lateness. The
-// intervals are longer by both together, over a second: 0.8 % in all.
+constexpr double kAheadUs = 60000;
+// How late a list may ask whose own pace is due, and still have it made up for.
 constexpr double kSlackUs = 4000;
-constexpr double kJitterUs = 4000;
+// What the intervals are longer by, over a second: what the gate asks for, and as much again to
+// make up for a call that left late.
+constexpr double kStretchUs = 8000;
 
 std::string interval_us(double per_second) {
   constexpr double kSlowest = 1.0 / 3600;  // one call an hour; also keeps the TTL bounded
-  const double second = 1e6 + kSlackUs + kJitterUs;
+  const double second = 1e6 + kStretchUs;
   return fmt::format("{:.0f}", std::ceil(second / std::max(per_second, kSlowest)));
 }
 
@@ -110,12 +112,11 @@ std::string list_key(std::string_view account, std::int64_t list_id) {
   return fmt::format("calld:pace:{}:list:{}", account, list_id);
 }
 
-Result<std::chrono::microseconds> take_turn(redis::Connection& redis,
-                                            const std::vector<Pace>& paces, const Waiter& who,
-                                            Deadline deadline) {
+Result<Turn> take_turn(redis::Connection& redis, const std::vector<Pace>& paces, const Waiter& who,
+                       Deadline deadline) {
   CALL_ASSERT(!paces.empty());
   std::vector<std::string> keys;
-  std::vector<std::string> args{fmt::format("{:.0f}", kSlackUs)};
+  std::vector<std::string> args{fmt::format("{:.0f}", kAheadUs), fmt::format("{:.0f}", kSlackUs)};
   for (const auto& pace : paces) {
     keys.push_back(pace.key);
     args.push_back(interval_us(pace.per_second));
@@ -126,7 +127,8 @@ Result<std::chrono::microseconds> take_turn(redis::Connection& redis,
   args.push_back(std::to_string(who.list_id));
   CALL_CHECK(redis.ensure_connected(deadline));
   CALL_TRY(const auto reply, redis.run(turn_script(), keys, args, deadline));
-  return std::chrono::microseconds(reply.integer);
+  if (reply.items.size() != 2) return Error{Errc::protocol, "Redis gave no turn"};
+  return Turn{reply.items[0].integer == 1, std::chrono::microseconds(reply.items[1].integer)};
 }
 
 Status hold(redis::Connection& redis, std::string_view key, std::chrono::milliseconds span,

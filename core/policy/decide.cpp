@@ -139,8 +139,11 @@ Check check_rest(std::string_view name, seconds rest, const Facts& facts, bool P
 Check check_registry(const RegistryRule& rule, const Facts& facts) {
   constexpr std::string_view kName = "registry";
   if (!facts.registry_read_at) {
-    return no(kName, Verdict::wait, "registry_stale",
-              fmt::format("the registry {} was never imported", rule.name), facts.now + kAskAgain);
+    return no(
+        kName, Verdict::wait, "registry_stale",
+        fmt::format("the registry {0} was never imported (callctl dnc import --registry {0} FILE)",
+                    rule.name),
+        facts.now + kAskAgain);
   }
   auto text = fmt::format("the registry {} is of {}, at most {} old is allowed", rule.name,
                           when(*facts.registry_read_at), span_text(rule.at_most_old));

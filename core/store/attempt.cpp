@@ -14,10 +14,11 @@ constexpr const char* kColumns =
     "answered_by, error_code, error_message, duration_s, unix_us(answered_at) AS answered_at, "
     "unix_us(ended_at) AS ended_at";
 
-std::optional<AttemptRow> lock_attempt(Txn& txn, const char* condition, std::string_view value) {
+std::optional<AttemptRow> lock_attempt(Txn& txn, const char* condition,
+                                       const std::vector<Value>& values) {
   const auto row = query_row(
       txn, std::string("SELECT ") + kColumns + " FROM attempts WHERE " + condition + " FOR UPDATE",
-      {value});
+      values);
   if (!row) return std::nullopt;
   AttemptRow out;
   out.id = text(*row, "id");
@@ -36,6 +37,7 @@ std::optional<AttemptRow> lock_attempt(Txn& txn, const char* condition, std::str
   out.duration_s = optional_number(*row, "duration_s");
   out.answered_at = optional_time(*row, "answered_at");
   out.ended_at = optional_time(*row, "ended_at");
+  out.was_open = is_open(out.state);
   return out;
 }
 
@@ -58,7 +60,7 @@ void adopt_events(Txn& txn, AttemptRow& attempt) {
   }
 }
 
-/// What decides about an entry, its row locked, and its list's, shared.
+/// What decides about an entry, its row locked.
 struct Situation {
   ListState list = ListState::running;
   int max_attempts = 1;
@@ -68,32 +70,40 @@ struct Situation {
   std::optional<Outcome> outcome;
   std::string reason;
   bool newest = false;  // this attempt is the entry's last
+
+  bool in_progress() const { return entry == EntryState::dialing || entry == EntryState::in_call; }
 };
 
+/// Whether the entry may have to wait again. Then its list's state must hold until we commit, because
+/// cancel_list() finishes only entries that it finds waiting.
+bool may_wait_again(const AttemptRow& attempt) {
+  if (attempt.state == AttemptState::placed) return false;
+  return attempt.state != AttemptState::ended || attempt.status != CallStatus::completed ||
+         is_machine(attempt.answered_by);
+}
+
 Situation lock_situation(Txn& txn, const AttemptRow& attempt) {
+  if (may_wait_again(attempt))
+    query(txn, "SELECT 1 FROM lists WHERE id = $1 FOR SHARE", {attempt.list_id});
+  const auto row = query(
+      txn,
+      "SELECT l.state AS list, l.max_attempts, l.retry_after_s, p.document::text AS policy, "
+      "e.state, e.outcome, e.reason, NOT EXISTS (SELECT FROM attempts a WHERE a.entry_id = e.id "
+      "AND a.n > $2) AS newest FROM entries e JOIN lists l ON l.id = e.list_id JOIN tenants t ON "
+      "t.id = l.tenant_id LEFT JOIN policies p ON p.id = coalesce(l.policy_id, t.policy_id) WHERE "
+      "e.id = $1 FOR UPDATE OF e",
+      {attempt.entry_id, attempt.n})[0];
   Situation out;
-  // The list's state must hold until we commit: cancel_list() finishes only entries that it finds
-  // waiting.
-  const auto list =
-      query(txn,
-            "SELECT l.state, l.max_attempts, l.retry_after_s, p.document::text AS policy FROM "
-            "lists l JOIN tenants t ON t.id = l.tenant_id LEFT JOIN policies p ON p.id = "
-            "coalesce(l.policy_id, t.policy_id) WHERE l.id = $1 FOR SHARE OF l",
-            {attempt.list_id})[0];
-  out.list = known(parse_list_state(text(list, "state")));
-  out.max_attempts = static_cast<int>(number(list, "max_attempts"));
-  out.retry_after_s = number(list, "retry_after_s");
-  out.policy = text(list, "policy");
-  const auto entry =
-      query(txn,
-            "SELECT state, outcome, reason, NOT EXISTS (SELECT FROM attempts a WHERE "
-            "a.entry_id = e.id AND a.n > $2) AS newest FROM entries e WHERE id = $1 "
-            "FOR UPDATE",
-            {attempt.entry_id, attempt.n})[0];
-  out.entry = known(parse_entry_state(text(entry, "state")));
-  out.outcome = parse_outcome(text(entry, "outcome"));
-  out.reason = text(entry, "reason");
-  out.newest = flag(entry, "newest");
+  out.list = known(parse_list_state(text(row, "list")));
+  out.max_attempts = static_cast<int>(number(row, "max_attempts"));
+  out.retry_after_s = number(row, "retry_after_s");
+  out.policy = text(row, "policy");
+  out.entry = known(parse_entry_state(text(row, "state")));
+  out.outcome = parse_outcome(text(row, "outcome"));
+  out.reason = text(row, "reason");
+  // The look at the attempts may be older than the lock; of an entry in progress one is open, though, and
+  // if it is not this one, it is a newer one.
+  out.newest = flag(row, "newest") && (attempt.was_open || !out.in_progress());
   return out;
 }
 
@@ -153,8 +163,7 @@ void move_entry(Txn& txn, const AttemptRow& attempt, EntryState state) {
 EntryStand conclude(Txn& txn, const Situation& now, const AttemptRow& attempt) {
   const Outcome outcome = outcome_of(attempt, now.list);
   const std::string reason = attempt.error_code.empty() ? "" : "carrier_" + attempt.error_code;
-  const bool in_progress = now.entry == EntryState::dialing || now.entry == EntryState::in_call;
-  const auto pause = in_progress ? retry_after_s(now, attempt, outcome) : std::nullopt;
+  const auto pause = now.in_progress() ? retry_after_s(now, attempt, outcome) : std::nullopt;
   if (pause) {
     query(txn,
           "UPDATE entries SET state = 'retry_wait', reason = $2, updated_at = now(), "
@@ -167,8 +176,8 @@ EntryStand conclude(Txn& txn, const Situation& now, const AttemptRow& attempt) {
   const bool correction = now.entry == EntryState::done
                               ? (now.outcome == Outcome::completed && outcome != *now.outcome) ||
                                     now.reason == kUnknownReason
-                              : !in_progress && reached_somebody(outcome);
-  if (!in_progress && !correction) return {now.entry, now.outcome, false};
+                              : !now.in_progress() && reached_somebody(outcome);
+  if (!now.in_progress() && !correction) return {now.entry, now.outcome, false};
   finish_entry(txn, attempt.entry_id, outcome, reason);
   return {EntryState::done, outcome, true};
 }
@@ -213,15 +222,21 @@ bool is_machine(std::string_view answered_by) {
 
 std::optional<AttemptRow> lock_attempt_by_id(Txn& txn, std::string_view id) {
   if (!is_uuid(id)) return std::nullopt;
-  return lock_attempt(txn, "id = $1::uuid", id);
+  return lock_attempt(txn, "id = $1::uuid", {id});
 }
 
 std::optional<AttemptRow> lock_attempt_by_token(Txn& txn, std::string_view token) {
-  return lock_attempt(txn, "token = $1", token);
+  return lock_attempt(txn, "token = $1", {token});
+}
+
+std::optional<AttemptRow> lock_attempt_of_call(Txn& txn, std::string_view token,
+                                               std::string_view call_sid) {
+  if (token.empty() || call_sid.empty()) return std::nullopt;
+  return lock_attempt(txn, "token = $1 AND call_sid = $2", {token, call_sid});
 }
 
 std::optional<AttemptRow> lock_attempt_by_sid(Txn& txn, std::string_view call_sid) {
-  return lock_attempt(txn, "call_sid = $1", call_sid);
+  return lock_attempt(txn, "call_sid = $1", {call_sid});
 }
 
 void merge(AttemptRow& attempt, const CallFacts& facts) {

@@ -35,6 +35,7 @@ struct AttemptRow {
   std::optional<std::int64_t> duration_s;
   std::optional<WallTime> answered_at;
   std::optional<WallTime> ended_at;
+  bool was_open = false;  // when it was locked
 
   bool operator==(const AttemptRow&) const = default;
 };
@@ -63,6 +64,9 @@ bool is_machine(std::string_view answered_by);
 
 std::optional<AttemptRow> lock_attempt_by_id(Txn& txn, std::string_view id);
 std::optional<AttemptRow> lock_attempt_by_token(Txn& txn, std::string_view token);
+/// The attempt of that token if it has that SID.
+std::optional<AttemptRow> lock_attempt_of_call(Txn& txn, std::string_view token,
+                                               std::string_view call_sid);
 std::optional<AttemptRow> lock_attempt_by_sid(Txn& txn, std::string_view call_sid);
 
 /// Adds what an event says. Pure, and the order of events does not matter: the status only rises in

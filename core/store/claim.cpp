@@ -1,10 +1,18 @@
-// Which entry is called next, from which number, and whether it may be. One transaction; whatever it
+// Which entries are called next, from which numbers, and whether they may be. One transaction; what it
 // decides about entries that it passes over is written, so that no entry is judged twice for the same
 // reason.
+//
+// What costs is the statements, so a claim takes several entries: they share the look at the list, its
+// policy and its limits. Nobody waits for the disk: a claim that a dying PostgreSQL forgets was never
+// sent, for mark_sending() waits, and its commit comes after this one's in the same log.
 #include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/base/crash_point.hpp"
 #include "core/base/ids.hpp"
+#include "core/json/json.hpp"
 #include "core/store/attempt.hpp"
 #include "core/store/dialing.hpp"
 #include "core/store/driver.hpp"
@@ -16,8 +24,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr int kBatch = 200;       // entries judged together once the first may not be called
-constexpr int kMostBatches = 10;  // in one transaction
+constexpr int kBatch = 200;           // entries judged together once the first may not be called
+constexpr int kAbovePriority = 1000;  // of any entry
+constexpr int kMostBatches = 10;      // in one transaction
 
 // Second keys of transaction-level advisory locks; the first says of what.
 constexpr int kTenantLock = 1;
@@ -45,7 +54,7 @@ struct Waiting {
 };
 
 ClaimResult none(NoClaim why, milliseconds next_due = {}) {
-  return {std::nullopt, why, next_due, false};
+  return {{}, why, next_due, false};
 }
 
 Terms read_terms(Txn& txn, std::int64_t list_id) {
@@ -54,10 +63,9 @@ Terms read_terms(Txn& txn, std::int64_t list_id) {
       "SELECT l.tenant_id, l.state, l.from_number, l.caller_pool_id, l.concurrency, t.concurrency "
       "AS tenant_concurrency, l.priority, l.ring_timeout_s, greatest(0, ceil(extract(epoch FROM "
       "coalesce(l.start_at, now()) - now()) * 1000))::bigint AS starts_in_ms, (SELECT count(*) "
-      "FROM "
-      "attempts a WHERE a.list_id = l.id AND a.state IN ('intent', 'sending', 'placed', "
-      "'unknown')) AS open FROM lists l JOIN tenants t ON t.id = l.tenant_id WHERE l.id = $1 FOR "
-      "SHARE OF l",
+      "FROM attempts a WHERE a.list_id = l.id AND a.state IN ('intent', 'sending', 'placed', "
+      "'unknown')) AS open, set_config('synchronous_commit', 'off', true) FROM lists l JOIN "
+      "tenants t ON t.id = l.tenant_id WHERE l.id = $1 FOR SHARE OF l",
       {list_id})[0];
   Terms out;
   out.list_id = list_id;
@@ -84,65 +92,100 @@ void expire_entries(Txn& txn, std::int64_t list_id) {
 
 /// Counted under a lock that claims of all lists concerned take, each in a statement of its own: a
 /// snapshot from before the lock would not see what its last holder committed.
-bool slot_is_free(Txn& txn, int lock, std::int64_t key, std::int64_t most, const char* which) {
+std::int64_t free_slots(Txn& txn, int lock, std::int64_t key, std::int64_t most,
+                        const char* which) {
   query(txn, "SELECT pg_advisory_xact_lock($1, $2)", {lock, static_cast<int>(key)});
   const auto row = query(txn,
                          std::string("SELECT count(*) AS open FROM attempts WHERE state IN "
                                      "('intent', 'sending', 'placed', 'unknown')") +
                              which,
                          {key})[0];
-  return number(row, "open") < most;
+  return most - number(row, "open");
 }
 
-/// Room in the list, the tenant and the account, and no list of the tenant that goes first.
-bool may_claim(Txn& txn, const Terms& terms, const ClaimLimits& limits) {
-  if (terms.open >= terms.concurrency) return false;
-  if (terms.tenant_concurrency && !slot_is_free(txn, kTenantLock, terms.tenant_id,
-                                                *terms.tenant_concurrency, " AND tenant_id = $1"))
-    return false;
-  if (limits.account_concurrency > 0 &&
-      !slot_is_free(txn, kAccountLock, 0, limits.account_concurrency, " AND $1 = 0"))
-    return false;
+/// How many calls the list, the tenant and the account have room for.
+std::int64_t room_for_calls(Txn& txn, const Terms& terms, const ClaimLimits& limits) {
+  auto room = terms.concurrency - terms.open;
+  if (room > 0 && terms.tenant_concurrency)
+    room = std::min(room, free_slots(txn, kTenantLock, terms.tenant_id, *terms.tenant_concurrency,
+                                     " AND tenant_id = $1"));
+  if (room > 0 && limits.account_concurrency > 0)
+    room =
+        std::min(room, free_slots(txn, kAccountLock, 0, limits.account_concurrency, " AND $1 = 0"));
+  return room;
+}
+
+/// A list of the tenant that has a higher priority and something to do.
+bool another_goes_first(Txn& txn, const Terms& terms) {
   const auto first = query_row(
       txn,
       "SELECT 1 FROM lists l WHERE l.tenant_id = $1 AND l.state = 'running' AND l.priority > $2 "
-      "AND "
-      "coalesce(l.start_at, now()) <= now() AND EXISTS (SELECT FROM entries e WHERE e.list_id = "
-      "l.id AND e.state IN ('pending', 'retry_wait') AND e.next_attempt_at <= now()) AND (SELECT "
+      "AND coalesce(l.start_at, now()) <= now() AND EXISTS (SELECT FROM entries e WHERE e.list_id "
+      "= l.id AND e.state IN ('pending', 'retry_wait') AND e.next_attempt_at <= now()) AND (SELECT "
       "count(*) FROM attempts a WHERE a.list_id = l.id AND a.state IN ('intent', 'sending', "
       "'placed', 'unknown')) < l.concurrency LIMIT 1",
       {terms.tenant_id, terms.priority});
-  return !first;
+  return first.has_value();
 }
 
-/// The caller id: the list's, or the number of its pool that has rested longest and is not leased.
-std::optional<std::string> pick_caller(Txn& txn, const Terms& terms) {
-  if (!terms.pool_id) return terms.from_number;
+/// The list's own number, as often as it is free: it may be in pools, and their limits are the number's.
+std::vector<std::string> fixed_caller(Txn& txn, const Terms& terms, std::int64_t most) {
+  const auto pools = query(txn,
+                           "SELECT p.id FROM caller_pools p JOIN caller_numbers c ON c.pool_id = "
+                           "p.id WHERE c.tenant_id = $1 AND c.number = $2 ORDER BY p.id FOR UPDATE "
+                           "OF p",
+                           {terms.tenant_id, terms.from_number});
+  if (!pools.empty()) {
+    const auto row = query(txn,
+                           "SELECT min(c.concurrency) - (SELECT count(*) FROM attempts a WHERE "
+                           "a.tenant_id = $1 AND a.from_number = $2 AND a.state IN ('intent', "
+                           "'sending', 'placed', 'unknown')) AS free FROM caller_numbers c WHERE "
+                           "c.tenant_id = $1 AND c.number = $2",
+                           {terms.tenant_id, terms.from_number})[0];
+    most = std::clamp<std::int64_t>(number(row, "free"), 0, most);
+  }
+  return std::vector<std::string>(static_cast<std::size_t>(most), terms.from_number);
+}
+
+/// Caller ids for up to `most` calls: the list's, or those of its pool that have rested longest and are
+/// not leased.
+std::vector<std::string> pick_callers(Txn& txn, const Terms& terms, std::int64_t most) {
+  if (!terms.pool_id) return fixed_caller(txn, terms, most);
   query(txn, "SELECT 1 FROM caller_pools WHERE id = $1 FOR UPDATE", {*terms.pool_id});
-  const auto row = query_row(
+  const auto rows = query(
       txn,
-      "UPDATE caller_numbers SET used_at = clock_timestamp() WHERE id = (SELECT c.id FROM "
-      "caller_numbers c WHERE c.pool_id = $1 AND (SELECT count(*) FROM attempts a WHERE "
-      "a.tenant_id "
-      "= c.tenant_id AND a.from_number = c.number AND a.state IN ('intent', 'sending', 'placed', "
-      "'unknown')) < c.concurrency ORDER BY c.used_at NULLS FIRST, c.id LIMIT 1) RETURNING number",
-      {*terms.pool_id});
-  if (!row) return std::nullopt;
-  return text(*row, "number");
+      "SELECT number FROM caller_numbers c WHERE c.pool_id = $1 AND (SELECT count(*) FROM attempts "
+      "a WHERE a.tenant_id = c.tenant_id AND a.from_number = c.number AND a.state IN ('intent', "
+      "'sending', 'placed', 'unknown')) < c.concurrency ORDER BY c.used_at NULLS FIRST, c.id LIMIT "
+      "$2",
+      {*terms.pool_id, most});
+  std::vector<std::string> out;
+  for (const auto& row : rows) out.push_back(text(row, "number"));
+  return out;
 }
 
-/// The next entries, locked: due, and their number not in another call of the tenant, nor in one
-/// from the same caller.
-std::vector<Waiting> due_entries(Txn& txn, const Terms& terms, const std::string& caller,
-                                 int limit) {
+/// The highest priority below `below` of which entries wait.
+std::optional<std::int64_t> next_priority(Txn& txn, std::int64_t list_id, std::int64_t below) {
+  const auto row = query(txn,
+                         "SELECT max(priority) AS priority FROM entries WHERE list_id = $1 AND "
+                         "state IN ('pending', 'retry_wait') AND priority < $2",
+                         {list_id, below})[0];
+  return optional_number(row, "priority");
+}
+
+/// The next entries of one priority, locked: due, and their number not in another call of the tenant,
+/// nor in one from the same callers.
+std::vector<Waiting> due_entries(Txn& txn, const Terms& terms, const std::string& callers_json,
+                                 std::int64_t priority, std::size_t limit) {
   const auto rows = query(
       txn,
       "SELECT e.id, e.phone, e.timezone, e.name, e.variables::text AS variables FROM entries e "
-      "WHERE e.list_id = $1 AND e.state IN ('pending', 'retry_wait') AND e.next_attempt_at <= "
-      "now() AND NOT EXISTS (SELECT FROM attempts a WHERE a.to_number = e.phone AND "
-      "(a.from_number = $2 OR a.tenant_id = $3) AND a.state IN ('intent', 'sending', 'placed', "
-      "'unknown')) ORDER BY e.next_attempt_at, e.seq LIMIT $4 FOR UPDATE OF e SKIP LOCKED",
-      {terms.list_id, caller, terms.tenant_id, limit});
+      "WHERE e.list_id = $1 AND e.state IN ('pending', 'retry_wait') AND e.priority = $2 AND "
+      "e.next_attempt_at <= now() AND NOT EXISTS (SELECT FROM attempts a WHERE a.to_number = "
+      "e.phone AND (a.tenant_id = $3 OR a.from_number IN (SELECT jsonb_array_elements_text($4))) "
+      "AND a.state IN ('intent', 'sending', 'placed', 'unknown')) ORDER BY e.next_attempt_at, "
+      "e.seq LIMIT $5 FOR UPDATE OF e SKIP LOCKED",
+      {terms.list_id, priority, terms.tenant_id, callers_json, limit});
   std::vector<Waiting> out;
   for (const auto& row : rows) {
     out.push_back({{number(row, "id"), text(row, "phone"), text(row, "timezone")},
@@ -152,58 +195,107 @@ std::vector<Waiting> due_entries(Txn& txn, const Terms& terms, const std::string
   return out;
 }
 
-/// Lists of a tenant take turns at a number, so that no two of them count its calls at once. False:
-/// another one is at it.
-bool lock_number(Txn& txn, const Terms& terms, const std::string& phone) {
-  const auto key = std::to_string(terms.tenant_id) + ":" + phone;
-  const auto row =
-      query(txn, "SELECT pg_try_advisory_xact_lock(hashtextextended($1, 1)) AS mine", {key})[0];
-  return flag(row, "mine");
-}
-
-/// Whether it may be called now; a "no" is written. False as well while another list is at the
-/// number.
-bool judge(Txn& txn, const Terms& terms, const policy::Policy& policy, const Candidate& candidate) {
-  if (!lock_number(txn, terms, candidate.phone)) return false;
-  const auto facts = facts_about(txn, terms.tenant_id, policy, {candidate})[0];
-  const auto decision = policy::decide(policy, facts);
-  if (decision.verdict != policy::Verdict::go) {
-    put_off(txn, candidate.entry_id, decision);
-    return false;
+/// The next entries of the list: those of the highest priority that has any due.
+std::vector<Waiting> due_entries(Txn& txn, const Terms& terms,
+                                 const std::vector<std::string>& callers, std::size_t limit) {
+  const auto callers_json = text_array(callers);
+  auto priority = next_priority(txn, terms.list_id, kAbovePriority);
+  while (priority) {
+    auto due = due_entries(txn, terms, callers_json, *priority, limit);
+    if (!due.empty()) return due;
+    priority = next_priority(txn, terms.list_id, *priority);
   }
-  const auto taken = query_row(
-      txn,
-      "SELECT 1 FROM attempts WHERE to_number = $1 AND tenant_id = $2 AND state IN ('intent', "
-      "'sending', 'placed', 'unknown') LIMIT 1",
-      {candidate.phone, terms.tenant_id});
-  return !taken;
+  return {};
 }
 
-/// The first entry that may be called. Most often that is the very first; where it is not, as in the
-/// evening of a long list, the others are judged many at a time.
-std::optional<Waiting> pick_entry(Txn& txn, const Terms& terms, const policy::Policy& policy,
-                                  const std::string& caller) {
-  auto first = due_entries(txn, terms, caller, 1);
-  if (first.empty()) return std::nullopt;
-  if (judge(txn, terms, policy, first[0].candidate)) return std::move(first[0]);
+std::vector<Candidate> candidates_of(const std::vector<Waiting>& entries) {
+  std::vector<Candidate> out;
+  for (const auto& entry : entries) out.push_back(entry.candidate);
+  return out;
+}
+
+/// Lists of a tenant take turns at a number, so that no two of them count its calls at once. Those
+/// that another list is not at.
+std::vector<Waiting> lock_numbers(Txn& txn, const Terms& terms, std::vector<Waiting> entries) {
+  std::vector<std::string> keys;
+  for (const auto& entry : entries)
+    keys.push_back(std::to_string(terms.tenant_id) + ":" + entry.candidate.phone);
+  const auto rows = query(txn,
+                          "SELECT pg_try_advisory_xact_lock(hashtextextended(key, 1)) AS mine FROM "
+                          "jsonb_array_elements_text($1) WITH ORDINALITY AS k (key, n) ORDER BY n",
+                          {text_array(keys)});
+  std::vector<Waiting> out;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (flag(rows[static_cast<pqxx::result::size_type>(i)], "mine"))
+      out.push_back(std::move(entries[i]));
+  }
+  return out;
+}
+
+/// Numbers that are in a call of the tenant.
+std::set<std::string, std::less<>> numbers_in_calls(Txn& txn, const Terms& terms,
+                                                    const std::vector<Waiting>& entries) {
+  std::vector<std::string> numbers;
+  for (const auto& entry : entries) numbers.push_back(entry.candidate.phone);
+  std::set<std::string, std::less<>> out;
+  for (const auto& row :
+       query(txn,
+             "SELECT to_number FROM attempts WHERE to_number IN (SELECT "
+             "jsonb_array_elements_text($1)) AND tenant_id = $2 AND state IN ('intent', 'sending', "
+             "'placed', 'unknown')",
+             {text_array(numbers), terms.tenant_id}))
+    out.insert(text(row, "to_number"));
+  return out;
+}
+
+/// Those that may be called now, their numbers locked; each "no" is written.
+std::vector<Waiting> judge(Txn& txn, const Terms& terms, const policy::Policy& policy,
+                           std::vector<Waiting> entries) {
+  entries = lock_numbers(txn, terms, std::move(entries));
+  if (entries.empty()) return {};
+  const auto facts =
+      facts_about(txn, terms.tenant_id, policy, clock_now(txn), candidates_of(entries));
+  const auto taken = numbers_in_calls(txn, terms, entries);
+  std::vector<Waiting> out;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const auto decision = policy::decide(policy, facts[i]);
+    if (decision.verdict != policy::Verdict::go)
+      put_off(txn, entries[i].candidate.entry_id, decision);
+    else if (!taken.contains(entries[i].candidate.phone))
+      out.push_back(std::move(entries[i]));
+  }
+  return out;
+}
+
+/// The first entries that may be called, one for each caller at most. Most often those are the very
+/// first; where they are not, as in the evening of a long list, many are judged at a time.
+std::vector<Waiting> pick_entries(Txn& txn, const Terms& terms, const policy::Policy& policy,
+                                  const std::vector<std::string>& callers) {
+  auto first = due_entries(txn, terms, callers, callers.size());
+  if (first.empty()) return {};
+  first = judge(txn, terms, policy, std::move(first));
+  if (!first.empty()) return first;
   for (int batch = 0; batch < kMostBatches; ++batch) {
-    auto waiting = due_entries(txn, terms, caller, kBatch);
-    std::vector<Candidate> candidates;
-    for (const auto& entry : waiting) candidates.push_back(entry.candidate);
-    const auto facts = facts_about(txn, terms.tenant_id, policy, candidates);
+    auto waiting = due_entries(txn, terms, callers, kBatch);
+    const auto facts =
+        facts_about(txn, terms.tenant_id, policy, clock_now(txn), candidates_of(waiting));
+    const bool full = waiting.size() == kBatch;
     bool judged = false;
+    std::vector<Waiting> hopeful;
     for (std::size_t i = 0; i < waiting.size(); ++i) {
       const auto decision = policy::decide(policy, facts[i]);
       if (decision.verdict != policy::Verdict::go) {
-        put_off(txn, candidates[i].entry_id, decision);
+        put_off(txn, waiting[i].candidate.entry_id, decision);
         judged = true;
-      } else if (judge(txn, terms, policy, candidates[i])) {
-        return std::move(waiting[i]);
+      } else if (hopeful.size() < callers.size()) {
+        hopeful.push_back(std::move(waiting[i]));
       }
     }
-    if (!judged || waiting.size() < kBatch) break;
+    hopeful = judge(txn, terms, policy, std::move(hopeful));
+    if (!hopeful.empty()) return hopeful;
+    if (!judged || !full) break;
   }
-  return std::nullopt;
+  return {};
 }
 
 ClaimResult explain_none(Txn& txn, const Terms& terms) {
@@ -220,30 +312,65 @@ ClaimResult explain_none(Txn& txn, const Terms& terms) {
   return result;
 }
 
-std::optional<Claim> insert_attempt(Txn& txn, const DriverLease& lease, const Terms& terms,
-                                    Waiting&& entry, std::string caller) {
-  Claim out;
-  out.entry_id = entry.candidate.entry_id;
-  out.to_number = std::move(entry.candidate.phone);
-  out.from_number = std::move(caller);
-  out.name = std::move(entry.name);
-  out.variables_json = std::move(entry.variables_json);
-  out.token = random_hex(16);
-  const auto made = query_row(
-      txn,
-      "INSERT INTO attempts (tenant_id, list_id, entry_id, n, state, token, epoch, to_number, "
-      "from_number) SELECT $1, $2, $3, coalesce(max(n), 0) + 1, 'intent', $4, $5, $6, $7 FROM "
-      "attempts WHERE entry_id = $3 ON CONFLICT DO NOTHING RETURNING id, n",
-      {terms.tenant_id, lease.list_id, out.entry_id, out.token, lease.epoch, out.to_number,
-       out.from_number});
-  // Another tenant's list claimed the same number for the same caller between our look and our write.
-  if (!made) return std::nullopt;
-  out.attempt_id = text(*made, "id");
-  out.n = static_cast<int>(number(*made, "n"));
-  query(txn, "UPDATE entries SET state = 'dialing', reason = '', updated_at = now() WHERE id = $1",
-        {out.entry_id});
-  CALL_CRASH_POINT("claim.committing", out.to_number);
+/// In the order of their numbers: another tenant's list that claims the same ones for the same caller
+/// then waits for us, and never we for it, too. A number that it had first is left out.
+std::vector<Claim> insert_attempts(Txn& txn, const DriverLease& lease, const Terms& terms,
+                                   const std::vector<Waiting>& entries,
+                                   const std::vector<std::string>& callers) {
+  std::map<std::int64_t, Claim> wanted;
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const auto& [candidate, name, variables] = entries[i];
+    auto& claim = wanted[candidate.entry_id];
+    claim.entry_id = candidate.entry_id;
+    claim.token = random_hex(16);
+    claim.to_number = candidate.phone;
+    claim.from_number = callers[i];
+    claim.name = name;
+    claim.variables_json = variables;
+    rows.push_back({{"entry_id", claim.entry_id},
+                    {"token", claim.token},
+                    {"to_number", claim.to_number},
+                    {"from_number", claim.from_number}});
+  }
+  const auto made =
+      query(txn,
+            "INSERT INTO attempts (tenant_id, list_id, entry_id, n, state, token, epoch, "
+            "to_number, from_number) SELECT $1, $2, c.entry_id, (SELECT coalesce(max(a.n), 0) + 1 "
+            "FROM attempts a WHERE a.entry_id = c.entry_id), 'intent', c.token, $3, c.to_number, "
+            "c.from_number FROM jsonb_to_recordset($4) AS c (entry_id bigint, token text, "
+            "to_number text, from_number text) ORDER BY c.to_number ON CONFLICT DO NOTHING "
+            "RETURNING id, n, entry_id",
+            {terms.tenant_id, lease.list_id, lease.epoch, json::dump(rows)});
+  std::map<std::int64_t, const pqxx::row> ids;
+  for (const auto& row : made) ids.emplace(number(row, "entry_id"), row);
+  std::vector<Claim> out;
+  for (const auto& entry : entries) {
+    const auto row = ids.find(entry.candidate.entry_id);
+    if (row == ids.end()) continue;
+    auto& claim = out.emplace_back(std::move(wanted[entry.candidate.entry_id]));
+    claim.attempt_id = text(row->second, "id");
+    claim.n = static_cast<int>(number(row->second, "n"));
+  }
   return out;
+}
+
+void note_claimed(Txn& txn, const Terms& terms, const std::vector<Claim>& claims) {
+  std::vector<std::int64_t> entries;
+  std::vector<std::string> callers;
+  for (const auto& claim : claims) {
+    entries.push_back(claim.entry_id);
+    callers.push_back(claim.from_number);
+  }
+  query(txn,
+        "UPDATE entries SET state = 'dialing', reason = '', updated_at = now() WHERE id = "
+        "ANY($1::bigint[])",
+        {int_array(entries)});
+  if (!terms.pool_id) return;
+  query(txn,
+        "UPDATE caller_numbers SET used_at = clock_timestamp() WHERE pool_id = $1 AND number IN "
+        "(SELECT jsonb_array_elements_text($2))",
+        {*terms.pool_id, text_array(callers)});
 }
 
 Result<ClaimResult> claim(Txn& txn, const DriverLease& lease, const ClaimLimits& limits) {
@@ -256,23 +383,28 @@ Result<ClaimResult> claim(Txn& txn, const DriverLease& lease, const ClaimLimits&
     result.idle = terms.open == 0;
     return result;
   }
-  if (!may_claim(txn, terms, limits)) return none(NoClaim::no_slot);
+  const auto most = std::min<std::int64_t>(room_for_calls(txn, terms, limits), limits.most);
+  if (most <= 0 || another_goes_first(txn, terms)) return none(NoClaim::no_slot);
   CALL_TRY(const auto policy, policy_of_list(txn, lease.list_id));
-  const auto caller = pick_caller(txn, terms);
-  if (!caller) return none(NoClaim::no_slot);
-  auto entry = pick_entry(txn, terms, policy, *caller);
-  if (!entry) return explain_none(txn, terms);
-  auto made = insert_attempt(txn, lease, terms, *std::move(entry), *caller);
-  if (!made) return none(NoClaim::not_due);
-  made->ring_timeout = std::max(terms.ring_timeout, policy.ring_at_least);
-  return ClaimResult{std::move(made), NoClaim::not_due, {}, false};
+  const auto callers = pick_callers(txn, terms, most);
+  if (callers.empty()) return none(NoClaim::no_slot);
+  const auto entries = pick_entries(txn, terms, policy, callers);
+  if (entries.empty()) return explain_none(txn, terms);
+  auto result = none(NoClaim::not_due);
+  result.claims = insert_attempts(txn, lease, terms, entries, callers);
+  note_claimed(txn, terms, result.claims);
+  for (auto& made : result.claims) {
+    made.ring_timeout = std::max(terms.ring_timeout, policy.ring_at_least);
+    CALL_CRASH_POINT("claim.committing", made.to_number);
+  }
+  return result;
 }
 
 }  // namespace
 
-Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease,
-                               const ClaimLimits& limits) {
-  return in_transaction(connection, kSystem, "cannot claim an entry",
+Result<ClaimResult> claim_entries(Connection& connection, const DriverLease& lease,
+                                  const ClaimLimits& limits) {
+  return in_transaction(connection, kSystem, "cannot claim entries",
                         [&](Txn& txn) { return claim(txn, lease, limits); });
 }
 

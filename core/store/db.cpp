@@ -1,7 +1,10 @@
 #include "core/store/db.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include "core/base/affinity.hpp"
 #include "core/base/strings.hpp"
+#include "core/json/json.hpp"
 
 namespace call::store {
 
@@ -31,6 +34,10 @@ std::string int_array(const std::vector<std::int64_t>& values) {
     out += std::to_string(value);
   }
   return out + "}";
+}
+
+std::string text_array(const std::vector<std::string>& values) {
+  return json::dump(Json(values));
 }
 
 std::optional<std::int64_t> optional_number(const Row& row, const char* column) {

@@ -59,6 +59,8 @@ pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& v
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values);
 /// "{1,2,3}", for = ANY($1::bigint[]).
 std::string int_array(const std::vector<std::int64_t>& values);
+/// ["a","b"], for jsonb_array_elements_text($1).
+std::string text_array(const std::vector<std::string>& values);
 
 // Columns by name. Times are selected as unix_us(column).
 inline std::string text(const Row& row, const char* column) {

@@ -10,20 +10,35 @@ namespace {
 
 /// The policy once more, as late as it can be asked: an entry may have waited for its turn while an
 /// evening began or its number was put on a do-not-call list. Caps were counted when it was claimed.
-Result<policy::Decision> judge_before_sending(Txn& txn, std::string_view attempt_id) {
-  const auto row = query(txn,
-                         "SELECT a.tenant_id, a.list_id, a.entry_id, a.to_number, e.timezone, "
-                         "e.not_after <= now() AS late FROM attempts a JOIN entries e ON e.id = "
-                         "a.entry_id WHERE a.id = $1::uuid",
-                         {attempt_id})[0];
-  CALL_TRY(auto policy, policy_of_list(txn, number(row, "list_id")));
+policy::Decision judge_before_sending(Txn& txn, policy::Policy policy, const Row& sent) {
   policy.caps.clear();
   policy.after_conversation = policy.after_abandoned = {};
-  const Candidate candidate{number(row, "entry_id"), text(row, "to_number"), text(row, "timezone")};
-  const auto facts = facts_about(txn, number(row, "tenant_id"), policy, {candidate})[0];
-  if (!row["late"].is_null() && flag(row, "late"))
+  const Candidate candidate{number(sent, "entry_id"), text(sent, "to_number"),
+                            text(sent, "timezone")};
+  const auto now = std::chrono::floor<std::chrono::seconds>(time(sent, "now"));
+  const auto facts = facts_about(txn, number(sent, "tenant_id"), policy, now, {candidate})[0];
+  if (!sent["late"].is_null() && flag(sent, "late"))
     return policy::Decision{policy::Verdict::wait, "not_after", "its time is over", facts.now};
   return policy::decide(policy, facts);
+}
+
+/// The policy of a list that we drive and that is running. Both hold until we commit, and other sends
+/// of the list need not wait for us. A crash after the request left must find what we write: the commit
+/// waits for the disk, whatever the server's default.
+Result<policy::Policy> require_running(Txn& txn, const DriverLease& lease) {
+  const auto row = query_row(
+      txn,
+      "SELECT l.state, p.name, p.document::text AS document, set_config('synchronous_commit', "
+      "'on', true) FROM list_drivers d JOIN lists l ON l.id = d.list_id JOIN tenants t ON t.id = "
+      "l.tenant_id LEFT JOIN policies p ON p.id = coalesce(l.policy_id, t.policy_id) WHERE "
+      "d.list_id = $1 AND d.epoch = $2 AND d.holder = $3 AND d.expires_at > now() FOR SHARE OF d, "
+      "l",
+      {lease.list_id, lease.epoch, lease.holder});
+  if (!row)
+    return Error{Errc::conflict, "the lease on list " + std::to_string(lease.list_id) + " is lost"};
+  if (text(*row, "state") != to_string(ListState::running))
+    return Error{Errc::conflict, "the list is " + text(*row, "state")};
+  return policy_of_row(*row);
 }
 
 }  // namespace
@@ -31,21 +46,17 @@ Result<policy::Decision> judge_before_sending(Txn& txn, std::string_view attempt
 Status mark_sending(Connection& connection, const DriverLease& lease, std::string_view attempt_id) {
   policy::Decision decision;
   const auto body = [&](Txn& txn) -> Status {
-    // A crash after the request left must find this row: the commit waits for the disk, whatever
-    // the server's default.
-    query(txn, "SET LOCAL synchronous_commit = on");
-    CALL_CHECK(require_lease(txn, lease));
-    const auto state = lock_list_state(txn, lease.list_id);
-    if (state != ListState::running) {
-      return Error{Errc::conflict, "the list is " + std::string(to_string(state))};
-    }
-    const auto row = query_row(txn,
-                               "UPDATE attempts SET state = 'sending', sent_at = now() WHERE id = "
-                               "$1::uuid AND state = 'intent' AND epoch = $2 RETURNING id",
-                               {attempt_id, lease.epoch});
+    CALL_TRY(auto policy, require_running(txn, lease));
+    const auto row = query_row(
+        txn,
+        "UPDATE attempts a SET state = 'sending', sent_at = now() FROM entries e WHERE a.id = "
+        "$1::uuid AND a.state = 'intent' AND a.epoch = $2 AND e.id = a.entry_id RETURNING "
+        "a.tenant_id, a.entry_id, a.to_number, e.timezone, e.not_after <= now() AS late, "
+        "unix_us(clock_timestamp()) AS now",
+        {attempt_id, lease.epoch});
     if (!row)
       return Error{Errc::conflict, "attempt " + std::string(attempt_id) + " is not ours to send"};
-    CALL_TRY(decision, judge_before_sending(txn, attempt_id));
+    decision = judge_before_sending(txn, std::move(policy), *row);
     CALL_CRASH_POINT("sending.committing");
     if (decision.verdict == policy::Verdict::go) return {};
     query(txn, "UPDATE attempts SET state = 'intent', sent_at = NULL WHERE id = $1::uuid",

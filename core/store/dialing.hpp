@@ -59,6 +59,7 @@ struct Claim {
 /// Limits above the list's own, which the store knows from nowhere else.
 struct ClaimLimits {
   std::int64_t account_concurrency = 0;  ///< open attempts of all tenants; 0: no limit
+  std::int64_t most = 1;                 ///< entries claimed at once
 };
 
 enum class NoClaim {
@@ -72,17 +73,19 @@ enum class NoClaim {
 };
 
 struct ClaimResult {
-  std::optional<Claim> claim;
-  NoClaim why = NoClaim::not_due;         ///< when there is no claim
+  std::vector<Claim> claims;              ///< in the order in which they are to be sent
+  NoClaim why = NoClaim::not_due;         ///< when there are none
   std::chrono::milliseconds next_due{0};  ///< not_due: when the first may be; 0 if not known
   bool idle = false;                      ///< not_due: no call is open either
 };
 
-/// Takes the next entry that the policy allows and writes its attempt `intent`, in one transaction.
+/// Takes the next entries that the policy allows and writes their attempts `intent`, in one
+/// transaction that does not wait for the disk: a PostgreSQL that dies may forget it, never what was
+/// sent after it.
 /// On the way entries past their not_after become done/expired, those that must never be called
 /// done/refused, and those that may not be called yet get the time and the reason.
-Result<ClaimResult> claim_next(Connection& connection, const DriverLease& lease,
-                               const ClaimLimits& limits = {});
+Result<ClaimResult> claim_entries(Connection& connection, const DriverLease& lease,
+                                  const ClaimLimits& limits = {});
 /// intent -> sending, durably committed before this returns: only then may the first byte go out.
 /// Errc::permission: the policy says no by now (do-not-call, hours, not_after); the intent is undone
 /// and nothing is left to do.

@@ -55,6 +55,7 @@ Entry to_entry(const Row& row) {
   out.phone_raw = text(row, "phone_raw");
   out.name = text(row, "name");
   out.variables_json = text(row, "variables");
+  out.priority = static_cast<int>(number(row, "priority"));
   out.state = known(parse_entry_state(text(row, "state")));
   out.outcome = parse_outcome(text(row, "outcome"));
   out.reason = text(row, "reason");
@@ -85,7 +86,8 @@ Result<std::vector<Entry>> entries(Connection& connection, std::int64_t tenant_i
   const auto body = [&](Txn& txn) -> Result<std::vector<Entry>> {
     const auto rows = query(
         txn,
-        "SELECT e.id, e.list_id, e.seq, e.phone, e.phone_raw, e.name, e.variables::text AS "
+        "SELECT e.id, e.list_id, e.seq, e.phone, e.phone_raw, e.name, e.priority, "
+        "e.variables::text AS "
         "variables, e.state, e.outcome, e.reason, unix_us(e.next_attempt_at) AS next_attempt_at, "
         "(SELECT count(*) FROM attempts c WHERE c.entry_id = e.id) AS attempts, " +
             attempt_columns("a_") +

@@ -42,6 +42,7 @@ struct Entry {
   std::string phone_raw;
   std::string name;
   std::string variables_json;
+  int priority = 0;
   EntryState state = EntryState::pending;
   std::optional<Outcome> outcome;
   std::string reason;

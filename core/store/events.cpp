@@ -39,8 +39,15 @@ std::string dedup_key(const Event& event) {
   return crypto::sha256_hex(all);
 }
 
-/// False: an event like this is stored already.
-bool insert_event(Txn& txn, const Event& event, const std::optional<AttemptRow>& attempt) {
+/// What a later report or a look at the carrier's books says anyway: a PostgreSQL that dies may forget it.
+bool is_passing(const Event& event, const std::optional<AttemptRow>& attempt) {
+  return event.status && rank(*event.status) < rank(CallStatus::in_progress) && attempt &&
+         attempt->state == AttemptState::placed && attempt->call_sid == event.call_sid;
+}
+
+/// When it arrived; nullopt: an event like this is stored already.
+std::optional<WallTime> insert_event(Txn& txn, const Event& event,
+                                     const std::optional<AttemptRow>& attempt) {
   std::optional<std::string> attempt_id;
   std::optional<std::int64_t> tenant_id;
   if (attempt) {
@@ -52,11 +59,12 @@ bool insert_event(Txn& txn, const Event& event, const std::optional<AttemptRow>&
       "INSERT INTO call_events (tenant_id, attempt_id, dedup, kind, token, call_sid, call_status, "
       "sequence, answered_by, duration_s, error_code, error_message, occurred_at, params) VALUES "
       "($1, $2::uuid, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13::timestamptz, "
-      "now()), $14::jsonb) ON CONFLICT (dedup) DO NOTHING RETURNING id",
+      "now()), $14::jsonb) ON CONFLICT (dedup) DO NOTHING RETURNING unix_us(received_at) AS "
+      "received_at, CASE WHEN $15 THEN set_config('synchronous_commit', 'off', true) END",
       {tenant_id, attempt_id, dedup_key(event), event.kind, event.token, event.call_sid,
        event.status, event.sequence, event.answered_by, event.duration_s, event.error_code,
-       event.error_message, event.occurred_at, event.params_json});
-  return row.has_value();
+       event.error_message, event.occurred_at, event.params_json, is_passing(event, attempt)});
+  return row ? std::optional(time(*row, "received_at")) : std::nullopt;
 }
 
 void add_job(EventEffect& effect, std::optional<OutboxJob> job) {
@@ -71,30 +79,41 @@ WallTime happened_at(const Event& event, WallTime arrival) {
   return within ? arrival : stamp;
 }
 
-CallFacts facts_of(Txn& txn, const Event& event) {
-  const auto now = query(txn, "SELECT unix_us(now()) AS now")[0];
-  return {event.status,
-          event.sequence,
-          event.answered_by,
-          event.duration_s,
-          event.error_code,
-          event.error_message,
-          happened_at(event, time(now, "now"))};
+CallFacts facts_of(const Event& event, WallTime arrival) {
+  return {event.status,     event.sequence,      event.answered_by,          event.duration_s,
+          event.error_code, event.error_message, happened_at(event, arrival)};
 }
 
+/// The event's attempt. Most often it has the event's SID already; then there is nothing to bind, and no
+/// need to keep others from binding.
 std::optional<AttemptRow> find(Txn& txn, const Event& event) {
-  std::optional<AttemptRow> attempt;
+  auto attempt = lock_attempt_of_call(txn, event.token, event.call_sid);
+  if (attempt) return attempt;
+  if (!event.call_sid.empty()) lock_sid(txn, event.call_sid);
   if (!event.token.empty()) attempt = lock_attempt_by_token(txn, event.token);
   if (!attempt && !event.call_sid.empty()) attempt = lock_attempt_by_sid(txn, event.call_sid);
   return attempt;
 }
 
-void apply_to_attempt(Txn& txn, const Event& event, AttemptRow& attempt, EventEffect& effect) {
+/// A call that goes on as before, as when it begins to ring, moves no entry.
+bool moves_entry(const AttemptRow& before, const AttemptRow& now) {
+  const auto answered = [](const AttemptRow& attempt) {
+    return attempt.status == CallStatus::in_progress;
+  };
+  return before.state != AttemptState::placed || now.state != AttemptState::placed ||
+         answered(before) != answered(now);
+}
+
+void apply_to_attempt(Txn& txn, const Event& event, WallTime arrival, AttemptRow& attempt,
+                      EventEffect& effect) {
   const AttemptRow before = attempt;
   bind_sid(txn, attempt, event.call_sid);
-  merge(attempt, facts_of(txn, event));
+  merge(attempt, facts_of(event, arrival));
   if (attempt != before) save(txn, attempt);
-  const EntryStand stand = follow_attempt(txn, attempt);
+  EntryStand stand{
+      attempt.status == CallStatus::in_progress ? EntryState::in_call : EntryState::dialing,
+      std::nullopt, false};
+  if (moves_entry(before, attempt)) stand = follow_attempt(txn, attempt);
   effect.changed = attempt != before || stand.changed;
   effect.attempt_ended =
       attempt.state == AttemptState::ended && before.state != AttemptState::ended;
@@ -104,10 +123,10 @@ void apply_to_attempt(Txn& txn, const Event& event, AttemptRow& attempt, EventEf
 }
 
 Result<EventEffect> apply(Txn& txn, const Event& event) {
-  if (!event.call_sid.empty()) lock_sid(txn, event.call_sid);
   auto attempt = find(txn, event);
   EventEffect effect;
-  effect.duplicate = !insert_event(txn, event, attempt);
+  const auto arrival = insert_event(txn, event, attempt);
+  effect.duplicate = !arrival;
   if (!attempt) return effect;
   effect.matched = true;
   effect.tenant_id = attempt->tenant_id;
@@ -124,7 +143,7 @@ Result<EventEffect> apply(Txn& txn, const Event& event) {
     }
     return effect;
   }
-  apply_to_attempt(txn, event, *attempt, effect);
+  apply_to_attempt(txn, event, *arrival, *attempt, effect);
   CALL_CRASH_POINT("webhook.committing");
   return effect;
 }

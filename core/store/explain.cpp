@@ -38,7 +38,11 @@ struct Facts {
 };
 
 Result<std::pair<std::int64_t, std::int64_t>> locate(Txn& txn, std::string_view reference) {
-  const Error missing{Errc::not_found, fmt::format("there is no entry {}", reference)};
+  const Error missing{
+      Errc::not_found,
+      fmt::format("there is no entry {}: name it by its id, or by its list and line "
+                  "(spring/17); callctl list entries shows both",
+                  reference)};
   std::optional<Row> row;
   const auto slash = reference.rfind('/');
   if (slash != std::string_view::npos) {
@@ -63,11 +67,14 @@ Result<Facts> read_facts(Txn& txn, const Entry& entry, const List& list) {
       "unix_us(e.not_after) AS not_after, (SELECT count(*) FROM attempts a WHERE a.list_id = "
       "l.id AND a.state IN ('intent', 'sending', 'placed', 'unknown')) AS list_open, (SELECT "
       "count(*) FROM attempts a WHERE a.tenant_id = l.tenant_id AND a.state IN ('intent', "
-      "'sending', 'placed', 'unknown')) AS tenant_open, t.concurrency AS tenant_concurrency, CASE "
-      "WHEN l.caller_pool_id IS NULL THEN 1 ELSE (SELECT count(*) FROM caller_numbers c WHERE "
-      "c.pool_id = l.caller_pool_id AND (SELECT count(*) FROM attempts a WHERE a.tenant_id = "
-      "c.tenant_id AND a.from_number = c.number AND a.state IN ('intent', 'sending', 'placed', "
-      "'unknown')) < c.concurrency) END AS callers_free, (SELECT min(o.name) FROM lists o WHERE "
+      "'sending', 'placed', 'unknown')) AS tenant_open, t.concurrency AS tenant_concurrency, "
+      "(SELECT "
+      "count(*) FILTER (WHERE free) + (l.caller_pool_id IS NULL AND count(*) = 0)::int FROM "
+      "(SELECT (SELECT count(*) FROM attempts a WHERE a.tenant_id = c.tenant_id AND a.from_number "
+      "= c.number AND a.state IN ('intent', 'sending', 'placed', 'unknown')) < c.concurrency AS "
+      "free FROM caller_numbers c WHERE c.tenant_id = l.tenant_id AND (c.pool_id = "
+      "l.caller_pool_id OR c.number = l.from_number)) f) AS callers_free, (SELECT min(o.name) FROM "
+      "lists o WHERE "
       "o.tenant_id = l.tenant_id AND o.state = 'running' AND o.priority > l.priority AND "
       "coalesce(o.start_at, now()) <= now() AND EXISTS (SELECT FROM entries x WHERE x.list_id = "
       "o.id AND x.state IN ('pending', 'retry_wait') AND x.next_attempt_at <= now())) AS "
@@ -89,8 +96,8 @@ Result<Facts> read_facts(Txn& txn, const Entry& entry, const List& list) {
   out.number_in_call = flag(row, "number_in_call");
   if (entry.phone.empty()) return out;
   CALL_TRY(const auto policy, policy_of_list(txn, list.id));
-  const auto facts =
-      facts_about(txn, list.tenant_id, policy, {{entry.id, entry.phone, out.timezone}})[0];
+  const auto facts = facts_about(txn, list.tenant_id, policy, clock_now(txn),
+                                 {{entry.id, entry.phone, out.timezone}})[0];
   out.checks = policy::review(policy, facts);
   out.decision = policy::decide(policy, facts);
   return out;
@@ -100,9 +107,9 @@ Reason about_list(const List& list, const Facts& facts) {
   const auto why = list.reason.empty() ? std::string() : ": " + list.reason;
   switch (list.state) {
     case ListState::draft:
-      return no("list", "it was not started yet: callctl list start");
+      return no("list", fmt::format("it was not started yet (callctl list start {})", list.name));
     case ListState::paused:
-      return no("list", "it is paused" + why);
+      return no("list", fmt::format("it is paused{} (callctl list resume {})", why, list.name));
     case ListState::completed:
     case ListState::cancelled:
     case ListState::failed:
@@ -120,7 +127,8 @@ Reason about_slot(const List& list, const Facts& facts) {
     return wait("slot", fmt::format("the list has its {} calls at once", facts.list_open));
   if (facts.tenant_concurrency && facts.tenant_open >= *facts.tenant_concurrency)
     return wait("slot", fmt::format("the tenant has its {} calls at once", facts.tenant_open));
-  if (facts.callers_free == 0) return wait("slot", "every number of the caller pool is in a call");
+  if (facts.callers_free == 0)
+    return wait("slot", "the caller id, or each of its pool, has as many calls as it may");
   if (!facts.first_list.empty())
     return wait("slot",
                 fmt::format("the list {} of a higher priority goes first", facts.first_list));
@@ -161,13 +169,19 @@ void foretell(Explanation& out, const Facts& facts) {
     return std::find_if(out.reasons.begin(), out.reasons.end(),
                         [&](const Reason& reason) { return reason.answer == word; });
   };
-  if (const auto stop = answered("no"); stop != out.reasons.end()) {
-    const bool somebody = stop->question == "list" && (out.list.state == ListState::draft ||
-                                                       out.list.state == ListState::paused);
-    out.verdict = somebody ? "blocked" : "never";
-    out.summary = fmt::format("{}: {}: {}",
-                              somebody ? "not called until somebody acts" : "will not be called",
-                              stop->question, stop->detail);
+  const bool resting = out.list.state == ListState::draft || out.list.state == ListState::paused;
+  // What stands against it for good says more than that its list rests.
+  const auto stop = std::find_if(out.reasons.begin(), out.reasons.end(), [&](const auto& reason) {
+    return reason.answer == "no" && !(resting && reason.question == "list");
+  });
+  if (stop != out.reasons.end()) {
+    out.verdict = "never";
+    out.summary = fmt::format("will not be called: {}: {}", stop->question, stop->detail);
+    return;
+  }
+  if (resting) {
+    out.verdict = "blocked";
+    out.summary = "not called until somebody acts on the list: " + out.reasons.front().detail;
     return;
   }
   auto next = std::max(facts.now, facts.next_attempt_at);

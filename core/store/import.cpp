@@ -60,7 +60,8 @@ Result<std::string> to_rows(std::span<const NewEntry> entries) {
     CALL_TRY(auto variables, json::parse(entry.variables_json, {}, "variables"));
     Json row = {{"seq", entry.seq},           {"phone_raw", entry.phone_raw},
                 {"name", entry.name},         {"variables", std::move(variables)},
-                {"timezone", entry.timezone}, {"refused", entry.refused}};
+                {"timezone", entry.timezone}, {"refused", entry.refused},
+                {"priority", entry.priority}};
     if (entry.phone) row["phone"] = *entry.phone;
     if (entry.not_after) row["not_after"] = to_rfc3339(*entry.not_after, 6);
     rows.push_back(std::move(row));
@@ -73,11 +74,12 @@ void insert_entries(Txn& txn, std::int64_t tenant_id, std::int64_t list_id,
   query(
       txn,
       "INSERT INTO entries (tenant_id, list_id, seq, phone, phone_raw, name, variables, timezone, "
-      "not_after, state, outcome, reason) SELECT $1, $2, seq, phone, phone_raw, name, "
-      "variables, timezone, not_after, CASE refused WHEN '' THEN 'pending' ELSE 'done' END, CASE "
+      "not_after, priority, state, outcome, reason) SELECT $1, $2, seq, phone, phone_raw, name, "
+      "variables, timezone, not_after, priority, CASE refused WHEN '' THEN 'pending' ELSE 'done' "
+      "END, CASE "
       "refused WHEN '' THEN NULL ELSE 'refused' END, refused FROM jsonb_to_recordset($3) AS "
       "row (seq bigint, phone text, phone_raw text, name text, variables jsonb, timezone "
-      "text, not_after timestamptz, refused text)",
+      "text, not_after timestamptz, priority int, refused text)",
       {tenant_id, list_id, rows});
 }
 

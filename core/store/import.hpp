@@ -37,6 +37,7 @@ struct NewEntry {
   std::string refused;
   std::optional<WallTime> not_after;
   std::string timezone;  ///< of the callee ("Asia/Jerusalem"), when it is known
+  int priority = 0;      ///< -99 to 99: more goes before less, whatever their order
 };
 
 /// A row that only the store could refuse.

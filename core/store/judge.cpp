@@ -14,10 +14,6 @@ using std::chrono::ceil;
 using std::chrono::floor;
 using std::chrono::seconds;
 
-std::string text_array(const std::vector<std::string>& values) {
-  return json::dump(Json(values));
-}
-
 using Calls = std::map<std::string, std::vector<policy::PastCall>, std::less<>>;
 
 Calls calls_to(Txn& txn, std::int64_t tenant_id, const policy::Policy& policy,
@@ -53,19 +49,23 @@ std::optional<UtcTime> registry_read_at(Txn& txn, std::int64_t tenant_id,
 
 }  // namespace
 
+Result<policy::Policy> policy_of_row(const Row& row) {
+  if (row["document"].is_null()) return policy::Policy();
+  auto parsed = policy::parse_policy(text(row, "document"));
+  if (parsed) return parsed;
+  return Error{Errc::internal,
+               "the policy " + text(row, "name") +
+                   " cannot be read, so nothing is dialed: " + parsed.error().context};
+}
+
 Result<policy::Policy> policy_of_list(Txn& txn, std::int64_t list_id) {
   const auto row =
       query_row(txn,
                 "SELECT p.name, p.document::text AS document FROM lists l JOIN tenants "
-                "t ON t.id = l.tenant_id JOIN policies p ON p.id = coalesce("
+                "t ON t.id = l.tenant_id LEFT JOIN policies p ON p.id = coalesce("
                 "l.policy_id, t.policy_id) WHERE l.id = $1",
                 {list_id});
-  if (!row) return policy::Policy();
-  auto parsed = policy::parse_policy(text(*row, "document"));
-  if (parsed) return parsed;
-  return Error{Errc::internal,
-               "the policy " + text(*row, "name") +
-                   " cannot be read, so nothing is dialed: " + parsed.error().context};
+  return row ? policy_of_row(*row) : policy::Policy();
 }
 
 UtcTime clock_now(Txn& txn) {
@@ -111,11 +111,10 @@ std::vector<std::string> dnc_matches(Txn& txn, std::int64_t tenant_id,
 }
 
 std::vector<policy::Facts> facts_about(Txn& txn, std::int64_t tenant_id,
-                                       const policy::Policy& policy,
+                                       const policy::Policy& policy, policy::UtcTime now,
                                        const std::vector<Candidate>& candidates) {
   std::vector<std::string> numbers;
   for (const auto& candidate : candidates) numbers.push_back(candidate.phone);
-  const auto now = clock_now(txn);
   const auto listed = dnc_matches(txn, tenant_id, numbers);
   const auto calls = calls_to(txn, tenant_id, policy, numbers);
   const auto registry = registry_read_at(txn, tenant_id, policy);

@@ -21,6 +21,8 @@ struct Candidate {
 /// The policy of a list: its own, else its tenant's, else one that allows everything. Errc::internal
 /// when the stored document cannot be read: then nothing may be dialed.
 Result<policy::Policy> policy_of_list(Txn& txn, std::int64_t list_id);
+/// The same from a row that has the policy's `name` and `document`, or nulls.
+Result<policy::Policy> policy_of_row(const Row& row);
 
 /// PostgreSQL's clock.
 policy::UtcTime clock_now(Txn& txn);
@@ -28,7 +30,7 @@ policy::UtcTime clock_now(Txn& txn);
 /// What the policy wants to know about each of them. Calls count when they were made, or may have
 /// been, by any list of the tenant.
 std::vector<policy::Facts> facts_about(Txn& txn, std::int64_t tenant_id,
-                                       const policy::Policy& policy,
+                                       const policy::Policy& policy, policy::UtcTime now,
                                        const std::vector<Candidate>& candidates);
 /// The do-not-call rule that each number matches ("+1900* (us-ftc)"), or an empty text.
 std::vector<std::string> dnc_matches(Txn& txn, std::int64_t tenant_id,

@@ -1,24 +1,36 @@
-"""How fast one worker makes calls, what a call costs, and how well a rate is kept.
+r"""How fast one worker makes calls, what a call costs, and how well a rate is kept.
 
     python3 tests/bench/dialer/dialer_bench.py build/release/bin creates [--calls 5000]
     python3 tests/bench/dialer/dialer_bench.py build/release/bin pacing  [--seconds 60]
     python3 tests/bench/dialer/dialer_bench.py build/release/bin claim
+    python3 tests/bench/dialer/dialer_bench.py build/release/bin import  [--rows 100000]
+    python3 tests/bench/dialer/dialer_bench.py build/release/bin takeover [--kills 10]
 
 creates: the simulated carrier answers after 100 ms; one worker, no limit of calls per second. Each call is claimed,
   marked, posted and settled, with PostgreSQL waiting for the disk. The baseline of the same run posts the same
   requests to the same carrier from 64 Python threads and remembers nothing.
 pacing: three lists of two tenants on one account at 30 calls a second, two workers. Times are the carrier's.
-claim: the time of one claim in a list of 100,000 entries, while it is worked off, and PostgreSQL's plan.
+claim: the driver's own claim (claim_bench) in lists of 1,000 to 100,000 entries, while they are worked off, and the plan
+  of the statement that finds the entries, as PostgreSQL's auto_explain logged it when it ran.
+import: `callctl list create` of a CSV; the baseline is psql's \copy of the same file into a table of text.
+takeover: the worker that drives a list is killed (SIGKILL); how long until another one has its lease, and until the
+  carrier gets the list's next call. With the default lease (4 s).
+The carrier keeps its books in memory: they are not what is measured here.
 """
 import argparse
 import base64
 import collections
 import concurrent.futures
 import http.client
+import json
 import os
 import pathlib
 import re
+import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 
@@ -52,7 +64,21 @@ def bench_system(args, script, workers=1, **settings):
                     settings={"level": "warn", "timeout": 30, "lease": 15, "deadline": 3600, **settings})
     with open(system.dir / "callers.toml", "w") as out:
         out.write('[defaults]\npickup = "failed"\n' + script)
+    if pathlib.Path("/dev/shm").is_dir():
+        (system.dir / "truth").rmdir()
+        (system.dir / "truth").symlink_to(tempfile.mkdtemp(prefix="calld-bench-", dir="/dev/shm"))
     return system
+
+
+def remove(system):
+    shutil.rmtree((system.dir / "truth").resolve(), ignore_errors=True)
+    system.remove()
+
+
+def creates_so_far(system):
+    """As many lines as the carrier's book has."""
+    with open(system.dir / "truth" / "creates.jsonl", "rb") as book:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: book.read(1 << 20), b""))
 
 
 def make_list(system, name, count, first, cps, concurrency=1000, tenant="default"):
@@ -108,13 +134,13 @@ def creates(args):
         before = cpu_s(worker), cpu_s(postgres)
         for n in range(lists):
             start(system, f"list-{n}")
-        system.wait(lambda: len(system.creates()) >= lists * each, 300, "all creates")
+        system.wait(lambda: creates_so_far(system) >= lists * each, 300, "all creates")
         system.wait(lambda: system.sql("SELECT count(*) FROM attempts WHERE state = 'placed'") == [[str(lists * each)]],
                     60, "all are settled")
         used = cpu_s(worker) - before[0], cpu_s(postgres) - before[1]
         moments = times(system)
         plain_rate, plain_cpu = baseline(system, 1000)
-    system.remove()
+    remove(system)
     rate = steady_rate(moments)
     mine = used[0] * 1000 / len(moments)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
@@ -147,7 +173,7 @@ def pacing(args):
             start(system, name, tenant)
         time.sleep(args.seconds)
         books = system.creates()
-    system.remove()
+    remove(system)
     moments = sorted(seconds(c["time"]) for c in books.values())
     by_list = collections.Counter(c["from"] for c in books.values())
     rate = (len(moments) - 1) / (moments[-1] - moments[0])
@@ -159,35 +185,94 @@ def pacing(args):
 
 
 def claim(args):
-    """Claims are made by a real worker; PostgreSQL's own statistics tell what the claim's query costs."""
-    system = bench_system(args, SCRIPT.replace("100", "0"), workers=0)
+    """Each list is worked off in steps; what is done lies before what waits."""
+    system = bench_system(args, SCRIPT, workers=0)
+    log = system.dir / "log" / "postgres.log"
     with system:
-        make_list(system, "big", 100000, 2000000, 100)
-        system.sql("UPDATE lists SET state = 'running'")
-        list_id = system.sql("SELECT id FROM lists")[0][0]
-        print("done entries   time of the query that finds the next entry")
-        for done in (0, 25000, 50000, 75000, 99000):
-            system.sql(f"UPDATE entries SET state = 'done', outcome = 'completed' WHERE list_id = {list_id} AND seq <= {done} "
-                       "AND state <> 'done'")
-            query = ("SELECT e.id FROM entries e WHERE e.list_id = {0} AND e.state IN ('pending', 'retry_wait') AND "
-                     "e.next_attempt_at <= now() ORDER BY e.next_attempt_at, e.seq LIMIT 1 FOR UPDATE OF e SKIP LOCKED").format(list_id)
-            plan = "\n".join(r[0] for r in system.sql("EXPLAIN (ANALYZE, BUFFERS) " + query))
-            runs = [float(re.search(r"Execution Time: ([0-9.]+)", "\n".join(
-                r[0] for r in system.sql("EXPLAIN ANALYZE " + query))).group(1)) for _ in range(5)]
-            print(f"{done:12}   {sorted(runs)[2]:.3f} ms")
-        print(plan)
-    system.remove()
+        for setting in ("session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0",
+                        "auto_explain.log_analyze = on", "auto_explain.log_buffers = on"):
+            system.sql(f"ALTER DATABASE calld SET {setting}")
+        print("entries     done   one claim   twenty at once")
+        for n, size in enumerate((1000, 10000, 100000)):
+            make_list(system, f"list-{size}", size, 2000000 + n * 100000, 100)
+            list_id = system.sql(f"SELECT id FROM lists WHERE name = 'list-{size}'")[0][0]
+            system.sql(f"UPDATE lists SET state = 'running' WHERE id = {list_id}")
+            system.sql("ANALYZE")
+            for percent in (0, 50, 95):
+                system.sql("UPDATE entries SET state = 'done', outcome = 'completed' WHERE state <> 'done' AND "
+                           f"list_id = {list_id} AND seq <= {size * percent // 100}")
+                run = subprocess.run([pathlib.Path(args.bin) / "claim_bench", system.database, list_id, "30"], text=True,
+                                     capture_output=True, check=True)
+                took = json.loads(run.stdout)
+                print(f"{size:7,}  {percent:5} %   {took['one_ms']:6.2f} ms   {took['twenty_ms']:6.2f} ms")
+    plans = re.findall(r"plan:\n\tQuery Text: SELECT e\.id[^\n]*SKIP LOCKED\n((?:\t.*\n)+)", log.read_text())
+    print("the last plan of the statement that finds the next entries:\n" + plans[-1].replace("\t", "  "))
+    remove(system)
     return 0
+
+
+def import_rows(args):
+    system = bench_system(args, SCRIPT, workers=0)
+    with system:
+        file = system.dir / "people.csv"
+        file.write_text("phone,name,city\n" + "".join(
+            f"+1212{2000000 + n:07d},Contact {n},City {n % 100}\n" for n in range(args.rows)))
+        begun = time.monotonic()
+        system.callctl("list", "create", "people", file, "--from", "+15005550006")
+        took = time.monotonic() - begun
+        system.sql("CREATE TABLE plain (phone text, name text, city text)")
+        begun = time.monotonic()
+        subprocess.run(["psql", "-Xq", system.database, "-c", f"\\copy plain FROM '{file}' CSV HEADER"], check=True)
+        plain = time.monotonic() - begun
+        assert system.sql("SELECT count(*) FROM entries WHERE state = 'pending'") == [[str(args.rows)]]
+    remove(system)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"import       {args.rows:,} rows in {took:.1f} s, {args.rows / took:,.0f} a second (psql's \\copy: {plain:.1f} s)")
+    return 0
+
+
+def takeover(args):
+    system = bench_system(args, SCRIPT, workers=2, lease=4)
+    leases, calls = [], []
+    with system:
+        make_list(system, "steady", 2000, 2000000, 20)
+        start(system, "steady")
+
+        def driver():
+            """(epoch, the worker's process id) of a lease that holds."""
+            rows = system.sql("SELECT epoch, holder FROM list_drivers WHERE holder IS NOT NULL AND expires_at > now()")
+            return (int(rows[0][0]), re.split(r"[./]", rows[0][1])) if rows else (0, [])
+
+        for _ in range(args.kills):
+            system.wait(lambda: driver()[0] > 0, 30, "a driver")
+            time.sleep(2)
+            epoch, words = driver()
+            by_pid = {str(worker.pid): worker for worker in system.workers}
+            victim = next(by_pid[word] for word in words if word in by_pid)
+            victim.signal(signal.SIGKILL)
+            begun, before = time.monotonic(), creates_so_far(system)
+            system.wait(lambda: driver()[0] > epoch, 60, "another driver")
+            leases.append(time.monotonic() - begun)
+            system.wait(lambda: creates_so_far(system) > before + 1, 60, "another call")
+            calls.append(time.monotonic() - begun)
+    remove(system)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {args.kills} kills, lease 4 s")
+    for what, took in (("next lease", sorted(leases)), ("next call", sorted(calls))):
+        print(f"{what:12} median {took[len(took) // 2]:.1f} s, longest {took[-1]:.1f} s after the death")
+    return 0 if max(leases) < 6 else 1
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin")
-    parser.add_argument("what", choices=("creates", "pacing", "claim"))
+    parser.add_argument("what", choices=("creates", "pacing", "claim", "import", "takeover"))
     parser.add_argument("--calls", type=int, default=5000)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--rows", type=int, default=100000)
+    parser.add_argument("--kills", type=int, default=10)
     args = parser.parse_args()
-    return {"creates": creates, "pacing": pacing, "claim": claim}[args.what](args)
+    what = {"creates": creates, "pacing": pacing, "claim": claim, "import": import_rows, "takeover": takeover}
+    return what[args.what](args)
 
 
 if __name__ == "__main__":

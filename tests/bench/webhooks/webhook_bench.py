@@ -15,7 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "chaos"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "dialer"))
-from dialer_bench import bench_system, cpu_s, make_list  # noqa: E402
+from dialer_bench import bench_system, cpu_s, make_list, remove  # noqa: E402
 from system import TOKEN  # noqa: E402
 
 PLACE = """
@@ -53,7 +53,7 @@ def main():
         result = load(args, system, calls, args.connections)
         api, postgres, bytes_ = (after - b for after, b in zip((cpu_s(system.api.pid), cpu_s(system.postgres.pid), wal(system)), before))
         ended = int(system.sql("SELECT count(*) FROM attempts WHERE state = 'ended'")[0][0])
-    system.remove()
+    remove(system)
     n = result["requests"]
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {args.connections} connections")
     print(f"webhooks   {result['per_second']:.0f}/s (goal 2000), p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms (goal 20), "

@@ -117,11 +117,11 @@ std::string Service::sent_attempt(std::int64_t list_id) {
   REQUIRE(connection);
   const auto lease = store::acquire_lease(**connection, list_id, "test", milliseconds(60000));
   REQUIRE(lease);
-  const auto claimed = store::claim_next(**connection, *lease);
+  const auto claimed = store::claim_entries(**connection, *lease);
   REQUIRE(claimed);
-  REQUIRE(claimed->claim);
-  REQUIRE(store::mark_sending(**connection, *lease, claimed->claim->attempt_id));
-  return claimed->claim->token;
+  REQUIRE(claimed->claims.size() == 1);
+  REQUIRE(store::mark_sending(**connection, *lease, claimed->claims[0].attempt_id));
+  return claimed->claims[0].token;
 }
 
 std::string Service::value(const std::string& statement) const {

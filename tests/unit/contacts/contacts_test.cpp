@@ -145,6 +145,23 @@ TEST_CASE("contacts: JSON rows are refused one by one, a line that is no object 
   CHECK(read_json("[1]\n").error == "line 1: no JSON object");
 }
 
+TEST_CASE("contacts: a priority may stand in a column, or as a number in JSON") {
+  const auto result = read(
+      "phone,priority\n+14155550123,5\n+14155550124,\n+14155550125,-99\n+14155550126,100\n"
+      "+14155550127,soon\n");
+  CHECK(result.contacts[0].priority == 5);
+  CHECK(result.contacts[1].priority == 0);
+  CHECK(result.contacts[2].priority == -99);
+  CHECK(result.contacts[3].refused == "invalid_priority");
+  CHECK(result.contacts[4].refused == "invalid_priority");
+  CHECK(result.contacts[0].variables.empty());
+  const auto lines = read_json(
+      "{\"phone\": \"+14155550123\", \"priority\": 7}\n"
+      "{\"phone\": \"+14155550124\", \"priority\": \"8\"}\n");
+  CHECK(lines.contacts[0].priority == 7);
+  CHECK(lines.contacts[1].priority == 8);
+}
+
 TEST_CASE("contacts: a time zone may stand in a column") {
   const auto result = read("phone,timezone\n+14155550123,Asia/Jerusalem\n+14155550124,\n");
   CHECK(result.contacts[0].timezone == "Asia/Jerusalem");

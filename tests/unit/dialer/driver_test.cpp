@@ -111,9 +111,10 @@ TEST_CASE("dialer.driver: leases that change hands all the time repeat no call")
   for (int i = 0; i < 3; ++i) {
     drivers.emplace_back([&, i] {
       auto options = world.options;
-      options.slice = milliseconds(60);
-      // The lease ends long before the slice's sends do: drivers overtake each other.
-      options.lease_ttl = milliseconds(30);
+      options.slice = milliseconds(200);
+      // The lease ends long before the slice's sends do: drivers overtake each other. It is longer than turns
+      // are given ahead of their moment, or nobody would come to send.
+      options.lease_ttl = milliseconds(100);
       const auto until = Deadline::after(milliseconds(4000));
       while (!until.passed())
         (void)dialer::dial_list(world.deps, options, list, world.run(std::to_string(i)));

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/dialer/chores.hpp"
+#include "core/dialer/registrations.hpp"
 #include "core/dialer/relay.hpp"
 #include "core/json/json.hpp"
 #include "core/rq/reads.hpp"
@@ -213,9 +214,10 @@ TEST_CASE("dialer.jobs: predecessor A9.8 cleaning up touches no list whose drive
   REQUIRE(store);
   const auto lease = store::acquire_lease(**store, list, "alive", milliseconds(60000));
   REQUIRE(lease);
-  const auto claimed = store::claim_next(**store, *lease);
+  const auto claimed = store::claim_entries(**store, *lease);
   REQUIRE(claimed);
-  REQUIRE(store::mark_sending(**store, *lease, claimed->claim->attempt_id));
+  REQUIRE(claimed->claims.size() == 1);
+  REQUIRE(store::mark_sending(**store, *lease, claimed->claims[0].attempt_id));
   REQUIRE(call_job(world, "calld.cleanup", Json::array()));
   CHECK(world.attempt_state(list) == "sending");
   world.sql("UPDATE list_drivers SET expires_at = now() - interval '1 minute'");
@@ -223,6 +225,34 @@ TEST_CASE("dialer.jobs: predecessor A9.8 cleaning up touches no list whose drive
   CHECK(world.attempt_state(list) == "unknown");
   CHECK(waiting(world).size() == 1);
   CHECK(world.value("SELECT count(*) FROM cleanup_journal") == "2");
+}
+
+TEST_CASE("dialer.jobs: cleaning up removes the registrations of dead workers, and no others") {
+  World world;
+  redis::Connection redis(world.deps.redis);
+  const auto run = [&](redis::Command words) {
+    REQUIRE(redis.ensure_connected(soon()));
+    auto reply = redis.command(words, soon());
+    REQUIRE(reply);
+    return *std::move(reply);
+  };
+  run({"SADD", "rq:queues", "rq:queue:dial"});
+  for (const auto* key : {"rq:workers", "rq:workers:dial"})
+    run({"SADD", key, "rq:worker:dead", "rq:worker:alive"});
+  run({"HSET", "rq:worker:alive", "birth", "2026-11-27T08:00:00Z"});
+
+  const auto found = dialer::orphaned_workers(redis, dialer::Orphans::find, soon());
+  REQUIRE(found);
+  REQUIRE(found->size() == 1);
+  CHECK((*found)[0].subject == "dead");
+  CHECK(run({"SCARD", "rq:workers"}).integer == 2);  // a look changes nothing
+
+  REQUIRE(call_job(world, "calld.cleanup", Json::array()));
+  for (const auto* key : {"rq:workers", "rq:workers:dial"}) {
+    CHECK(run({"SISMEMBER", key, "rq:worker:dead"}).integer == 0);
+    CHECK(run({"SISMEMBER", key, "rq:worker:alive"}).integer == 1);
+  }
+  CHECK(world.value("SELECT done->0->>'kind' FROM cleanup_journal") == "remove_worker");
 }
 
 }  // namespace

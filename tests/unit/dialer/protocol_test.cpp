@@ -182,10 +182,10 @@ Claimed claim_one(World& world, std::int64_t list_id) {
   REQUIRE(list);
   auto lease = store::acquire_lease(**connection, list_id, "first", milliseconds(60000));
   REQUIRE(lease);
-  auto claimed = store::claim_next(**connection, *lease);
+  auto claimed = store::claim_entries(**connection, *lease);
   REQUIRE(claimed);
-  REQUIRE(claimed->claim);
-  return {*std::move(list), *std::move(lease), *std::move(claimed->claim)};
+  REQUIRE(claimed->claims.size() == 1);
+  return {*std::move(list), *std::move(lease), std::move(claimed->claims[0])};
 }
 
 void expire_lease(World& world) {

@@ -53,6 +53,7 @@ World::World(FakeCarrier::Script script)
   deps.redis = *std::move(endpoint);
   deps.carrier = &carrier;
   deps.senders = &senders;
+  deps.gate = &gate.emplace(deps.redis);
   deps.instruments = &instruments;
   options.urls = {"https://calls.example.com", "wss://media.example.com"};
   options.calls_per_second = 100;

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/dialer/dialer.hpp"
+#include "core/dialer/gate.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/sender_pool.hpp"
 #include "core/metrics/metrics.hpp"
@@ -60,6 +62,7 @@ class World {
   store::Pool pool;
   carrier::Carrier carrier;
   dialer::SenderPool senders{4};
+  std::optional<dialer::Gate> gate;
   dialer::Deps deps;
   dialer::Options options;
 };

@@ -28,6 +28,42 @@ TEST_CASE("store.claim: entries are claimed in order, each once, up to the list'
   CHECK(running.claim().entry_id == first.entry_id);
 }
 
+TEST_CASE("store.claim: of the entries that are due those of a higher priority go first") {
+  Database database;
+  auto rows = numbers(4);
+  rows[1].priority = -1;
+  rows[2].priority = 5;
+  rows[3].priority = 5;
+  const auto list = take(create_list(database.connection, database.tenant.id, new_list(), rows));
+  take(start_list(database.connection, database.tenant.id, list.id));
+  const auto lease = take(acquire_lease(database.connection, list.id, "driver", kTtl));
+  database.run("UPDATE entries SET next_attempt_at = now() + interval '1 h' WHERE seq = 4");
+  std::vector<std::string> order;
+  for (int i = 0; i < 3; ++i)
+    order.push_back(take(claim_next(database.connection, lease)).claim->to_number);
+  CHECK(order == std::vector{*rows[2].phone, *rows[0].phone, *rows[1].phone});
+  CHECK(take(entries(database.connection, database.tenant.id, list.id))[2].priority == 5);
+}
+
+TEST_CASE("store.claim: several at once, in order, as many as there are slots") {
+  auto with = new_list();
+  with.settings.concurrency = 3;
+  Running running(5, with);
+  const auto result = take(claim_entries(running.connection, running.lease, {0, 20}));
+  REQUIRE(result.claims.size() == 3);
+  CHECK(result.claims[0].to_number == "+972501000001");
+  CHECK(result.claims[2].to_number == "+972501000003");
+  CHECK(result.claims[0].token != result.claims[1].token);
+  CHECK(result.claims[0].n == 1);
+  for (const auto& claim : result.claims) {
+    CHECK(running.attempt(claim).state == AttemptState::intent);
+    CHECK(running.attempt(claim).to_number == claim.to_number);
+    CHECK(running.entry(claim).state == EntryState::dialing);
+    CHECK(running.entry(claim).phone == claim.to_number);
+  }
+  CHECK(running.no_claim() == NoClaim::no_slot);
+}
+
 TEST_CASE("store.claim: why nothing can be claimed") {
   Running running(1);
   const auto claim = running.send();

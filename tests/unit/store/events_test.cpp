@@ -1,6 +1,7 @@
 #include "core/store/events.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "tests/unit/store/fixture.hpp"
 
@@ -175,6 +176,30 @@ TEST_CASE("store.events: busy is tried again until the attempts are used up") {
   CHECK(take(apply_event(running.connection, late)).entry_state == EntryState::dialing);
   CHECK(running.event(second, CallStatus::busy, 2).outcome == Outcome::busy);
   CHECK(running.entry(second).attempts == 2);
+}
+
+TEST_CASE(
+    "store.events: late news of an attempt that meet the next one's claim leave its entry alone") {
+  auto with = new_list();
+  with.settings.max_attempts = 2;
+  with.settings.retry_after = std::chrono::seconds(0);
+  Running running(1, with);
+  const auto first = running.place(1);
+  running.event(first, CallStatus::busy, 1);
+  // The claim of the second attempt, about to commit.
+  std::thread claiming([&] {
+    running.run(
+        "BEGIN; SELECT 1 FROM entries FOR UPDATE; INSERT INTO attempts (tenant_id, list_id, "
+        "entry_id, n, state, token, epoch, to_number, from_number) SELECT tenant_id, list_id, "
+        "entry_id, 2, 'intent', md5('second'), epoch, to_number, from_number FROM attempts; "
+        "UPDATE entries SET state = 'dialing'; SELECT pg_sleep(1); COMMIT");
+  });
+  while (running.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "1")
+    std::this_thread::sleep_for(milliseconds(5));
+  const auto effect = take(apply_event(running.connection, machine(first)));
+  claiming.join();
+  CHECK(effect.matched);
+  CHECK(running.entry(first).state == EntryState::dialing);
 }
 
 TEST_CASE("store.events: a retry waits for its time") {

@@ -65,6 +65,23 @@ inline std::vector<NewEntry> numbers(int count, int first = 1) {
   return out;
 }
 
+/// One claim, if there is any.
+struct NextClaim {
+  std::optional<Claim> claim;
+  NoClaim why = NoClaim::not_due;
+  milliseconds next_due{0};
+  bool idle = false;
+};
+
+inline Result<NextClaim> claim_next(Connection& connection, const DriverLease& lease,
+                                    const ClaimLimits& limits = {}) {
+  auto result = claim_entries(connection, lease, limits);
+  if (!result) return std::move(result).error();
+  NextClaim out{std::nullopt, result->why, result->next_due, result->idle};
+  if (!result->claims.empty()) out.claim = std::move(result->claims.front());
+  return out;
+}
+
 /// A running list of `count` entries, and the lease on it.
 struct Running : Database {
   List list;

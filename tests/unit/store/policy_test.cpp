@@ -265,6 +265,28 @@ TEST_CASE("store.callers: a number of a pool is leased to one call, the longest 
   check(remove_callers(database.connection, database.tenant.id, "sales", "+972500000002"));
 }
 
+TEST_CASE(
+    "store.callers: several claims at once get a number each, and a fixed one keeps its limit") {
+  Running fixed(4);
+  take(put_callers(fixed.connection, fixed.tenant.id, "sales",
+                   {"+972500000001", "+972500000002", "+972500000000"}, 2));
+  auto with = new_list("pooled");
+  with.settings.from_number.clear();
+  with.settings.caller_pool = "sales";
+  const auto pooled = take(create_list(fixed.connection, fixed.tenant.id, with, numbers(9, 100)));
+  take(start_list(fixed.connection, fixed.tenant.id, pooled.id));
+  const auto lease = take(acquire_lease(fixed.connection, pooled.id, "driver", kTtl));
+  const auto first = take(claim_entries(fixed.connection, lease, {0, 20}));
+  REQUIRE(first.claims.size() == 3);
+  CHECK(first.claims[0].from_number == "+972500000001");
+  CHECK(first.claims[1].from_number == "+972500000002");
+  CHECK(first.claims[2].from_number == "+972500000000");
+  // One of the two calls that this number may have is the pool's.
+  CHECK(take(claim_entries(fixed.connection, fixed.lease, {0, 20})).claims.size() == 1);
+  CHECK(fixed.no_claim() == NoClaim::no_slot);
+  CHECK(take(claim_entries(fixed.connection, lease, {0, 20})).claims.size() == 2);
+}
+
 TEST_CASE("store.claim: predecessor A8.3 all lists of a tenant together keep to its cap") {
   Running first(5);
   check(set_tenant_limits(first.connection, first.tenant.id, {3, std::nullopt, ""}));

@@ -4,6 +4,19 @@ using namespace call;
 using namespace call::store;
 using namespace call::store::test;
 
+TEST_CASE("store.settle: an answer that only confirms what a webhook said changes nothing") {
+  Running running(1);
+  const auto claim = running.send();
+  running.event(claim, CallStatus::ringing);
+  check(settle_placed(running.connection, running.lease, claim.attempt_id, sid_of(1)));
+  CHECK(running.attempt(claim).state == AttemptState::placed);
+  CHECK(running.attempt(claim).status == CallStatus::ringing);
+  running.event(claim, CallStatus::completed);
+  check(settle_placed(running.connection, running.lease, claim.attempt_id, sid_of(1)));
+  CHECK(running.attempt(claim).state == AttemptState::ended);
+  CHECK(running.entry(claim).outcome == Outcome::completed);
+}
+
 TEST_CASE("store.settle: an attempt is sent once") {
   Running running(1);
   const auto claim = running.send();

@@ -33,8 +33,7 @@ double claims(store::Connection& connection, const store::DriverLease& lease, st
   for (int i = 0; i < rounds; ++i) {
     const auto begun = MonoClock::now();
     const auto result = must(store::claim_entries(connection, lease, {0, most}));
-    took.push_back(
-        std::chrono::duration<double, std::milli>(MonoClock::now() - begun).count());
+    took.push_back(std::chrono::duration<double, std::milli>(MonoClock::now() - begun).count());
     if (static_cast<std::int64_t>(result.claims.size()) != most) {
       std::fprintf(stderr, "claim_bench: %zu claims instead of %lld\n", result.claims.size(),
                    static_cast<long long>(most));

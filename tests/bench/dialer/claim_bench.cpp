@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/base/clock.hpp"
+#include "core/base/deadline.hpp"
 #include "core/base/secret.hpp"
 #include "core/base/strings.hpp"
 #include "core/store/dialing.hpp"

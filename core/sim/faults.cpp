@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/json/json.hpp"
+#include "core/sim/table.hpp"
 
 namespace call::sim {
 namespace {
@@ -38,17 +38,6 @@ constexpr std::array<std::pair<std::string_view, HookFault>, 6> kHooks{{
     {"delay", HookFault::delay},
     {"early", HookFault::early},
 }};
-
-Error invalid(std::string text) {
-  return {Errc::invalid_argument, std::move(text)};
-}
-
-Status known_keys(const Json& table, std::initializer_list<std::string_view> keys) {
-  for (const auto& [key, value] : table.items())
-    if (std::find(keys.begin(), keys.end(), key) == keys.end())
-      return invalid("unknown key '" + key + "'");
-  return {};
-}
 
 template <class Words, class Word>
 Status read_word(const Json& table, const char* key, const Words& words, Word& out) {

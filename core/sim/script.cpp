@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "core/audio/dtmf.hpp"
 #include "core/config/config.hpp"
 #include "core/json/json.hpp"
+#include "core/sim/table.hpp"
 
 namespace call::sim {
 namespace {
@@ -27,17 +27,6 @@ constexpr std::array<std::pair<std::string_view, Pickup>, 5> kPickups{{
     {"no_answer", Pickup::no_answer},
     {"failed", Pickup::failed},
 }};
-
-Error invalid(std::string text) {
-  return {Errc::invalid_argument, std::move(text)};
-}
-
-Status known_keys(const Json& table, std::initializer_list<std::string_view> keys) {
-  for (const auto& [key, value] : table.items())
-    if (std::find(keys.begin(), keys.end(), key) == keys.end())
-      return invalid("unknown key '" + key + "'");
-  return {};
-}
 
 /// A number with limits; `out` keeps its value when the key is absent.
 Status read_number(const Json& table, const char* key, double lowest, double highest, double& out) {

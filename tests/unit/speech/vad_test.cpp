@@ -1,13 +1,17 @@
 #include "core/speech/vad.hpp"
 
 #include <algorithm>
+#include <array>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/audio/dtmf.hpp"
 #include "core/audio/g711.hpp"
 #include "core/audio/level.hpp"
+#include "core/audio/resampler.hpp"
 #include "core/speech/embedded.hpp"
 #include "core/speech/endpointer.hpp"
 #include "core/speech/onnx.hpp"
@@ -99,6 +103,20 @@ TEST_CASE("speech.vad: frames of another size change nothing but the moment of t
   CHECK(last(1) == last(1000));
 }
 
+namespace {
+
+std::vector<SpeechEdge> edges_of(Vad& vad, const audio::Pcm& line) {
+  Endpointer endpointer;
+  std::vector<SpeechEdge> edges;
+  for (std::size_t at = 0; at + 160 <= line.size(); at += 160) {
+    if (const auto edge = endpointer.push(vad.push(audio::PcmView(line).subspan(at, 160))))
+      edges.push_back(*edge);
+  }
+  return edges;
+}
+
+}  // namespace
+
 TEST_CASE("speech.vad: with the endpointer, two sentences are two utterances at their places") {
   audio::Pcm pcm(8000, 0);
   const auto first = said(Voice::rms, "yes");
@@ -112,12 +130,7 @@ TEST_CASE("speech.vad: with the endpointer, two sentences are two utterances at 
   const auto line = telephone(pcm);
 
   SileroVad vad(model());
-  Endpointer endpointer;
-  std::vector<SpeechEdge> edges;
-  for (std::size_t at = 0; at + 160 <= line.size(); at += 160) {
-    const float p = vad.push(audio::PcmView(line).subspan(at, 160));
-    if (const auto edge = endpointer.push(p)) edges.push_back(*edge);
-  }
+  const auto edges = edges_of(vad, line);
   REQUIRE(edges.size() == 4);
   CHECK(std::abs((edges[0].at - 1000ms).count()) < 350);
   CHECK(std::abs((edges[2].at - second_at).count()) < 350);
@@ -134,6 +147,50 @@ TEST_CASE("speech.vad: the energy detector follows the noise floor") {
   audio::mix_into(speech, noise(300, speech.size()));
   vad.reset();
   CHECK(share_of_speech(vad, speech) > 0.4);
+}
+
+namespace {
+
+/// Chords of a plucked instrument, two a second.
+audio::Pcm music(int seconds) {
+  constexpr std::array<std::array<double, 3>, 4> kChords{
+      {{262, 330, 392}, {294, 349, 440}, {247, 294, 392}, {220, 262, 330}}};
+  audio::Pcm pcm(static_cast<std::size_t>(seconds) * 8000);
+  for (std::size_t i = 0; i < pcm.size(); ++i) {
+    const auto& chord = kChords[i / 4000 % kChords.size()];
+    const double t = static_cast<double>(i) / 8000;
+    const double loudness = 4000 * std::exp(-3.0 * static_cast<double>(i % 4000) / 8000);
+    double sum = 0;
+    for (const double hz : chord) {
+      for (int n = 1; n <= 3; ++n) sum += std::sin(6.283185307 * hz * n * t) / (n * n);
+    }
+    pcm[i] = static_cast<std::int16_t>(loudness * sum);
+  }
+  return pcm;
+}
+
+}  // namespace
+
+TEST_CASE("speech.vad: predecessor B11.32 music is no speech, and whatever is spoken is") {
+  SileroVad deaf_to_music(model());
+  CHECK(share_of_speech(deaf_to_music, telephone(music(10))) < 0.1);
+  // Another language is another melody and another pitch to a detector that knows no words.
+  for (const Voice voice : {Voice::slt, Voice::rms, Voice::awb}) {
+    for (const int rate : {6800, 8000, 9400}) {
+      CAPTURE(to_string(voice), rate);
+      const auto speech = audio::resample(
+          said(voice, "shalom, ani rotse lekabel od pratim al ha hatsaa"), rate, 8000);
+      SileroVad vad(model());
+      CHECK(share_of_speech(vad, telephone(speech)) > 0.6);
+    }
+  }
+  // Music behind a voice does not take the voice away.
+  auto both = said(Voice::slt, "i would like to know more about the offer please");
+  auto quiet = music(10);
+  for (auto& sample : quiet) sample = static_cast<std::int16_t>(sample / 8);
+  audio::mix_into(both, audio::PcmView(quiet).first(both.size()));
+  SileroVad vad(model());
+  CHECK(share_of_speech(vad, telephone(both)) > 0.6);
 }
 
 TEST_CASE("speech.vad: a damaged model file yields fewer tensors, never a fault") {

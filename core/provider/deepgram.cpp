@@ -8,7 +8,6 @@
 
 #include "core/audio/g711.hpp"
 #include "core/json/json.hpp"
-#include "core/provider/channel.hpp"
 
 namespace call::provider {
 namespace {
@@ -18,19 +17,11 @@ using std::chrono::milliseconds;
 /// The server closes after 10 s without audio or this.
 constexpr milliseconds kKeepAlive{4000};
 constexpr milliseconds kTick{1000};
-/// Audio of one utterance that is kept for another connection.
-constexpr std::size_t kMaxKept = 30U * 8000U;
 /// The server's times are rounded.
 constexpr std::int64_t kToleranceMs = 20;
 
 std::string_view as_bytes(audio::MulawView mulaw) {
   return {reinterpret_cast<const char*>(mulaw.data()), mulaw.size()};
-}
-
-void append_words(std::string& text, std::string_view more) {
-  if (more.empty()) return;
-  if (!text.empty()) text += ' ';
-  text += more;
 }
 
 }  // namespace
@@ -80,73 +71,66 @@ net::Url deepgram_url(const Endpoint& endpoint) {
   return url;
 }
 
-/// The connection and what has been said over it. On the loop.
-class DeepgramListener::Stream final : public Channel::Owner,
-                                       public std::enable_shared_from_this<Stream> {
+/// On the loop.
+class DeepgramListener::Stream final : public ListenerStream {
  public:
   Stream(Host& host, std::shared_ptr<const Endpoint> endpoint, speech::EngineSink sink)
-      : endpoint_(std::move(endpoint)),
-        sink_(std::move(sink)),
-        tick_(host.loop()),
-        late_(host.loop()) {
-    ChannelOptions options;
-    options.url = deepgram_url(*endpoint_);
-    options.connect_timeout = endpoint_->connect_timeout;
-    if (!endpoint_->key.empty())
-      options.headers.add("Authorization", "Token " + endpoint_->key.reveal());
-    channel_ = Channel::make(host, std::move(options),
-                             host.breaker("listen " + origin_of(endpoint_->url)));
-  }
+      : ListenerStream(host, endpoint, std::move(sink), options_of(*endpoint)),
+        tick_(host.loop()) {}
 
-  void start() {
-    channel_->open(*this);
+  void start() override {
+    ListenerStream::start();
     tick_.every(kTick, [this] { keep_alive(); });
   }
-  void stop() {
-    channel_->send_text(R"({"type":"CloseStream"})");
-    channel_->close();
+  void stop() override {
     tick_.cancel();
-    late_.cancel();
-  }
-
-  void begin(speech::RequestId utterance) {
-    late_.cancel();
-    if (flush_) ++owed_;
-    utterance_ = utterance;
-    flush_.reset();
-    finals_.clear();
-    partial_.clear();
-    confidence_ = 1;
-    kept_.clear();
-    kept_from_ms_ = utterance_from_ms_ = sent_ms_;
-  }
-
-  void push(const audio::Mulaw& mulaw) {
-    if (kept_.size() + mulaw.size() <= kMaxKept)
-      kept_.insert(kept_.end(), mulaw.begin(), mulaw.end());
-    if (channel_->up()) send_audio(mulaw);
-  }
-
-  void flush(std::uint32_t number) {
-    if (flush_) ++owed_;
-    flush_ = number;
-    late_.after(endpoint_->answer_timeout, [this] { too_late(); });
-    if (channel_->up()) finalize();
+    channel_->send_text(R"({"type":"CloseStream"})");
+    ListenerStream::stop();
   }
 
  private:
-  void send_audio(audio::MulawView mulaw) {
-    channel_->send_binary(as_bytes(mulaw));
-    sent_ms_ += audio::duration_of(mulaw.size()).count();
+  static ChannelOptions options_of(const Endpoint& endpoint) {
+    ChannelOptions options;
+    options.url = deepgram_url(endpoint);
+    if (!endpoint.key.empty())
+      options.headers.add("Authorization", "Token " + endpoint.key.reveal());
+    return options;
+  }
+
+  void on_connected() override {
+    sent_ms_ = 0;
+    final_until_ms_ = 0;
+    owed_ = 0;
+    kept_from_ms_ = utterance_from_ms_ = 0;
+    last_sent_ = MonoClock::now();
+  }
+
+  void on_begin() override {
+    finals_.clear();
+    partial_.clear();
+    kept_from_ms_ = utterance_from_ms_ = sent_ms_;
+  }
+
+  void send_audio(audio::PcmView pcm) override {
+    channel_->send_binary(as_bytes(audio::mulaw_encode(pcm)));
+    sent_ms_ += audio::duration_of(pcm.size()).count();
     last_sent_ = MonoClock::now();
   }
 
   /// When everything that was sent is final already the server has nothing left to say.
-  void finalize() {
+  void ask_for_words() override {
     const bool covered =
         owed_ == 0 && !finals_.empty() && final_until_ms_ + kToleranceMs >= sent_ms_;
-    if (covered) return answer();
+    if (covered) return answer(words_so_far());
     channel_->send_text(R"({"type":"Finalize"})");
+  }
+
+  void on_unwanted_answer() override { ++owed_; }
+
+  std::string words_so_far() const override {
+    auto text = finals_;
+    append_words(text, partial_);
+    return text;
   }
 
   void keep_alive() {
@@ -154,22 +138,6 @@ class DeepgramListener::Stream final : public Channel::Owner,
     if (channel_->send_text(R"({"type":"KeepAlive"})")) last_sent_ = MonoClock::now();
   }
 
-  void on_up() override {
-    sent_ms_ = 0;
-    final_until_ms_ = 0;
-    owed_ = 0;
-    kept_from_ms_ = utterance_from_ms_ = 0;
-    last_sent_ = MonoClock::now();
-    if (!kept_.empty()) send_audio(kept_);
-    if (flush_) finalize();
-  }
-
-  void on_down(const Error& error, bool again) override {
-    last_error_ = error;
-    if (!again && flush_) fail(error);
-  }
-
-  void on_binary(std::string_view) override {}
   void on_text(std::string_view message) override {
     auto result = parse_deepgram(message);
     if (!result) return channel_->drop(result.error());
@@ -185,12 +153,10 @@ class DeepgramListener::Stream final : public Channel::Owner,
       if (owed_ > 0) {
         --owed_;
       } else if (flush_) {
-        return answer();
+        return answer(words_so_far());
       }
     }
-    auto text = finals_;
-    append_words(text, partial_);
-    if (ours && !text.empty()) sink_(speech::PartialText{utterance_, std::move(text)});
+    if (ours) tell_partial(words_so_far());
   }
 
   void keep_final(const DeepgramResult& result) {
@@ -204,73 +170,20 @@ class DeepgramListener::Stream final : public Channel::Owner,
     kept_from_ms_ += audio::duration_of(drop).count();
   }
 
-  void answer() {
-    late_.cancel();
-    const auto number = std::exchange(flush_, std::nullopt).value_or(0);
-    auto text = finals_;
-    append_words(text, partial_);
-    sink_(speech::FinalText{utterance_, number, std::move(text), confidence_});
-  }
-
-  /// Better the words that we have than none.
-  void too_late() {
-    if (!finals_.empty() || !partial_.empty()) {
-      ++owed_;
-      return answer();
-    }
-    const bool up = channel_->up();
-    fail(up ? Error{Errc::timeout, "no transcript from " + origin_of(endpoint_->url) + " in time"}
-            : last_error_);
-    // A connection that says nothing is of no use.
-    if (up) channel_->drop({Errc::timeout, "no transcript in time"});
-  }
-
-  void fail(const Error& error) {
-    late_.cancel();
-    flush_.reset();
-    sink_(speech::ListeningFailed{utterance_, error});
-  }
-
-  const std::shared_ptr<const Endpoint> endpoint_;
-  const speech::EngineSink sink_;
-  std::shared_ptr<Channel> channel_;
   runtime::Timer tick_;
-  runtime::Timer late_;
-  speech::RequestId utterance_ = 0;
-  std::optional<std::uint32_t> flush_;  ///< not answered yet
   int owed_ = 0;  ///< answers to Finalize messages that nobody waits for any more
   std::string finals_;
   std::string partial_;
-  double confidence_ = 1;
-  audio::Mulaw kept_;                   ///< audio without a final result yet
-  std::int64_t kept_from_ms_ = 0;       ///< its beginning, on this connection
+  std::int64_t kept_from_ms_ = 0;       ///< beginning of the kept audio, on this connection
   std::int64_t utterance_from_ms_ = 0;  ///< on this connection
   std::int64_t sent_ms_ = 0;            ///< on this connection
   std::int64_t final_until_ms_ = 0;
   MonoClock::time_point last_sent_{};
-  Error last_error_{Errc::unavailable, "not connected yet"};
 };
 
 DeepgramListener::DeepgramListener(Host& host, std::shared_ptr<const Endpoint> endpoint,
                                    speech::EngineSink sink)
-    : host_(host), stream_(std::make_shared<Stream>(host, std::move(endpoint), std::move(sink))) {
-  host_.loop().post([stream = stream_] { stream->start(); });
-}
-
-DeepgramListener::~DeepgramListener() {
-  host_.loop().post([stream = stream_] { stream->stop(); });
-}
-
-void DeepgramListener::begin(speech::RequestId utterance) {
-  host_.loop().post([stream = stream_, utterance] { stream->begin(utterance); });
-}
-
-void DeepgramListener::push(audio::PcmView pcm) {
-  host_.loop().post([stream = stream_, mulaw = audio::mulaw_encode(pcm)] { stream->push(mulaw); });
-}
-
-void DeepgramListener::flush(std::uint32_t number) {
-  host_.loop().post([stream = stream_, number] { stream->flush(number); });
-}
+    : StreamingListener(host,
+                        std::make_shared<Stream>(host, std::move(endpoint), std::move(sink))) {}
 
 }  // namespace call::provider

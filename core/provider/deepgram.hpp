@@ -8,9 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/provider/endpoint.hpp"
-#include "core/provider/host.hpp"
-#include "core/speech/engines.hpp"
+#include "core/provider/streaming_listener.hpp"
 
 namespace call::provider {
 
@@ -29,20 +27,12 @@ Result<DeepgramResult> parse_deepgram(std::string_view message);
 /// The address to connect to: `endpoint.extra` become query parameters and win over ours.
 net::Url deepgram_url(const Endpoint& endpoint);
 
-class DeepgramListener final : public speech::Listener {
+class DeepgramListener final : public StreamingListener {
  public:
-  /// Connects at once. `host` must outlive it. Members: one thread.
   DeepgramListener(Host& host, std::shared_ptr<const Endpoint> endpoint, speech::EngineSink sink);
-  ~DeepgramListener() override;
-
-  void begin(speech::RequestId utterance) override;
-  void push(audio::PcmView pcm) override;
-  void flush(std::uint32_t number) override;
 
  private:
   class Stream;
-  Host& host_;
-  std::shared_ptr<Stream> stream_;
 };
 
 }  // namespace call::provider

@@ -89,48 +89,46 @@ void TextFollower::spoken(std::string_view character) {
 }
 
 /// On the loop.
-class ElevenLabsVoice::Utterance final : public Channel::Owner,
+class ElevenLabsVoice::Utterance final : public VoiceUtterance,
+                                         public Channel::Owner,
                                          public std::enable_shared_from_this<Utterance> {
  public:
-  Utterance(Host& host, std::shared_ptr<const Endpoint> endpoint, std::shared_ptr<Breaker> breaker,
-            speech::EngineSink sink, speech::RequestId id)
-      : host_(host),
-        endpoint_(std::move(endpoint)),
-        breaker_(std::move(breaker)),
-        sink_(std::move(sink)),
-        id_(id),
-        timer_(host.loop()) {}
+  Utterance(const VoiceService& service, speech::RequestId id)
+      : VoiceUtterance(service, id), timer_(service.host.loop()) {}
 
-  void connect() {
-    ++connections_;
-    ChannelOptions options;
-    options.url = url_of(*endpoint_);
-    options.connect_timeout = endpoint_->connect_timeout;
-    options.reconnect = false;
-    if (!endpoint_->key.empty()) options.headers.add("xi-api-key", endpoint_->key.reveal());
-    channel_ = Channel::make(host_, std::move(options), breaker_);
-    channel_->open(*this);
-  }
+  void begin() override { connect(); }
 
-  void add(const std::string& text) {
+  void add(const std::string& text) override {
     if (over_) return;
     text_.append(text);
     if (channel_->up()) send_text(text);
-    await_audio(endpoint_->answer_timeout);
+    await_audio(service_.endpoint->answer_timeout);
   }
 
-  void end() {
+  void end() override {
     no_more_ = true;
     if (!over_ && channel_->up()) channel_->send_text(R"({"text":""})");
   }
 
-  void stop() {
+  void stop() override {
     over_ = true;
     timer_.cancel();
     if (channel_) channel_->close();
   }
 
  private:
+  void connect() {
+    ++connections_;
+    ChannelOptions options;
+    options.url = url_of(*service_.endpoint);
+    options.connect_timeout = service_.endpoint->connect_timeout;
+    options.reconnect = false;
+    if (!service_.endpoint->key.empty())
+      options.headers.add("xi-api-key", service_.endpoint->key.reveal());
+    channel_ = Channel::make(service_.host, std::move(options), service_.breaker);
+    channel_->open(*this);
+  }
+
   void send_text(std::string_view text) {
     std::string part(text);
     if (!part.ends_with(' ')) part += ' ';
@@ -139,12 +137,12 @@ class ElevenLabsVoice::Utterance final : public Channel::Owner,
 
   void await_audio(milliseconds limit) {
     timer_.after(limit, [self = shared_from_this()] {
-      self->broken({Errc::timeout, origin_of(self->endpoint_->url) + " sent no audio in time"});
+      self->broken({Errc::timeout, self->origin() + " sent no audio in time"});
     });
   }
 
   void on_up() override {
-    channel_->send_text(opening_of(*endpoint_));
+    channel_->send_text(opening_of(*service_.endpoint));
     if (!text_.rest().empty()) send_text(text_.rest());
     if (no_more_) channel_->send_text(R"({"text":""})");
   }
@@ -155,7 +153,7 @@ class ElevenLabsVoice::Utterance final : public Channel::Owner,
     auto message = parse_elevenlabs(text);
     if (!message) return broken(message.error());
     if (!message->error.empty()) {
-      return broken({Errc::unavailable, origin_of(endpoint_->url) + ": " + message->error});
+      return broken({Errc::unavailable, origin() + ": " + message->error});
     }
     if (!message->audio.empty()) take(*message);
     if (message->is_final && no_more_ && !over_) finish();
@@ -172,16 +170,16 @@ class ElevenLabsVoice::Utterance final : public Channel::Owner,
     }
     samples_ += audio.mulaw.size();
     aligned_ = aligned_ || !message.chars.empty();
-    sink_(std::move(audio));
-    await_audio(endpoint_->silence_timeout);
+    service_.sink(std::move(audio));
+    await_audio(service_.endpoint->silence_timeout);
   }
 
   void finish() {
     stop();
-    breaker_->succeeded();
+    service_.breaker->succeeded();
     const auto end = audio::duration_of(samples_).count();
-    sink_(speech::SpokenAudio{id_, {}, {{text_.size(), end}}});
-    sink_(speech::SpeakingDone{id_});
+    service_.sink(speech::SpokenAudio{id_, {}, {{text_.size(), end}}});
+    service_.sink(speech::SpeakingDone{id_});
   }
 
   void on_down(const Error& error, bool) override { broken(error); }
@@ -195,19 +193,14 @@ class ElevenLabsVoice::Utterance final : public Channel::Owner,
     if (rest_is_known && samples_ > 0 && no_more_ && trim(text_.rest()).empty()) return finish();
     if (may_pass && rest_is_known && connections_ < kMaxConnections) {
       channel_->close();
-      breaker_->failed();
+      service_.breaker->failed();
       return connect();
     }
     stop();
-    breaker_->failed();
-    sink_(speech::SpeakingFailed{id_, error});
+    service_.breaker->failed();
+    service_.sink(speech::SpeakingFailed{id_, error});
   }
 
-  Host& host_;
-  const std::shared_ptr<const Endpoint> endpoint_;
-  const std::shared_ptr<Breaker> breaker_;
-  const speech::EngineSink sink_;
-  const speech::RequestId id_;
   runtime::Timer timer_;
   std::shared_ptr<Channel> channel_;
   TextFollower text_;
@@ -218,37 +211,9 @@ class ElevenLabsVoice::Utterance final : public Channel::Owner,
   bool over_ = false;
 };
 
-ElevenLabsVoice::ElevenLabsVoice(Host& host, std::shared_ptr<const Endpoint> endpoint,
-                                 speech::EngineSink sink)
-    : host_(host),
-      endpoint_(std::move(endpoint)),
-      breaker_(host.breaker("speak " + origin_of(endpoint_->url))),
-      sink_(std::move(sink)) {}
-
-ElevenLabsVoice::~ElevenLabsVoice() {
-  cancel();
-}
-
-void ElevenLabsVoice::begin(speech::RequestId id) {
-  cancel();
-  utterance_ = std::make_shared<Utterance>(host_, endpoint_, breaker_, sink_, id);
-  host_.loop().post([u = utterance_] { u->connect(); });
-}
-
-void ElevenLabsVoice::add(std::string_view text) {
-  if (!utterance_) return;
-  host_.loop().post([u = utterance_, text = std::string(text)] { u->add(text); });
-}
-
-void ElevenLabsVoice::end() {
-  if (!utterance_) return;
-  host_.loop().post([u = utterance_] { u->end(); });
-}
-
-void ElevenLabsVoice::cancel() {
-  if (!utterance_) return;
-  host_.loop().post([u = utterance_] { u->stop(); });
-  utterance_.reset();
+std::shared_ptr<VoiceUtterance> ElevenLabsVoice::make_utterance(const VoiceService& service,
+                                                                speech::RequestId id) {
+  return std::make_shared<Utterance>(service, id);
 }
 
 }  // namespace call::provider

@@ -6,9 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "core/provider/endpoint.hpp"
-#include "core/provider/host.hpp"
-#include "core/speech/engines.hpp"
+#include "core/provider/streamed_voice.hpp"
 
 namespace call::provider {
 
@@ -41,25 +39,15 @@ class TextFollower {
   std::size_t position_ = 0;
 };
 
-class ElevenLabsVoice final : public speech::Speaker {
+class ElevenLabsVoice final : public StreamedVoice {
  public:
-  /// `host` must outlive it. `endpoint.extra` become query parameters, except those that begin with
-  /// "voice_settings.". Members: one thread.
-  ElevenLabsVoice(Host& host, std::shared_ptr<const Endpoint> endpoint, speech::EngineSink sink);
-  ~ElevenLabsVoice() override;
-
-  void begin(speech::RequestId utterance) override;
-  void add(std::string_view text) override;
-  void end() override;
-  void cancel() override;
+  /// `endpoint.extra` become query parameters, except those that begin with "voice_settings.".
+  using StreamedVoice::StreamedVoice;
 
  private:
   class Utterance;
-  Host& host_;
-  const std::shared_ptr<const Endpoint> endpoint_;
-  const std::shared_ptr<Breaker> breaker_;
-  const speech::EngineSink sink_;
-  std::shared_ptr<Utterance> utterance_;
+  std::shared_ptr<VoiceUtterance> make_utterance(const VoiceService& service,
+                                                 speech::RequestId id) override;
 };
 
 }  // namespace call::provider

@@ -17,6 +17,9 @@ using Kind = RealtimeMessage::Kind;
 constexpr std::size_t kMaxMessage = 4U << 20;
 /// Turns that are told again on a new connection.
 constexpr std::size_t kMaxMemory = 40;
+/// Of the session's settings. A service that says nothing of them takes them all the same: messages
+/// are read in their order.
+constexpr milliseconds kConfirmation{1000};
 /// Of one turn, kept for a new connection.
 constexpr std::size_t kMaxKept = 60U * 8000U;
 
@@ -109,7 +112,8 @@ class OpenAiRealtime::Session final : public Channel::Owner {
         dialect_(dialect),
         setup_(std::move(setup)),
         sink_(std::move(sink)),
-        late_(host.loop()) {
+        late_(host.loop()),
+        unconfirmed_(host.loop()) {
     ChannelOptions options;
     options.url = endpoint_->url;
     if (!endpoint_->model.empty()) add_query(options.url, "model", endpoint_->model);
@@ -125,6 +129,7 @@ class OpenAiRealtime::Session final : public Channel::Owner {
   void start() { channel_->open(*this); }
   void stop() {
     late_.cancel();
+    unconfirmed_.cancel();
     channel_->close();
   }
 
@@ -142,6 +147,11 @@ class OpenAiRealtime::Session final : public Channel::Owner {
   void commit() {
     committed_ = true;
     send({{"type", "input_audio_buffer.commit"}});
+  }
+
+  void tell(const std::string& text) {
+    send_message("user", text);
+    remember("user", text);
   }
 
   void respond(speech::RequestId id, std::string say) {
@@ -190,6 +200,17 @@ class OpenAiRealtime::Session final : public Channel::Owner {
     channel_->send_text(message_);
   }
 
+  void send_message(const std::string& role, const std::string& text) {
+    const bool agent = role == "assistant";
+    const char* kind = !agent                                 ? "input_text"
+                       : dialect_ == RealtimeDialect::current ? "output_text"
+                                                              : "text";
+    send(
+        {{"type", "conversation.item.create"},
+         {"item",
+          {{"type", "message"}, {"role", role}, {"content", {{{"type", kind}, {"text", text}}}}}}});
+  }
+
   void ask() {
     Json message = {{"type", "response.create"}};
     if (!say_.empty())
@@ -203,22 +224,16 @@ class OpenAiRealtime::Session final : public Channel::Owner {
     if (memory_.size() > kMaxMemory) memory_.pop_front();
   }
 
-  void on_up() override { channel_->send_text(realtime_session(*endpoint_, dialect_, setup_)); }
+  void on_up() override {
+    channel_->send_text(realtime_session(*endpoint_, dialect_, setup_));
+    unconfirmed_.after(kConfirmation, [this] { on_ready(); });
+  }
 
   /// The session is ours: what a former connection knew is told again.
   void on_ready() {
+    unconfirmed_.cancel();
     if (std::exchange(ready_, true)) return;
-    for (const auto& [role, text] : memory_) {
-      const bool agent = role == "assistant";
-      const char* kind = !agent                                 ? "input_text"
-                         : dialect_ == RealtimeDialect::current ? "output_text"
-                                                                : "text";
-      send({{"type", "conversation.item.create"},
-            {"item",
-             {{"type", "message"},
-              {"role", role},
-              {"content", {{{"type", kind}, {"text", text}}}}}}});
-    }
+    for (const auto& [role, text] : memory_) send_message(role, text);
     send_audio(kept_);
     if (committed_ && !kept_.empty()) send({{"type", "input_audio_buffer.commit"}});
     if (waiting_) ask();
@@ -226,6 +241,7 @@ class OpenAiRealtime::Session final : public Channel::Owner {
 
   void on_down(const Error& error, bool again) override {
     ready_ = false;
+    unconfirmed_.cancel();
     last_error_ = error;
     // Half an answer cannot be continued; one that has not begun is asked for again.
     if (waiting_ && (!again || samples_ > 0)) fail(error);
@@ -294,6 +310,7 @@ class OpenAiRealtime::Session final : public Channel::Owner {
   const speech::EngineSink sink_;
   std::shared_ptr<Channel> channel_;
   runtime::Timer late_;
+  runtime::Timer unconfirmed_;
   std::deque<std::pair<std::string, std::string>> memory_;
   std::string kept_;     ///< of the callee's present turn
   std::string message_;  ///< scratch
@@ -330,6 +347,9 @@ void OpenAiRealtime::push(audio::MulawView mulaw) {
 }
 void OpenAiRealtime::commit() {
   host_.loop().post([s = session_] { s->commit(); });
+}
+void OpenAiRealtime::tell(std::string_view text) {
+  host_.loop().post([s = session_, text = std::string(text)] { s->tell(text); });
 }
 void OpenAiRealtime::respond(speech::RequestId id, std::string_view say) {
   host_.loop().post([s = session_, id, say = std::string(say)] { s->respond(id, say); });

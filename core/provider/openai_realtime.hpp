@@ -49,28 +49,22 @@ Result<RealtimeMessage> parse_realtime(std::string_view message);
 std::string realtime_session(const Endpoint& endpoint, RealtimeDialect dialect,
                              const RealtimeSetup& setup);
 
-/// One call's connection. Members: one thread, return at once; news by the sink, from the host's loop:
-/// audio as SpokenAudio, the answer's text as ReplyText and its end as ReplyDone (with the tools
-/// that it calls), the callee's words as FinalText, failures as ReplyFailed. Each carries the number
-/// that respond() was given last.
-class OpenAiRealtime {
+/// One call's connection. Members: one thread, return at once; news by the sink, from the host's loop.
+class OpenAiRealtime final : public speech::Converser {
  public:
   OpenAiRealtime(Host& host, std::shared_ptr<const Endpoint> endpoint, RealtimeDialect dialect,
                  RealtimeSetup setup, speech::EngineSink sink);
-  ~OpenAiRealtime();
+  ~OpenAiRealtime() override;
   OpenAiRealtime(const OpenAiRealtime&) = delete;
   OpenAiRealtime& operator=(const OpenAiRealtime&) = delete;
 
-  /// Begins a turn of the callee; what was pushed and not committed is forgotten.
-  void begin();
-  void push(audio::MulawView mulaw);
-  /// The callee's turn is over.
-  void commit();
-  /// Ask for an answer. `say`: these words, if not empty.
-  void respond(speech::RequestId id, std::string_view say = {});
-  /// No more of the answer; of its audio the callee has heard so much.
-  void interrupt(std::chrono::milliseconds heard);
-  void tool_result(const std::string& call_id, const std::string& content);
+  void begin() override;
+  void push(audio::MulawView mulaw) override;
+  void commit() override;
+  void tell(std::string_view text) override;
+  void respond(speech::RequestId id, std::string_view say = {}) override;
+  void interrupt(std::chrono::milliseconds heard) override;
+  void tool_result(const std::string& call_id, const std::string& content) override;
 
  private:
   class Session;

@@ -6,31 +6,19 @@
 #include <memory>
 #include <string>
 
-#include "core/provider/endpoint.hpp"
-#include "core/provider/host.hpp"
-#include "core/speech/engines.hpp"
+#include "core/provider/streamed_voice.hpp"
 
 namespace call::provider {
 
 /// Speaks sentence by sentence: the next one is asked for while the one before is still arriving.
-class OpenAiVoice final : public speech::Speaker {
+class OpenAiVoice final : public StreamedVoice {
  public:
-  /// `host` must outlive it. Members: one thread.
-  OpenAiVoice(Host& host, std::shared_ptr<const Endpoint> endpoint, speech::EngineSink sink);
-  ~OpenAiVoice() override;
-
-  void begin(speech::RequestId utterance) override;
-  void add(std::string_view text) override;
-  void end() override;
-  void cancel() override;
+  using StreamedVoice::StreamedVoice;
 
  private:
   class Utterance;
-  Host& host_;
-  const std::shared_ptr<const Endpoint> endpoint_;
-  const std::shared_ptr<Breaker> breaker_;
-  const speech::EngineSink sink_;
-  std::shared_ptr<Utterance> utterance_;
+  std::shared_ptr<VoiceUtterance> make_utterance(const VoiceService& service,
+                                                 speech::RequestId id) override;
 };
 
 /// One request per pause, with all of the utterance's audio.

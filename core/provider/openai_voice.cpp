@@ -45,27 +45,22 @@ void SampleReader::feed(std::string_view bytes, audio::Pcm& out) {
 }
 
 /// One utterance: its sentences, in order, and the audio that comes for them. On the loop.
-class OpenAiVoice::Utterance final : public std::enable_shared_from_this<Utterance> {
+class OpenAiVoice::Utterance final : public VoiceUtterance,
+                                     public std::enable_shared_from_this<Utterance> {
  public:
-  Utterance(Host& host, std::shared_ptr<const Endpoint> endpoint, std::shared_ptr<Breaker> breaker,
-            speech::EngineSink sink, speech::RequestId id)
-      : host_(host),
-        endpoint_(std::move(endpoint)),
-        breaker_(std::move(breaker)),
-        sink_(std::move(sink)),
-        id_(id) {}
+  using VoiceUtterance::VoiceUtterance;
 
-  void add(std::string text) {
+  void add(const std::string& text) override {
     if (over_) return;
     chars_ += text.size();
-    sentences_.push_back(std::make_shared<Sentence>(*this, std::move(text), chars_));
+    sentences_.push_back(std::make_shared<Sentence>(*this, text, chars_));
     start_some();
   }
-  void end() {
+  void end() override {
     no_more_ = true;
     if (!over_ && sentences_.empty()) finish();
   }
-  void cancel() {
+  void stop() override {
     over_ = true;
     for (const auto& sentence : sentences_) sentence->call.cancel();
     sentences_.clear();
@@ -90,7 +85,7 @@ class OpenAiVoice::Utterance final : public std::enable_shared_from_this<Utteran
       const auto o = owner.lock();
       if (!o) return;
       if (status / 100 != 2) {
-        const auto error = error_of(status, error_body, origin_of(o->endpoint_->url));
+        const auto error = error_of(status, error_body, o->origin());
         return o->fail(error, error.code == Errc::unavailable);
       }
       o->deliver();
@@ -116,18 +111,17 @@ class OpenAiVoice::Utterance final : public std::enable_shared_from_this<Utteran
       const auto sentence = sentences_[i];
       if (sentence->started) continue;
       sentence->started = true;
-      if (!breaker_->admit()) {
-        return fail(
-            {Errc::unavailable, origin_of(endpoint_->url) + " has failed several times in a row"},
-            false);
+      if (!service_.breaker->admit()) {
+        return fail({Errc::unavailable, origin() + " has failed several times in a row"}, false);
       }
       net::HttpStreamLimits limits;
-      limits.connect = endpoint_->connect_timeout;
-      limits.head = endpoint_->answer_timeout;
-      limits.silence = endpoint_->silence_timeout;
+      limits.connect = service_.endpoint->connect_timeout;
+      limits.head = service_.endpoint->answer_timeout;
+      limits.silence = service_.endpoint->silence_timeout;
       limits.total = kLongestSentence;
-      sentence->call = host_.http().start(with_path(endpoint_->url, "/audio/speech"),
-                                          request_of(*endpoint_, sentence->text), limits, sentence);
+      sentence->call = service_.host.http().start(
+          with_path(service_.endpoint->url, "/audio/speech"),
+          request_of(*service_.endpoint, sentence->text), limits, sentence);
     }
   }
 
@@ -143,9 +137,9 @@ class OpenAiVoice::Utterance final : public std::enable_shared_from_this<Utteran
       samples_ += pcm_.size();
       if (sentence->complete)
         audio.marks.push_back({sentence->chars_end, audio::duration_of(samples_).count()});
-      if (!audio.mulaw.empty() || !audio.marks.empty()) sink_(std::move(audio));
+      if (!audio.mulaw.empty() || !audio.marks.empty()) service_.sink(std::move(audio));
       if (!sentence->complete) return;
-      breaker_->succeeded();
+      service_.breaker->succeeded();
       sentences_.pop_front();
       start_some();
     }
@@ -154,21 +148,16 @@ class OpenAiVoice::Utterance final : public std::enable_shared_from_this<Utteran
 
   void finish() {
     over_ = true;
-    sink_(speech::SpeakingDone{id_});
+    service_.sink(speech::SpeakingDone{id_});
   }
 
   void fail(const Error& error, bool is_failure) {
     if (over_) return;
-    cancel();
-    if (is_failure) breaker_->failed();
-    sink_(speech::SpeakingFailed{id_, error});
+    stop();
+    if (is_failure) service_.breaker->failed();
+    service_.sink(speech::SpeakingFailed{id_, error});
   }
 
-  Host& host_;
-  const std::shared_ptr<const Endpoint> endpoint_;
-  const std::shared_ptr<Breaker> breaker_;
-  const speech::EngineSink sink_;
-  const speech::RequestId id_;
   std::deque<std::shared_ptr<Sentence>> sentences_;
   audio::Resampler resampler_{kServiceRate, audio::kSampleRate};
   audio::Pcm pcm_;  ///< scratch
@@ -178,36 +167,9 @@ class OpenAiVoice::Utterance final : public std::enable_shared_from_this<Utteran
   bool over_ = false;
 };
 
-OpenAiVoice::OpenAiVoice(Host& host, std::shared_ptr<const Endpoint> endpoint,
-                         speech::EngineSink sink)
-    : host_(host),
-      endpoint_(std::move(endpoint)),
-      breaker_(host.breaker("speak " + origin_of(endpoint_->url))),
-      sink_(std::move(sink)) {}
-
-OpenAiVoice::~OpenAiVoice() {
-  cancel();
-}
-
-void OpenAiVoice::begin(speech::RequestId id) {
-  cancel();
-  utterance_ = std::make_shared<Utterance>(host_, endpoint_, breaker_, sink_, id);
-}
-
-void OpenAiVoice::add(std::string_view text) {
-  if (!utterance_) return;
-  host_.loop().post([u = utterance_, text = std::string(text)] { u->add(text); });
-}
-
-void OpenAiVoice::end() {
-  if (!utterance_) return;
-  host_.loop().post([u = utterance_] { u->end(); });
-}
-
-void OpenAiVoice::cancel() {
-  if (!utterance_) return;
-  host_.loop().post([u = utterance_] { u->cancel(); });
-  utterance_.reset();
+std::shared_ptr<VoiceUtterance> OpenAiVoice::make_utterance(const VoiceService& service,
+                                                            speech::RequestId id) {
+  return std::make_shared<Utterance>(service, id);
 }
 
 }  // namespace call::provider

@@ -6,35 +6,17 @@
 #include <string>
 #include <string_view>
 
-#include "core/provider/endpoint.hpp"
-#include "core/provider/host.hpp"
-#include "core/speech/engines.hpp"
+#include "core/provider/streaming_listener.hpp"
 
 namespace call::provider {
 
-struct VoskReply {
-  bool is_final = false;
-  std::string text;  ///< of a final, or the partial
-  double confidence = 1;
-};
-/// Pure.
-Result<VoskReply> parse_vosk(std::string_view message);
-
-class VoskListener final : public speech::Listener {
+class VoskListener final : public StreamingListener {
  public:
-  /// Connects at once. `host` must outlive it. `endpoint.extra` become members of "config". Members:
-  /// one thread.
+  /// `endpoint.extra` become members of "config".
   VoskListener(Host& host, std::shared_ptr<const Endpoint> endpoint, speech::EngineSink sink);
-  ~VoskListener() override;
-
-  void begin(speech::RequestId utterance) override;
-  void push(audio::PcmView pcm) override;
-  void flush(std::uint32_t number) override;
 
  private:
   class Stream;
-  Host& host_;
-  std::shared_ptr<Stream> stream_;
 };
 
 }  // namespace call::provider

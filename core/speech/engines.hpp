@@ -150,4 +150,24 @@ class Speaker {
   virtual void cancel() = 0;
 };
 
+/// One engine that listens, thinks and speaks. It tells its audio as SpokenAudio, its text as
+/// ReplyText, the end of an answer as ReplyDone with the tools that it calls, the callee's words as
+/// FinalText, failures as ReplyFailed; each with the number that respond() was given last.
+class Converser {
+ public:
+  virtual ~Converser() = default;
+  /// A turn of the callee begins; what was pushed and not committed is forgotten.
+  virtual void begin() = 0;
+  virtual void push(audio::MulawView mulaw) = 0;
+  /// The callee's turn is over.
+  virtual void commit() = 0;
+  /// The callee has done something that cannot be heard.
+  virtual void tell(std::string_view text) = 0;
+  /// Ask for an answer. `say`: these words, if not empty.
+  virtual void respond(RequestId id, std::string_view say) = 0;
+  /// No more of the answer; of its audio the callee has heard so much.
+  virtual void interrupt(std::chrono::milliseconds heard) = 0;
+  virtual void tool_result(const std::string& call_id, const std::string& content) = 0;
+};
+
 }  // namespace call::speech

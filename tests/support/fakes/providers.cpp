@@ -68,6 +68,7 @@ class DeepgramSocket final : public Socket {
       owner_.tell("final", words);
       result(words, true, true, milliseconds(0));
       from_ = samples_;
+      if (owner_.closes_politely) connection_.close_socket(1000, "");
     });
   }
 
@@ -109,7 +110,7 @@ class VoskSocket final : public Socket {
     const auto words = std::exchange(pending_, {});
     connection_.text(Json{{"text", words}, {"result", {{{"word", words}, {"conf", 0.9}}}}}.dump(),
                      owner_.timing().transcript);
-    if (text == R"({"eof" : 1})") connection_.close_socket(1000, "");
+    if (owner_.closes_politely || text == R"({"eof" : 1})") connection_.close_socket(1000, "");
   }
 
  private:

@@ -74,6 +74,8 @@ class Providers {
   /// May write into the first audio of a text (ElevenLabs), to know it again further on.
   std::function<void(std::string& audio, const std::string& text)> stamp;
   bool keep_log = true;
+  bool closes_politely =
+      false;                  ///< a recogniser closes with 1000 behind each final; set before use
   std::string mute_finalize;  ///< "yes": Finalize is not answered
 
  private:

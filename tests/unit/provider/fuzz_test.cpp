@@ -12,6 +12,7 @@
 #include "core/provider/openai_speech.hpp"
 #include "core/provider/sse.hpp"
 #include "core/provider/vosk_server.hpp"
+#include "core/speech/vosk_reply.hpp"
 
 using namespace call;
 using namespace call::provider;
@@ -70,7 +71,7 @@ void feed_all(const std::string& text) {
   if (const auto spoken = parse_elevenlabs(text)) {
     for (const auto& c : spoken->chars) CHECK(c.end_ms >= 0);
   }
-  static_cast<void>(parse_vosk(text));
+  static_cast<void>(speech::parse_vosk(text));
   static_cast<void>(parse_realtime(text));
   static_cast<void>(parse_transcription(text));
 }
@@ -88,6 +89,6 @@ TEST_CASE("provider.fuzz: no damaged message does harm") {
 TEST_CASE("provider.fuzz: the undamaged ones are understood") {
   CHECK(parse_deepgram(kGood[2])->end_ms == 2200);
   CHECK(parse_elevenlabs(kGood[3])->chars.at(1).end_ms == 80);
-  CHECK(parse_vosk(kGood[4])->text == "yes");
+  CHECK(speech::parse_vosk(kGood[4])->text == "yes");
   CHECK(parse_transcription(kGood[5])->text == "yes");
 }

@@ -230,3 +230,61 @@ TEST_CASE(
   CHECK(world.news.wait<speech::FinalText>(2).text.empty());
   CHECK(world.fake.requests().size() == 1);
 }
+
+TEST_CASE("provider.listener: predecessor B11.29 a server's close with 1000 is no failure") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk");
+  CAPTURE(kind);
+  World world;
+  world.fake.closes_politely = true;
+  const auto listener = make(kind, world);
+  constexpr std::uint32_t kMoreThanTheBreakerBears = 7;
+  for (std::uint32_t i = 1; i <= kMoreThanTheBreakerBears; ++i) {
+    world.fake.hear("words " + std::to_string(i));
+    listener->begin(i);
+    listener->push(kSpeech);
+    listener->flush(i);
+    CHECK(world.news.wait<speech::FinalText>(i).text == "words " + std::to_string(i));
+    world.wait_for([&] { return world.fake.server().open() == 0; });
+  }
+  CHECK(world.news.all<speech::ListeningFailed>().empty());
+}
+
+TEST_CASE("provider.vosk: words of the utterance before are never the answer to this one") {
+  World world;
+  auto endpoint = world.endpoint(world.fake.ws() + "/vosk");
+  endpoint.answer_timeout = 200ms;
+  VoskListener listener(*world.host, World::shared(endpoint), world.news.sink());
+  world.fake.hear("yes");
+  listener.begin(1);
+  listener.push(kSpeech);
+  listener.flush(1);
+  CHECK(world.news.wait<speech::FinalText>().text == "yes");
+  world.fake.set_timing({10s, 0ms, 0ms, 0ms, 0ms});
+  listener.begin(2);
+  listener.flush(2);
+  CHECK(world.news.wait<speech::ListeningFailed>().utterance == 2);
+  CHECK(world.news.all<speech::FinalText>().size() == 1);
+}
+
+TEST_CASE("provider.listener: a service that is too busy is told, and asked again later") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk", "openai");
+  CAPTURE(kind);
+  World world;
+  world.fake.refuse(429, 1, "Retry-After: 1\r\n");
+  world.fake.hear("now it works");
+  const auto listener = make(kind, world);
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  if (kind == "openai") {  // one request a pause: the next one is another
+    CHECK(world.news.wait<speech::ListeningFailed>().error.code == Errc::unavailable);
+    listener->flush(2);
+  }
+  CHECK(world.news.wait<speech::FinalText>().text == "now it works");
+}
+
+TEST_CASE("provider.deepgram: an error in the middle of the stream is the reason that is told") {
+  CHECK(parse_deepgram(R"({"type":"Error","description":"no credit left"})")->error ==
+        "no credit left");
+  CHECK_FALSE(parse_deepgram(R"({"type":"Metadata"})")->is_result);
+}

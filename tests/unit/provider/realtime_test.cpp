@@ -178,6 +178,46 @@ TEST_CASE("provider.realtime: an answer that breaks off, or never comes, is told
   CHECK(failed.error.code == (breaks ? Errc::closed : Errc::timeout));
 }
 
+TEST_CASE(
+    "provider.realtime: predecessor B11.29 a confirmation that never comes is not waited for") {
+  fakes::Realtime hooks;
+  hooks.on_message = [](fakes::Connection& connection, const std::string& text) {
+    if (text.find("response.create") == std::string::npos) return;
+    connection.text(
+        Json{{"type", "response.output_audio.delta"}, {"item_id", "i"}, {"delta", "ICAg"}}.dump());
+    connection.text(R"({"type":"response.done","response":{"status":"completed"}})");
+  };
+  Call call(std::move(hooks));
+  call.engine->respond(1);
+  call.news.wait<speech::ReplyDone>();
+}
+
+TEST_CASE("provider.realtime: what cannot be heard is told as text, on a new connection, too") {
+  Call call(talkative(false));
+  call.engine->tell("[pressed the key 5]");
+  call.engine->respond(1);
+  call.news.wait<speech::ReplyDone>();
+  REQUIRE(call.sent("conversation.item.create").size() == 1);
+  CHECK(call.sent("conversation.item.create")[0].at("item").at("content")[0].at("text") ==
+        "[pressed the key 5]");
+  call.fake.server().cut_all();
+  call.wait_for([&] { return call.fake.server().accepted() == 2; });
+  call.wait_for([&] { return call.sent("conversation.item.create").size() >= 3; });
+  CHECK(call.sent("conversation.item.create")[1].at("item").at("role") == "user");
+}
+
+TEST_CASE("provider.realtime: a service that is too busy for a moment is asked again, unheard") {
+  World world;
+  world.fake.refuse(429, 1);
+  world.fake.set_realtime(talkative(false));
+  OpenAiRealtime engine(*world.host,
+                        World::shared(world.endpoint(world.fake.ws() + "/v1/realtime")),
+                        RealtimeDialect::current, {}, world.news.sink());
+  engine.respond(1);
+  world.news.wait<speech::ReplyDone>();
+  CHECK(world.news.all<speech::ReplyFailed>().empty());
+}
+
 TEST_CASE("provider.realtime: nonsense is no message, and damaged audio is refused") {
   CHECK(parse_realtime("[1]").error().code == Errc::protocol);
   CHECK(parse_realtime(R"({"type":"response.audio.delta","delta":"***"})").error().code ==

@@ -151,6 +151,32 @@ TEST_CASE("provider.voice: a server that refuses, or says nothing, is given up i
   CHECK(failed.utterance == 1);
 }
 
+TEST_CASE("provider.voice: cut in the middle it is told, never half a text as a whole one") {
+  const auto kind = GENERATE(as<std::string>(), "elevenlabs", "openai");
+  for (const std::size_t cut : {1U, 97U, 300U, 900U, 5000U, 13000U}) {
+    CAPTURE(kind, cut);
+    Voices world;
+    world.fake.server().set_faults({0, cut, std::nullopt, 0ms});
+    const auto voice = world.make(kind);
+    voice->begin(1);
+    voice->add(kFirst + kSecond);
+    voice->end();
+    world.wait_for([&] {
+      return !world.news.all<speech::SpeakingDone>().empty() ||
+             !world.news.all<speech::SpeakingFailed>().empty();
+    });
+    if (world.news.all<speech::SpeakingDone>().empty()) continue;
+    const auto whole = (kFirst.size() + kSecond.size()) * fakes::kMsPerChar;
+    CHECK(world.audio(1).size() / 8 + 50 >= whole);
+  }
+}
+
+TEST_CASE("provider.elevenlabs: an error in the middle of the text is told with its words") {
+  const auto message = parse_elevenlabs(R"({"error":"quota_exceeded","message":"no credit left"})");
+  REQUIRE(message);
+  CHECK(message->error == "no credit left");
+}
+
 TEST_CASE("provider.text_follower: what is spoken is followed through differences of white space") {
   TextFollower follower;
   follower.append("Hello  there, ");

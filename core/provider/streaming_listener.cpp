@@ -1,0 +1,115 @@
+#include "core/provider/streaming_listener.hpp"
+
+#include <utility>
+
+namespace call::provider {
+namespace {
+
+ChannelOptions with_timeout(ChannelOptions options, const Endpoint& endpoint) {
+  options.connect_timeout = endpoint.connect_timeout;
+  return options;
+}
+
+}  // namespace
+
+void append_words(std::string& text, std::string_view more) {
+  if (more.empty()) return;
+  if (!text.empty()) text += ' ';
+  text += more;
+}
+
+ListenerStream::ListenerStream(Host& host, std::shared_ptr<const Endpoint> endpoint,
+                               speech::EngineSink sink, ChannelOptions options)
+    : endpoint_(std::move(endpoint)),
+      channel_(Channel::make(host, with_timeout(std::move(options), *endpoint_),
+                             host.breaker("listen " + origin_of(endpoint_->url)))),
+      sink_(std::move(sink)),
+      late_(host.loop()) {}
+
+void ListenerStream::stop() {
+  late_.cancel();
+  channel_->close();
+}
+
+void ListenerStream::begin(speech::RequestId utterance) {
+  late_.cancel();
+  if (std::exchange(flush_, std::nullopt)) on_unwanted_answer();
+  utterance_ = utterance;
+  confidence_ = 1;
+  kept_.clear();
+  on_begin();
+}
+
+void ListenerStream::push(audio::PcmView pcm) {
+  if (kept_.size() + pcm.size() <= kMaxKept) kept_.insert(kept_.end(), pcm.begin(), pcm.end());
+  if (channel_->up()) send_audio(pcm);
+}
+
+void ListenerStream::flush(std::uint32_t number) {
+  if (std::exchange(flush_, number)) on_unwanted_answer();
+  late_.after(endpoint_->answer_timeout, [this] { too_late(); });
+  if (channel_->up()) ask_for_words();
+}
+
+void ListenerStream::on_up() {
+  on_connected();
+  if (!kept_.empty()) send_audio(kept_);
+  if (flush_) ask_for_words();
+}
+
+void ListenerStream::on_down(const Error& error, bool again) {
+  last_error_ = error;
+  if (!again && flush_) fail(error);
+}
+
+void ListenerStream::answer(std::string text) {
+  late_.cancel();
+  const auto number = std::exchange(flush_, std::nullopt).value_or(0);
+  sink_(speech::FinalText{utterance_, number, std::move(text), confidence_});
+}
+
+void ListenerStream::tell_partial(std::string text) {
+  if (!text.empty()) sink_(speech::PartialText{utterance_, std::move(text)});
+}
+
+void ListenerStream::too_late() {
+  if (auto words = words_so_far(); !words.empty()) {
+    on_unwanted_answer();
+    return answer(std::move(words));
+  }
+  const bool up = channel_->up();
+  fail(up ? Error{Errc::timeout, "no transcript from " + origin_of(endpoint_->url) + " in time"}
+          : last_error_);
+  // A connection that says nothing is of no use.
+  if (up) channel_->drop({Errc::timeout, "no transcript in time"});
+}
+
+void ListenerStream::fail(const Error& error) {
+  late_.cancel();
+  flush_.reset();
+  sink_(speech::ListeningFailed{utterance_, error});
+}
+
+StreamingListener::StreamingListener(Host& host, std::shared_ptr<ListenerStream> stream)
+    : host_(host), stream_(std::move(stream)) {
+  host_.loop().post([stream = stream_] { stream->start(); });
+}
+
+StreamingListener::~StreamingListener() {
+  host_.loop().post([stream = stream_] { stream->stop(); });
+}
+
+void StreamingListener::begin(speech::RequestId utterance) {
+  host_.loop().post([stream = stream_, utterance] { stream->begin(utterance); });
+}
+
+void StreamingListener::push(audio::PcmView pcm) {
+  host_.loop().post(
+      [stream = stream_, copy = audio::Pcm(pcm.begin(), pcm.end())] { stream->push(copy); });
+}
+
+void StreamingListener::flush(std::uint32_t number) {
+  host_.loop().post([stream = stream_, number] { stream->flush(number); });
+}
+
+}  // namespace call::provider

@@ -1,0 +1,92 @@
+// What recognisers over a kept WebSocket have in common: the audio of the present utterance is kept
+// until it is understood, so that another connection can be told it again; a request for the words
+// has a deadline; and the engine's members only post to the loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/provider/channel.hpp"
+#include "core/provider/endpoint.hpp"
+#include "core/provider/host.hpp"
+#include "core/runtime/timer.hpp"
+#include "core/speech/engines.hpp"
+
+namespace call::provider {
+
+void append_words(std::string& text, std::string_view more);
+
+/// The connection of one call and what has been said over it. On the loop; speaks no protocol itself.
+class ListenerStream : public Channel::Owner {
+ public:
+  /// `options` without limits and time-outs, which are the endpoint's.
+  ListenerStream(Host& host, std::shared_ptr<const Endpoint> endpoint, speech::EngineSink sink,
+                 ChannelOptions options);
+
+  virtual void start() { channel_->open(*this); }
+  virtual void stop();
+  void begin(speech::RequestId utterance);
+  void push(audio::PcmView pcm);
+  void flush(std::uint32_t number);
+
+ protected:
+  /// Audio of one utterance that is kept for another connection.
+  static constexpr std::size_t kMaxKept = 30U * 8000U;
+
+  // ---- the protocol
+
+  /// A new connection: nothing has been said over it. The kept audio is sent again behind this.
+  virtual void on_connected() = 0;
+  virtual void on_begin() = 0;
+  virtual void send_audio(audio::PcmView pcm) = 0;
+  /// Asks for the words of the utterance so far; answer() gives them.
+  virtual void ask_for_words() = 0;
+  /// Better than none, when the answer does not come.
+  virtual std::string words_so_far() const = 0;
+  /// An answer is still to come that nobody waits for any more.
+  virtual void on_unwanted_answer() {}
+
+  // ---- what it is given
+
+  /// The answer to the request for words that is open.
+  void answer(std::string text);
+  void tell_partial(std::string text);
+
+  const std::shared_ptr<const Endpoint> endpoint_;
+  std::shared_ptr<Channel> channel_;
+  speech::RequestId utterance_ = 0;
+  std::optional<std::uint32_t> flush_;  ///< not answered yet
+  double confidence_ = 1;               ///< of the least certain part of the utterance
+  audio::Pcm kept_;  ///< for another connection; the protocol takes off its front
+  Error last_error_{Errc::unavailable, "not connected yet"};
+
+ private:
+  void on_up() final;
+  void on_down(const Error& error, bool again) final;
+  void on_binary(std::string_view) final {}
+  void too_late();
+  void fail(const Error& error);
+
+  const speech::EngineSink sink_;
+  runtime::Timer late_;
+};
+
+class StreamingListener : public speech::Listener {
+ public:
+  /// Connects at once. `host` must outlive it. Members: one thread.
+  StreamingListener(Host& host, std::shared_ptr<ListenerStream> stream);
+  ~StreamingListener() override;
+
+  void begin(speech::RequestId utterance) final;
+  void push(audio::PcmView pcm) final;
+  void flush(std::uint32_t number) final;
+
+ private:
+  Host& host_;
+  const std::shared_ptr<ListenerStream> stream_;
+};
+
+}  // namespace call::provider

@@ -24,5 +24,10 @@ if(CALL_SANITIZE)
   endif()
 endif()
 
+if(CALL_FUZZ)
+  # The fuzzers' feedback: tests/fuzz/coverage.cpp is what the compiler's calls lead to.
+  target_compile_options(call_options INTERFACE -fsanitize-coverage=trace-pc)
+endif()
+
 # Beast translation units need 0.8 GB each: one at a time beside the light ones.
 set_property(GLOBAL PROPERTY JOB_POOLS heavy=1)

@@ -172,7 +172,10 @@ Status Reader::on_line(std::string_view line) {
 
 void Reader::judge(Contact& contact) {
   if (contact.phone_raw.empty()) {
-    if (contact.refused.empty()) contact.refused = kMissingNumber;
+    if (contact.refused.empty()) {
+      contact.refused = kMissingNumber;
+      contact.detail = "the row has no telephone number";
+    }
     return;
   }
   const auto number = to_e164(contact.phone_raw, region_);

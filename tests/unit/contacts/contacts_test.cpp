@@ -138,6 +138,7 @@ TEST_CASE("contacts: JSON rows are refused one by one, a line that is no object 
   CHECK(result.contacts[0].refused == "invalid_member");
   CHECK(result.contacts[1].refused == "invalid_member");
   CHECK(result.contacts[2].refused == "missing_number");
+  CHECK(result.contacts[2].detail == "the row has no telephone number");
   CHECK(result.contacts[3].refused == "invalid_timezone");
   CHECK(result.contacts[4].refused.empty());
   CHECK(result.contacts[5].refused == "duplicate");

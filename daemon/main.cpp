@@ -6,11 +6,11 @@
 #include <functional>
 
 #include "core/config/schema.hpp"
-#include "daemon/process.hpp"
+#include "daemon/command_line.hpp"
+#include "daemon/hand_over.hpp"
 #include "daemon/roles.hpp"
 #include "daemon/state_dir.hpp"
 #include "daemon/up.hpp"
-#include "daemon/version.hpp"
 
 namespace {
 
@@ -21,69 +21,9 @@ using call::Status;
 using call::config::Flag;
 using namespace call::daemon;
 
-// Exit codes, as callctl(1) documents them.
-enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kUnavailable = 69 };
-
-struct Arguments {
-  std::string config_file;
-  std::vector<Flag> flags;
-  bool burst = false;
-  std::function<Result<Exit>()> action;
-
-  call::config::Sources sources() const {
-    call::config::Sources sources;
-    if (!config_file.empty()) sources.file = config_file;
-    sources.flags = flags;
-    return sources;
-  }
-};
-
-// A flag that stands for a configuration key: it takes the key's description.
-void add_key_option(CLI::App& app, Arguments& arguments, const std::string& flag,
-                    const std::string& key, const std::string& type) {
-  const auto* declared = call::config::find_key(key);
-  CALL_ASSERT(declared != nullptr);
-  app.add_option_function<std::string>(
-         flag,
-         [&arguments, flag, key](const std::string& value) {
-           arguments.flags.push_back({key, value, flag});
-         },
-         fmt::format("{} ({})", declared->help, key))
-      ->type_name(type);
-}
-
-void add_config_option(CLI::App& app, Arguments& arguments) {
-  app.add_option("--config", arguments.config_file,
-                 "Configuration file (else $CALLD_CONFIG, else /etc/calld/calld.toml)")
-      ->type_name("FILE");
-}
-
-CLI::App* add_role(CLI::App& app, Arguments& arguments, const std::string& name,
-                   const std::string& what, std::function<Status(Process&)> run) {
-  auto* role = app.add_subcommand(name, what);
-  add_config_option(*role, arguments);
-  add_key_option(*role, arguments, "--listen", name + ".listen", "HOST:PORT");
-  add_key_option(*role, arguments, "--log-level", "log.level", "LEVELS");
-  role->callback([&arguments, name, run = std::move(run)] {
-    arguments.action = [&arguments, name, run]() -> Result<Exit> {
-      CALL_TRY(const auto process, Process::start(name, arguments.sources()));
-      const auto done = run(*process);
-      if (done || done.error().code == Errc::cancelled) return kDone;
-      return done.error();
-    };
-  });
-  return role;
-}
-
 void add_roles(CLI::App& app, Arguments& arguments) {
   add_role(app, arguments, "api", "HTTP API and the carrier's webhooks", run_api);
-  auto* worker =
-      add_role(app, arguments, "worker", "RQ worker: dials lists, files records",
-               [&arguments](Process& process) { return run_worker(process, arguments.burst); });
-  add_key_option(*worker, arguments, "--queues", "worker.queues", "A,B");
-  add_key_option(*worker, arguments, "--concurrency", "worker.concurrency", "N");
-  add_key_option(*worker, arguments, "--name", "worker.name", "NAME");
-  worker->add_flag("--burst", arguments.burst, "End when the queues are empty");
+  add_worker(app, arguments);
   add_role(app, arguments, "media", "Media server: holds the conversations", run_media);
   auto* sim =
       add_role(app, arguments, "sim", "Simulated carrier, for rehearsals and tests", run_sim);
@@ -197,33 +137,15 @@ void add_config(CLI::App& app, Arguments& arguments) {
       });
 }
 
-int finish(const Result<Exit>& result) {
-  if (result) return *result;
-  fmt::print(stderr, "calld: {}\n", result.error().context);
-  switch (result.error().code) {
-    case Errc::unavailable:
-    case Errc::timeout:
-      return kUnavailable;
-    default:
-      return kFailed;
-  }
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1) become_program_of(argv[1], argv);
   CLI::App app("Outbound calling with real-time voice. See calld(8).", "calld");
-  app.set_version_flag("--version", call::daemon::kVersion);
-  app.require_subcommand(1);
   Arguments arguments;
   UpArguments up_arguments;
   add_roles(app, arguments);
   add_up(app, arguments, up_arguments);
   add_config(app, arguments);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
-  }
-  return finish(arguments.action());
+  return run_command_line(app, arguments, argc, argv);
 }

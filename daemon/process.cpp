@@ -12,6 +12,12 @@
 #include "daemon/version.hpp"
 
 namespace call::daemon {
+namespace {
+
+// Each takes 400 bytes from the start on, whether it is used or not.
+constexpr std::size_t kLogQueueLines = 2048;
+
+}  // namespace
 
 Process::Process(std::string role, config::Sources sources)
     : role_(std::move(role)), sources_(std::move(sources)) {}
@@ -40,7 +46,9 @@ Result<std::unique_ptr<Process>> Process::start(std::string role, config::Source
 
 Status Process::load() {
   CALL_TRY(loaded_, config::load(sources_));
-  CALL_TRY(auto session, log::setup(config::log_options(loaded_.config.log)));
+  auto options = config::log_options(loaded_.config.log);
+  options.queue_lines = kLogQueueLines;
+  CALL_TRY(auto session, log::setup(options));
   log_session_ = std::make_unique<log::Session>(std::move(session));
   return {};
 }

@@ -3,8 +3,8 @@
 
     python3 tests/bench/rq/rq_bench.py build/release/bin [--rounds 5] [--jobs 20000] [--rq 2.12.0]
 
-Prints a table of medians with ratios: jobs a second from the first start to the last end, round trips and Redis commands
-a job, the time from enqueueing to the function's end on an idle queue, and memory of an idle worker. The last line is
+Prints a table of medians with ratios: jobs a second from the first start to the last end, CPU time (of the worker's processes,
+without its start), round trips and Redis commands a job, the time from enqueueing to the function's end on an idle queue, and memory of an idle worker. The last line is
 the ceiling: what this Redis does when RQ's whole command set for a job is sent to it in one stream, without any worker.
 
 Needs no root and no network once the environment of rq exists; starts a private Redis and, for calld, a private
@@ -16,6 +16,7 @@ import datetime
 import json
 import os
 import pathlib
+import resource
 import shutil
 import socket
 import statistics
@@ -132,18 +133,23 @@ class Bench:
                 pipe.execute()
 
     def burst(self, kind, count, port=None):
+        """The CPU seconds of the worker and all that it started."""
         self.redis.flushall()
         self.enqueue(kind, count)
+        before = cpu_of_children()
         if self.start(kind, burst=True, port=port).wait(600) != 0:
             raise SystemExit(f"{kind} failed")
+        spent = cpu_of_children() - before
         done = self.redis.zcard(f"rq:finished:{QUEUE}")
         if done != count:
             raise SystemExit(f"{kind}: {done} of {count} jobs finished")
+        return spent
 
     # --- what is measured ---
 
     def rate(self, kind, count):
-        self.burst(kind, count)
+        """(jobs a second, CPU seconds)"""
+        spent = self.burst(kind, count)
         times = []
         with self.redis.pipeline(transaction=False) as pipe:
             for job_id in self.redis.zrange(f"rq:finished:{QUEUE}", 0, -1):
@@ -151,7 +157,7 @@ class Bench:
             times = pipe.execute()
         start = min(stamp(started) for started, _ in times)
         end = max(stamp(ended) for _, ended in times)
-        return count / (end - start)
+        return count / (end - start), spent
 
     def traffic(self, kind, few, many):
         """Round trips and Redis commands a job, as the difference of two runs."""
@@ -219,6 +225,11 @@ class Bench:
         self.server.close()
 
 
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def stamp(text):
     return datetime.datetime.fromisoformat(text.decode().replace("Z", "+00:00")).timestamp()
 
@@ -280,11 +291,15 @@ def main():
         bench = Bench(options, system)
         try:
             rates = {kind: [] for kind in counts}
+            cpu = {kind: [] for kind in counts}
             ceilings = []
+            start_up = {kind: statistics.median(bench.burst(kind, 0) for _ in range(3)) for kind in counts}
             for number in range(options.rounds):
                 print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
                 for kind, count in counts.items():
-                    rates[kind].append(bench.rate(kind, count))
+                    jobs_per_s, spent = bench.rate(kind, count)
+                    rates[kind].append(jobs_per_s)
+                    cpu[kind].append((spent - start_up[kind]) / count * 1000)
                 ceilings.append(bench.ceiling())
             print("traffic, latency, memory", file=sys.stderr)
             figures = {}
@@ -292,21 +307,21 @@ def main():
                 trips, commands = bench.traffic(kind, 100, 300)
                 latency, slow, resident = bench.idle(kind)
                 figures[kind] = {"rates": rates[kind], "jobs_per_s": statistics.median(rates[kind]),
-                                 "round_trips": trips, "commands": commands, "latency_ms": latency,
+                                 "cpu_ms": statistics.median(cpu[kind]), "round_trips": trips, "commands": commands, "latency_ms": latency,
                                  "latency_p95_ms": slow, "rss_mb": resident}
         finally:
             bench.close()
 
     ceiling = statistics.median(ceilings)
     fork, simple = figures["rq worker"]["jobs_per_s"], figures["SimpleWorker"]["jobs_per_s"]
-    rows = [["worker", "jobs/s", "(lowest-highest)", "x rq", "x Simple", "round trips", "commands", "latency ms", "p95",
-             "RSS MB"]]
+    rows = [["worker", "jobs/s", "(lowest-highest)", "x rq", "x Simple", "CPU ms", "round trips", "commands", "latency ms",
+             "p95", "RSS MB"]]
     for kind, f in figures.items():
         rows.append([kind, f"{f['jobs_per_s']:.0f}", f"({min(f['rates']):.0f}-{max(f['rates']):.0f})",
-                     f"{f['jobs_per_s'] / fork:.1f}", f"{f['jobs_per_s'] / simple:.1f}", f"{f['round_trips']:.2f}",
+                     f"{f['jobs_per_s'] / fork:.1f}", f"{f['jobs_per_s'] / simple:.1f}", f"{f['cpu_ms']:.3f}", f"{f['round_trips']:.2f}",
                      f"{f['commands']:.1f}", f"{f['latency_ms']:.2f}", f"{f['latency_p95_ms']:.2f}", f"{f['rss_mb']:.1f}"])
     rows.append(["Redis alone", f"{ceiling:.0f}", f"({min(ceilings):.0f}-{max(ceilings):.0f})", f"{ceiling / fork:.1f}",
-                 f"{ceiling / simple:.1f}", "", "34.0", "", "", ""])
+                 f"{ceiling / simple:.1f}", "", "", "34.0", "", "", ""])
     table(rows)
     best = max(figures["calld"]["jobs_per_s"], figures["calld x8"]["jobs_per_s"])
     print(f"rq {options.rq}; calld reaches {100 * best / ceiling:.0f} % of what Redis alone does")

@@ -4,6 +4,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/store/entries.hpp"
 #include "core/store/reconcile.hpp"
 
@@ -46,21 +47,6 @@ json to_json(const store::Attempt& attempt, const Session& session) {
           {"ended_at", time_or_null(attempt.ended_at)}};
 }
 
-const std::vector<Column>& attempt_columns() {
-  static const std::vector<Column> columns = {{"id", "ATTEMPT"},
-                                              {"list", "LIST", Align::right},
-                                              {"entry", "ENTRY", Align::right},
-                                              {"n", "N", Align::right},
-                                              {"state", "STATE"},
-                                              {"to", "TO"},
-                                              {"status", "STATUS"},
-                                              {"carrier_error", "ERROR"},
-                                              {"sent_at", "SENT"},
-                                              {"call_sid", ""},
-                                              {"ended_at", ""}};
-  return columns;
-}
-
 Result<Exit> list_attempts(Session& session, const ListOptions& options) {
   std::optional<store::AttemptState> state;
   if (!options.state.empty()) {
@@ -79,7 +65,7 @@ Result<Exit> list_attempts(Session& session, const ListOptions& options) {
   CALL_TRY(const auto attempts, store::attempts(*connection, tenant.id, list_id, state));
   json rows = json::array();
   for (const auto& attempt : attempts) rows.push_back(to_json(attempt, session));
-  CALL_CHECK(session.show(attempt_columns(), rows));
+  CALL_CHECK(session.show(table("attempt ls"), rows));
   return kDone;
 }
 
@@ -100,23 +86,11 @@ Result<Exit> show_attempt(Session& session, const ShowOptions& options) {
   }
   json object = to_json(attempt, session);
   object["events"] = rows;
-  if (session.format() != Format::table) {
-    CALL_CHECK(session.show_one(attempt_columns(), object));
-    return kDone;
+  CALL_CHECK(session.show_one(table("attempt show"), object));
+  if (session.format() == Format::table) {
+    CALL_CHECK(print("\n"));
+    CALL_CHECK(session.show(table("attempt show events"), rows));
   }
-  std::vector<Column> columns;
-  for (const auto* key :
-       {"id", "state", "to", "from", "call_sid", "status", "answered_by", "carrier_error",
-        "message", "duration_s", "created_at", "sent_at", "answered_at", "ended_at"}) {
-    columns.push_back({key, key});
-  }
-  CALL_CHECK(session.show_one(columns, object));
-  CALL_CHECK(print("\n"));
-  CALL_CHECK(session.show({{"received_at", "RECEIVED"},
-                           {"kind", "EVENT"},
-                           {"sequence", "SEQ", Align::right},
-                           {"status", "STATUS"}},
-                          rows));
   return kDone;
 }
 
@@ -127,6 +101,7 @@ Result<Exit> resolve(Session& session, const ResolveOptions& options) {
       options.as == "redial" ? store::Resolution::redial : store::Resolution::give_up;
   CALL_CHECK(store::resolve_attempt(*connection, tenant.id, options.id, resolution));
   session.say("attempt {}: {}", options.id, options.as);
+  CALL_CHECK(session.show_done({{"id", options.id}, {"as", options.as}}));
   return kDone;
 }
 

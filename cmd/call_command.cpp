@@ -5,6 +5,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/recording.hpp"
+#include "cmd/tables.hpp"
 #include "cmd/text_width.hpp"
 #include "cmd/timeline.hpp"
 #include "cmd/waterfall.hpp"
@@ -47,16 +48,7 @@ Result<Exit> list_calls(Session& session, const ListOptions& options) {
                     {"end_reason", row.record.end_reason},
                     {"path", row.record.path}});
   }
-  CALL_CHECK(session.show({{"call_sid", "CALL"},
-                           {"list", "LIST", Align::right},
-                           {"entry", "ENTRY", Align::right},
-                           {"agent", "AGENT"},
-                           {"started_at", "STARTED"},
-                           {"duration_s", "SECONDS", Align::right},
-                           {"turns", "TURNS", Align::right},
-                           {"end_reason", "ENDED BY"},
-                           {"path", ""}},
-                          rows));
+  CALL_CHECK(session.show(table("call ls"), rows));
   return kDone;
 }
 
@@ -65,18 +57,17 @@ std::string heading(const record::CallRecord& call, const store::CallRecordRow& 
   std::string text = fmt::format("{}  agent {}  {}  {:.1f} s  ended by {}", call.call_sid,
                                  call.agent, to_rfc3339(row.record.started_at),
                                  static_cast<double>(call.duration_ms) / 1000, call.end_reason);
-  if (!row.name.empty()) text += "  with " + printable(row.name);
+  if (!row.name.empty()) text += "  with " + row.name;
   if (!call.to.empty()) text += "  to " + session.number(call.to);
   if (!call.outcome.empty()) text += "  outcome " + call.outcome;
-  for (const auto& [slot, value] : call.answers)
-    text += fmt::format("  {}={}", slot, printable(value));
-  return text + "\n";
+  for (const auto& [slot, value] : call.answers) text += fmt::format("  {}={}", slot, value);
+  return printable(text) + "\n";
 }
 
 std::string files(const std::string& folder) {
   std::string text;
   for (const auto name : {record::kAudioFile, record::kTranscriptFile, record::kRecordFile}) {
-    text += fmt::format("  {}/{}\n", folder, name);
+    text += fmt::format("  {}/{}\n", printable(folder), name);
   }
   return text;
 }
@@ -88,6 +79,7 @@ Result<Exit> show_call(Session& session, const ShowOptions& options) {
   if (session.format() != Format::table) {
     auto object = json::parse(row.record.record_json, nullptr, false);
     object["path"] = row.record.path;
+    for (const auto* side : {"from", "to"}) object[side] = session.number(object.value(side, ""));
     CALL_CHECK(session.show_one({{"call_sid", "call_sid"},
                                  {"agent", "agent"},
                                  {"end_reason", "end_reason"},

@@ -4,6 +4,8 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
+#include "cmd/text_width.hpp"
 #include "core/dialer/registrations.hpp"
 #include "core/dialer/relay.hpp"
 #include "core/store/cleanup.hpp"
@@ -34,14 +36,6 @@ json to_json(const std::vector<store::CleanupAction>& actions) {
   return rows;
 }
 
-const std::vector<Column>& action_columns() {
-  static const std::vector<Column> columns = {{"kind", "ACTION"},
-                                              {"list", "LIST", Align::right},
-                                              {"subject", "SUBJECT"},
-                                              {"detail", "DETAIL", Align::left, true}};
-  return columns;
-}
-
 Result<store::CleanupOptions> cleanup_options(Session& session) {
   CALL_TRY(const auto* config, session.configuration());
   store::CleanupOptions options;
@@ -63,7 +57,7 @@ Result<Exit> plan(Session& session, const NoOptions&) {
     session.warn("RQ's registrations were not looked at: {}", redis.error().context);
   }
   session.say("{} thing(s) found; nothing was changed", pass.found.size());
-  CALL_CHECK(session.show(action_columns(), to_json(pass.found)));
+  CALL_CHECK(session.show(table("cleanup plan"), to_json(pass.found)));
   return kDone;
 }
 
@@ -88,7 +82,7 @@ Result<Exit> run(Session& session, const RunOptions& wanted) {
   }
   session.say("pass {}: found {}, put right {}; {} waiting job(s) enqueued", pass.id,
               pass.found.size(), pass.done.size(), relayed);
-  CALL_CHECK(session.show(action_columns(), to_json(pass.done)));
+  CALL_CHECK(session.show(table("cleanup plan"), to_json(pass.done)));
   return kDone;
 }
 
@@ -97,7 +91,7 @@ Result<Exit> replay(Session& session, const PassOptions& options) {
   CALL_TRY(const auto pass, store::cleanup_replay(*connection, options.id, "callctl"));
   session.say("pass {}: of {} thing(s) that pass {} did, {} had to be done again", pass.id,
               pass.found.size(), options.id, pass.done.size());
-  CALL_CHECK(session.show(action_columns(), to_json(pass.done)));
+  CALL_CHECK(session.show(table("cleanup plan"), to_json(pass.done)));
   return kDone;
 }
 
@@ -113,13 +107,7 @@ Result<Exit> list_passes(Session& session, const NoOptions&) {
                     {"found", pass.found.size()},
                     {"done", pass.done.size()}});
   }
-  CALL_CHECK(session.show({{"id", "PASS", Align::right},
-                           {"source", "BY"},
-                           {"started_at", "STARTED"},
-                           {"finished_at", "FINISHED"},
-                           {"found", "FOUND", Align::right},
-                           {"done", "DONE", Align::right}},
-                          rows));
+  CALL_CHECK(session.show(table("cleanup ls"), rows));
   return kDone;
 }
 
@@ -127,10 +115,10 @@ Result<Exit> show_pass(Session& session, const PassOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto pass, store::cleanup_pass(*connection, options.id));
   if (session.format() == Format::table) {
-    CALL_CHECK(
-        print(fmt::format("pass {} by {}, {}\nbefore  {}\nafter   {}\n", pass.id, pass.source,
-                          to_rfc3339(pass.started_at), pass.before_json, pass.after_json)));
-    CALL_CHECK(session.show(action_columns(), to_json(pass.found)));
+    CALL_CHECK(print(fmt::format("pass {} by {}, {}\nbefore  {}\nafter   {}\n", pass.id,
+                                 pass.source, to_rfc3339(pass.started_at),
+                                 printable(pass.before_json), printable(pass.after_json))));
+    CALL_CHECK(session.show(table("cleanup plan"), to_json(pass.found)));
     return kDone;
   }
   CALL_CHECK(session.show_one({{"id", "id"}, {"source", "source"}, {"started_at", "started_at"}},

@@ -78,7 +78,8 @@ struct CompletionOptions {
   std::string shell;
 };
 
-Result<Exit> completion(Session&, const CompletionOptions& options) {
+Result<Exit> completion(Session& session, const CompletionOptions& options) {
+  CALL_CHECK(refuse_format(session, "a shell script"));
   CALL_CHECK(print(options.shell == "bash" ? kBash : options.shell == "zsh" ? kZsh : kFish));
   return kDone;
 }

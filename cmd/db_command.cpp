@@ -4,6 +4,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/store/migrate.hpp"
 
 namespace call::cmd {
@@ -21,11 +22,7 @@ Status show_migrations(Session& session, const std::vector<store::MigrationStatu
                     {"state", migration.state},
                     {"applied_at", time_or_null(migration.applied_at)}});
   }
-  return session.show({{"number", "NUMBER", Align::right},
-                       {"name", "NAME"},
-                       {"state", "STATE"},
-                       {"applied_at", "APPLIED"}},
-                      rows);
+  return session.show(table("db status"), rows);
 }
 
 Result<Exit> migrate(Session& session, const NoOptions&) {

@@ -5,6 +5,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/base/files.hpp"
 #include "core/base/strings.hpp"
 #include "core/contacts/phone.hpp"
@@ -68,6 +69,8 @@ Result<Exit> add(Session& session, const DncOptions& options) {
   CALL_TRY(const auto added, store::add_dnc(*connection, owner, patterns, options.note));
   session.say("{} of {} added for {}, the others were there", added, patterns.size(),
               whose(session, options));
+  CALL_CHECK(session.show_done(
+      {{"added", added}, {"known", static_cast<std::int64_t>(patterns.size()) - added}}));
   return kDone;
 }
 
@@ -78,6 +81,7 @@ Result<Exit> remove(Session& session, const DncOptions& options) {
   for (const auto& pattern : patterns)
     CALL_CHECK(store::remove_dnc(*connection, owner, pattern, options.registry));
   session.say("{} removed for {}", patterns.size(), whose(session, options));
+  CALL_CHECK(session.show_done({{"removed", patterns.size()}}));
   return kDone;
 }
 
@@ -102,12 +106,7 @@ Result<Exit> list(Session& session, const DncOptions& options) {
                     {"note", rule.note},
                     {"created_at", to_rfc3339(rule.created_at)}});
   }
-  CALL_CHECK(session.show({{"pattern", "PATTERN"},
-                           {"scope", "FOR"},
-                           {"registry", "REGISTRY"},
-                           {"note", "NOTE", Align::left, true},
-                           {"created_at", "SINCE"}},
-                          rows));
+  CALL_CHECK(session.show(table("dnc ls"), rows));
   return kDone;
 }
 

@@ -5,6 +5,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/doctor.hpp"
+#include "cmd/tables.hpp"
 
 namespace call::cmd {
 namespace doctor {
@@ -71,11 +72,7 @@ Result<Exit> examine(Session& session, const DoctorOptions& options) {
     if (options.problems && finding.severity == doctor::Severity::ok) continue;
     rows.push_back(to_json(finding));
   }
-  CALL_CHECK(session.show({{"check", "CHECK"},
-                           {"severity", "SEVERITY"},
-                           {"detail", "DETAIL", Align::left, true},
-                           {"repair", "TO MEND IT", Align::left, true}},
-                          rows));
+  CALL_CHECK(session.show(table("doctor"), rows));
   const auto tolerated = options.strict ? doctor::Severity::ok : doctor::Severity::warning;
   return worst > tolerated ? kFailed : kDone;
 }

@@ -5,6 +5,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
 
 namespace call::cmd {
 namespace {
@@ -52,7 +53,7 @@ Result<Exit> list_entries(Session& session, const EntryOptions& options) {
   CALL_TRY(const auto selected, select(session, options));
   json rows = json::array();
   for (const auto& entry : selected.entries) rows.push_back(to_json(entry, session, false));
-  CALL_CHECK(session.show(entry_columns(), rows));
+  CALL_CHECK(session.show(table("list entries"), rows));
   return kDone;
 }
 
@@ -72,7 +73,7 @@ Result<Exit> export_entries(Session& session, const EntryOptions& options) {
     row["phone_raw"] = entry.phone_raw;
     rows.push_back(std::move(row));
   }
-  auto columns = entry_columns();
+  auto columns = table("list entries");
   columns.insert(columns.begin() + 2, {"phone_raw", ""});
   for (const auto& name : variables) columns.push_back({"var." + name, ""});
   const auto format = session.options.format == "table" ? Format::csv : session.format();

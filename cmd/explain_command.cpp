@@ -54,9 +54,11 @@ std::string for_people(const store::Explanation& said, const Session& session) {
                          session.number(entry.phone.empty() ? entry.phone_raw : entry.phone),
                          printable(entry.name), store::to_string(entry.state), entry.seq,
                          printable(said.list.name),
-                         said.policy.empty() ? "no policy" : "policy " + said.policy, said.summary);
+                         said.policy.empty() ? "no policy" : "policy " + printable(said.policy),
+                         printable(said.summary));
   for (const auto& reason : said.reasons)
-    out += fmt::format("  {:<5} {:<19} {}\n", reason.answer, reason.question, reason.detail);
+    out += fmt::format("  {:<5} {:<19} {}\n", reason.answer, reason.question,
+                       printable(reason.detail));
   for (const auto& attempt : said.attempts) {
     out +=
         fmt::format("  attempt {}  {}  {}{}{}\n", attempt.n, to_rfc3339(attempt.created_at),

@@ -10,6 +10,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/list_options.hpp"
+#include "cmd/tables.hpp"
 #include "core/base/deadline.hpp"
 #include "core/base/scope_exit.hpp"
 #include "core/contacts/contacts.hpp"
@@ -174,19 +175,14 @@ json refusals_json(const Report& report, const Session& session) {
 
 Status show_imported(Session& session, const store::List& list, const Report& report, bool existed,
                      bool dry_run) {
-  return session.show_one({{"id", "id"},
-                           {"name", "name"},
-                           {"state", "state"},
-                           {"imported", "imported"},
-                           {"refused", "refused"}},
-                          {{"id", dry_run ? json() : json(list.id)},
-                           {"name", list.name},
-                           {"state", store::to_string(list.state)},
-                           {"existed", existed},
-                           {"dry_run", dry_run},
-                           {"imported", report.accepted},
-                           {"refused", report.refused.size()},
-                           {"refusals", refusals_json(report, session)}});
+  return session.show_one(table("list create"), {{"id", dry_run ? json() : json(list.id)},
+                                                 {"name", list.name},
+                                                 {"state", store::to_string(list.state)},
+                                                 {"existed", existed},
+                                                 {"dry_run", dry_run},
+                                                 {"imported", report.accepted},
+                                                 {"refused", report.refused.size()},
+                                                 {"refusals", refusals_json(report, session)}});
 }
 
 Status check_region(const FileOptions& options) {
@@ -213,6 +209,19 @@ Result<Exit> try_file(Session& session, const FileOptions& options, const store:
   return kDone;
 }
 
+Result<Exit> fill(Session& session, const CreateOptions& options, store::Import& import) {
+  CALL_TRY(const auto report,
+           read_contacts(session, options.file, [&](std::span<const store::NewEntry> entries) {
+             return import.add(entries);
+           }));
+  say_refusals(session, report);
+  CALL_CHECK(check_strict(options.file, report));
+  CALL_CHECK(import.commit());
+  CALL_CHECK(show_imported(session, import.list(), report, false, false));
+  return kDone;
+}
+
+/// A draft is dialed by nobody: when the database goes away in the middle, the whole may be tried again.
 Result<Exit> create(Session& session, const CreateOptions& options) {
   CALL_CHECK(check_region(options.file));
   CALL_TRY(const auto list, new_list_of(options));
@@ -230,15 +239,10 @@ Result<Exit> create(Session& session, const CreateOptions& options) {
     CALL_CHECK(show_imported(session, import.list(), {}, true, false));
     return kDone;
   }
-  CALL_TRY(const auto report,
-           read_contacts(session, options.file, [&](std::span<const store::NewEntry> entries) {
-             return import.add(entries);
-           }));
-  say_refusals(session, report);
-  CALL_CHECK(check_strict(options.file, report));
-  CALL_CHECK(import.commit());
-  CALL_CHECK(show_imported(session, import.list(), report, false, false));
-  return kDone;
+  auto done = fill(session, options, import);
+  if (done || done.error().code != Errc::unavailable) return done;
+  session.fail(done.error());
+  return kTryAgain;
 }
 
 /// All or nothing, as create; the rows are numbered on from the list's last one.

@@ -7,6 +7,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/rq_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/base/strings.hpp"
 #include "core/config/value.hpp"
 #include "core/rq/acts.hpp"
@@ -64,7 +65,7 @@ Result<Exit> list_jobs(Session& session, const ListOptions& options) {
         return true;
       }));
   }
-  CALL_CHECK(session.show(job_columns(), rows));
+  CALL_CHECK(session.show(table("job ls"), rows));
   return kDone;
 }
 
@@ -97,16 +98,7 @@ json full_json(const rq::JobInfo& job) {
 }
 
 Status show_full(Session& session, const rq::JobInfo& job) {
-  std::vector<Column> columns;
-  for (const auto* key :
-       {"id",        "status",       "queue",        "description",   "function",
-        "args",      "kwargs",       "meta",         "unreadable",    "depends_on",
-        "worker",    "created_at",   "enqueued_at",  "started_at",    "ended_at",
-        "timeout_s", "retries_left", "result_ttl_s", "failure_ttl_s", "result",
-        "error"}) {
-    columns.push_back({key, key});
-  }
-  return session.show_one(columns, full_json(job));
+  return session.show_one(table("job show"), full_json(job));
 }
 
 Result<Exit> show_job(Session& session, const JobOptions& options) {
@@ -118,11 +110,13 @@ Result<Exit> show_job(Session& session, const JobOptions& options) {
 
 using Change = Status (*)(redis::Connection&, std::string_view, Deadline);
 
-Result<Exit> change_job(Session& session, const JobOptions& options, const char* done,
-                        Change change) {
+/// `action` is for scripts, `done` for people.
+Result<Exit> change_job(Session& session, const JobOptions& options, const char* action,
+                        const char* done, Change change) {
   CALL_TRY(auto* redis, session.redis());
   CALL_CHECK(change(*redis, options.id, service_deadline()));
   session.say("job {} {}", options.id, done);
+  CALL_CHECK(session.show_done({{"id", options.id}, {"action", action}}));
   return kDone;
 }
 
@@ -130,7 +124,7 @@ Result<Exit> delete_job(Session& session, const JobOptions& options) {
   CALL_TRY(auto* redis, session.redis());
   CALL_CHECK(rq::job(*redis, options.id, service_deadline()));
   CALL_CHECK(confirm(session, "delete the job", options.id, options.confirmed));
-  return change_job(session, options, "deleted", rq::remove);
+  return change_job(session, options, "delete", "deleted", rq::remove);
 }
 
 // --- enqueue ---
@@ -312,9 +306,10 @@ void declare_enqueue(CLI::App& command, EnqueueOptions& o) {
 void add_job_commands(CLI::App& app, Session& session) {
   auto* job = add_group(app, "job", "RQ jobs");
   const auto add_change = [&](const char* name, const char* help, const char* done, Change change) {
-    add_command<JobOptions>(
-        *job, session, name, help, declare_job,
-        [done, change](Session& s, const JobOptions& o) { return change_job(s, o, done, change); });
+    add_command<JobOptions>(*job, session, name, help, declare_job,
+                            [name, done, change](Session& s, const JobOptions& o) {
+                              return change_job(s, o, name, done, change);
+                            });
   };
   add_command<ListOptions>(*job, session, "ls", "Jobs of all queues, or some", declare_list,
                            list_jobs);

@@ -4,6 +4,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/store/hang_up.hpp"
 #include "core/store/lists.hpp"
 
@@ -38,7 +39,7 @@ Result<Exit> list_lists(Session& session, const NoOptions&) {
   CALL_TRY(const auto summaries, store::list_summaries(*connection, tenant.id));
   json rows = json::array();
   for (const auto& summary : summaries) rows.push_back(to_json(summary));
-  CALL_CHECK(session.show(list_columns(), rows));
+  CALL_CHECK(session.show(table("list ls"), rows));
   return kDone;
 }
 
@@ -47,70 +48,42 @@ Result<Exit> show_list(Session& session, const ListOption& options) {
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
   CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, list.id));
-  const auto object = to_json(summary);
-  std::vector<Column> columns;
-  for (const auto* key : {"id",
-                          "name",
-                          "tenant",
-                          "state",
-                          "reason",
-                          "agent",
-                          "from",
-                          "caller_pool",
-                          "policy",
-                          "tenant_policy",
-                          "priority",
-                          "concurrency",
-                          "calls_per_second",
-                          "ring_timeout_s",
-                          "time_limit_s",
-                          "max_attempts",
-                          "retry_after_s",
-                          "amd",
-                          "on_machine",
-                          "entries",
-                          "pending",
-                          "active",
-                          "done",
-                          "outcomes",
-                          "attempts",
-                          "unknown_attempts",
-                          "abandon_rate_24h",
-                          "abandon_rate_30d",
-                          "start_at",
-                          "created_at",
-                          "started_at",
-                          "finished_at"}) {
-    columns.push_back({key, key});
-  }
-  CALL_CHECK(session.show_one(columns, object));
+  CALL_CHECK(session.show_one(table("list show"), to_json(summary)));
   return kDone;
 }
 
 using Change = Result<store::ListChange> (*)(store::Connection&, std::int64_t, std::int64_t);
 
-/// Ends the calls of a list that dials no further.
-Result<Exit> hang_up(Session& session, const std::string& name) {
+json done_json(const store::List& list, bool changed, std::optional<std::size_t> hung_up = {}) {
+  return {{"id", list.id},
+          {"name", list.name},
+          {"state", store::to_string(list.state)},
+          {"changed", changed},
+          {"start_at", time_or_null(list.start_at)},
+          {"hung_up", hung_up ? json(*hung_up) : json()}};
+}
+
+/// Ends the calls of a list that dials no further; how many.
+Result<std::size_t> hang_up(Session& session, const store::List& list) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
-  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, name));
   CALL_TRY(const auto jobs, store::hang_up_calls(*connection, tenant.id, list.id));
   session.push_jobs(jobs);
   session.say("list '{}': {} call(s) are being hung up", list.name, jobs.size());
-  return kDone;
+  return jobs.size();
 }
 
-Result<Exit> change(Session& session, const std::string& name, const std::string* confirmed,
-                    const char* verb, Change make) {
+Result<store::ListChange> change(Session& session, const std::string& name,
+                                 const std::string* confirmed, const char* verb, Change make) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, name));
   if (confirmed != nullptr) CALL_CHECK(confirm(session, verb, list.name, *confirmed));
-  CALL_TRY(const auto changed, make(*connection, tenant.id, list.id));
+  CALL_TRY(auto changed, make(*connection, tenant.id, list.id));
   session.push_jobs(changed.jobs);
   session.say("list '{}' {} {}", list.name, changed.changed ? "is now" : "was already",
               store::to_string(changed.list.state));
-  return kDone;
+  return changed;
 }
 
 /// What cron starts again each time may be over already: that is no mistake, and nothing is dialed.
@@ -120,9 +93,19 @@ Result<Exit> start_now(Session& session, const StartOptions& options) {
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
   if (list.state == store::ListState::completed) {
     session.say("list '{}' was already completed", list.name);
+    CALL_CHECK(session.show_done(done_json(list, false)));
     return kDone;
   }
-  return change(session, options.list, &options.confirm, "dial the list", store::start_list);
+  CALL_TRY(const auto changed,
+           change(session, options.list, &options.confirm, "dial the list", store::start_list));
+  CALL_CHECK(session.show_done(done_json(changed.list, changed.changed)));
+  return kDone;
+}
+
+Result<Exit> resume(Session& session, const ListOption& options) {
+  CALL_TRY(const auto changed, change(session, options.list, nullptr, "resume", store::start_list));
+  CALL_CHECK(session.show_done(done_json(changed.list, changed.changed)));
+  return kDone;
 }
 
 /// Now, or at the time of --at.
@@ -142,6 +125,7 @@ Result<Exit> start(Session& session, const StartOptions& options) {
   CALL_TRY(const auto changed, store::schedule_list(*connection, tenant.id, list.id, *at));
   session.say("list '{}' is running and dials from {} on", list.name,
               to_rfc3339(*changed.list.start_at));
+  CALL_CHECK(session.show_done(done_json(changed.list, changed.changed)));
   return kDone;
 }
 
@@ -156,6 +140,12 @@ Result<Exit> set(Session& session, const SetOptions& options) {
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
   CALL_CHECK(store::update_list(*connection, tenant.id, list.id, update));
   session.say("list '{}' changed", list.name);
+  CALL_TRY(const auto now, store::find_list(*connection, tenant.id, options.list));
+  CALL_CHECK(session.show_done({{"id", now.id},
+                                {"name", now.name},
+                                {"policy", now.settings.policy},
+                                {"priority", now.settings.priority},
+                                {"concurrency", now.settings.concurrency}}));
   return kDone;
 }
 
@@ -174,8 +164,13 @@ void declare_stop(CLI::App& command, StopOptions& o) {
 }
 
 Result<Exit> stop(Session& session, const StopOptions& o, const char* verb, Change make) {
-  CALL_TRY(const auto done, change(session, o.list, nullptr, verb, make));
-  return o.hang_up ? hang_up(session, o.list) : Result<Exit>(done);
+  CALL_TRY(const auto changed, change(session, o.list, nullptr, verb, make));
+  std::optional<std::size_t> hung_up;
+  if (o.hang_up) {
+    CALL_TRY(hung_up, hang_up(session, changed.list));
+  }
+  CALL_CHECK(session.show_done(done_json(changed.list, changed.changed, hung_up)));
+  return kDone;
 }
 
 }  // namespace
@@ -217,10 +212,7 @@ void add_list_commands(CLI::App& app, Session& session) {
       [](Session& s, const StopOptions& o) { return stop(s, o, "pause", store::pause_list); });
   add_command<ListOption>(
       *list, session, "resume", "Go on with a paused list",
-      [](CLI::App& c, ListOption& o) { declare_list(c, o.list); },
-      [](Session& s, const ListOption& o) {
-        return change(s, o.list, nullptr, "resume", store::start_list);
-      });
+      [](CLI::App& c, ListOption& o) { declare_list(c, o.list); }, resume);
   add_command<StopOptions>(
       *list, session, "cancel", "End a list; calls in progress finish", declare_stop,
       [](Session& s, const StopOptions& o) { return stop(s, o, "cancel", store::cancel_list); });

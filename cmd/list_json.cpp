@@ -67,26 +67,6 @@ json to_json(const store::ListSummary& summary) {
   };
 }
 
-const std::vector<Column>& list_columns() {
-  static const std::vector<Column> columns = {
-      {"id", "ID", Align::right},
-      {"name", "NAME", Align::left, true},
-      {"priority", ""},
-      {"state", "STATE"},
-      {"entries", "ENTRIES", Align::right},
-      {"pending", "PENDING", Align::right},
-      {"active", "ACTIVE", Align::right},
-      {"done", "DONE", Align::right},
-      {"unknown_attempts", "UNKNOWN", Align::right},
-      {"agent", "AGENT", Align::left, true},
-      {"created_at", "CREATED"},
-      {"started_at", ""},
-      {"finished_at", ""},
-      {"reason", ""},
-  };
-  return columns;
-}
-
 json to_json(const store::Entry& entry, const Session& session, bool full_numbers) {
   const auto phone = entry.phone.empty() ? entry.phone_raw : entry.phone;
   json row = {
@@ -104,6 +84,7 @@ json to_json(const store::Entry& entry, const Session& session, bool full_number
       {"answered_by", nullptr},
       {"duration_s", nullptr},
       {"ended_at", nullptr},
+      {"carrier_error", nullptr},
       {"record", entry.record_path.empty() ? json() : json(entry.record_path)},
   };
   if (entry.last_attempt) {
@@ -116,25 +97,6 @@ json to_json(const store::Entry& entry, const Session& session, bool full_number
   }
   row["variables"] = json::parse(entry.variables_json, nullptr, false);
   return row;
-}
-
-const std::vector<Column>& entry_columns() {
-  static const std::vector<Column> columns = {
-      {"id", "ID", Align::right},
-      {"seq", "LINE", Align::right},
-      {"phone", "PHONE"},
-      {"name", "NAME", Align::left, true},
-      {"state", "STATE"},
-      {"outcome", "OUTCOME"},
-      {"reason", "REASON", Align::left, true},
-      {"attempts", "TRIES", Align::right},
-      {"duration_s", "SECONDS", Align::right},
-      {"answered_by", "ANSWERED BY"},
-      {"call_sid", ""},
-      {"ended_at", ""},
-      {"record", ""},
-  };
-  return columns;
 }
 
 Result<std::vector<store::Entry>> all_entries(store::Connection& connection, std::int64_t tenant_id,

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-#include <string>
+#include <optional>
 #include <vector>
 
-#include "cmd/output.hpp"
 #include "core/base/result.hpp"
 #include "core/store/entries.hpp"
 #include "core/store/lists.hpp"
@@ -15,11 +14,9 @@ namespace call::cmd {
 class Session;
 
 nlohmann::json to_json(const store::ListSummary& summary);
-const std::vector<Column>& list_columns();
 
 /// `full_numbers`: whatever --show-numbers says (an export).
 nlohmann::json to_json(const store::Entry& entry, const Session& session, bool full_numbers);
-const std::vector<Column>& entry_columns();
 
 /// RFC 3339, or null.
 nlohmann::json time_or_null(const std::optional<WallTime>& time);

@@ -7,10 +7,13 @@
 #include <cstdio>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/session.hpp"
+#include "cmd/tables.hpp"
 #include "cmd/text_width.hpp"
 
 namespace call::cmd {
@@ -99,6 +102,7 @@ Result<store::ListSummary> follow(Session& session, const WatchOptions& options,
 Result<Exit> watch(Session& session, const WatchOptions& options) {
   const auto screen = session.screen();
   const bool live = screen.terminal && session.format() == Format::table;
+  bool first = true;
   Status printed;
   auto summary =
       follow(session, options, [&](const store::ListSummary& now, const std::string& line) {
@@ -108,7 +112,8 @@ Result<Exit> watch(Session& session, const WatchOptions& options) {
         } else if (session.format() == Format::table) {
           printed = print(line + "\n");
         } else {
-          printed = print(to_json(now).dump(-1, ' ', false, json::error_handler_t::replace) + "\n");
+          printed = print(render_next(table("list ls"), to_json(now), session.format(), screen,
+                                      std::exchange(first, false)));
         }
       });
   if (live) CALL_CHECK(print("\n"));
@@ -138,24 +143,42 @@ Result<int> compare(Session& session, std::int64_t list_id, const std::string& c
   return wrong;
 }
 
+/// The last word on a list, one line for scripts; also when the time is up, as far as it went.
+Status show_verdict(const Session& session, const store::ListSummary& summary, bool timed_out,
+                    std::optional<int> unexpected) {
+  auto verdict = to_json(summary);
+  verdict["timed_out"] = timed_out;
+  verdict["unexpected"] = unexpected ? json(*unexpected) : json();
+  return print(render_next(columns_of(verdict), verdict, session.format(), session.screen(), true));
+}
+
 Result<Exit> wait(Session& session, const WatchOptions& options) {
   const bool live = ::isatty(STDERR_FILENO) != 0 && !session.options.quiet;
-  auto summary = follow(session, options, [&](const store::ListSummary&, const std::string& line) {
-    if (live) std::fprintf(stderr, "\r\x1b[K%s", fit(line, session.screen().columns - 1).c_str());
-  });
+  const bool for_scripts = session.format() != Format::table;
+  std::optional<store::ListSummary> last;
+  auto summary =
+      follow(session, options, [&](const store::ListSummary& now, const std::string& line) {
+        last = now;
+        if (live)
+          std::fprintf(stderr, "\r\x1b[K%s", fit(line, session.screen().columns - 1).c_str());
+      });
   if (live) std::fputs("\n", stderr);
-  if (!summary) return std::move(summary).error();
+  if (!summary) {
+    const bool timed_out = summary.error().code == Errc::conflict;
+    if (timed_out && last && for_scripts)
+      CALL_CHECK(show_verdict(session, *last, true, std::nullopt));
+    return std::move(summary).error();
+  }
 
-  auto verdict = to_json(*summary);
   Exit exit = summary->list.state == store::ListState::completed ? kDone : kFailed;
+  std::optional<int> unexpected;
   if (!options.expect_column.empty()) {
-    CALL_TRY(const int wrong, compare(session, summary->list.id, options.expect_column));
-    verdict["unexpected"] = wrong;
-    if (wrong > 0) exit = kFailed;
+    CALL_TRY(unexpected, compare(session, summary->list.id, options.expect_column));
+    if (*unexpected > 0) exit = kFailed;
   }
   if (summary->counts.unknown_attempts > 0) exit = kUnknownAttempts;
-  if (session.format() != Format::table) {
-    CALL_CHECK(print(verdict.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"));
+  if (for_scripts) {
+    CALL_CHECK(show_verdict(session, *summary, false, unexpected));
   } else {
     session.say("{}", progress_line(*summary));
   }

@@ -3,6 +3,7 @@
 
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
+#include "cmd/tables.hpp"
 #include "core/control/control.hpp"
 
 namespace call::cmd {
@@ -33,7 +34,7 @@ Result<Exit> log_level(Session& session, const LevelOptions& options) {
   }
   if (rows.empty())
     return Error{Errc::not_found, fmt::format("no module is called '{}'", options.module)};
-  CALL_CHECK(session.show({{"module", "MODULE"}, {"level", "LEVEL"}}, rows));
+  CALL_CHECK(session.show(table("log-level"), rows));
   return kDone;
 }
 

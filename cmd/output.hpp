@@ -18,11 +18,20 @@ std::optional<Format> parse_format(std::string_view name);
 
 enum class Align { left, right };
 
+/// What a column does when the terminal is too narrow.
+enum class Fit {
+  whole,  ///< stays as wide as its widest cell
+  cut,    ///< its cells are cut, marked with "…"
+  wrap,   ///< its cells go on in the next line: sentences
+};
+
 struct Column {
   std::string key;    ///< field of the JSON row, and the CSV header
   std::string title;  ///< table header; empty: not in the table, only for scripts
   Align align = Align::left;
-  bool flexible = false;  ///< may be cut when the terminal is narrow
+  Fit fit = Fit::whole;
+  int drop =
+      0;  ///< on a terminal that is narrower still columns go in this order, 1 first; 0: never
 };
 
 struct Screen {
@@ -39,9 +48,20 @@ Screen detect_screen(bool no_colour);
 std::string render(const std::vector<Column>& columns, const nlohmann::json& rows, Format format,
                    const Screen& screen);
 
-/// One object: "key  value" lines for people; a JSON document, one line, or a CSV of one row for scripts.
+/// One object: "key  value" lines for people; for scripts a JSON document or a line, both with "version":1, or a CSV
+/// of one row.
 std::string render_one(const std::vector<Column>& columns, const nlohmann::json& object,
                        Format format, const Screen& screen);
+
+/// One object of a stream: a line of JSON with either JSON format; CSV has its header at the `first` only.
+std::string render_next(const std::vector<Column>& columns, const nlohmann::json& object,
+                        Format format, const Screen& screen, bool first);
+
+/// JSON in which no character can drive a terminal: those that JSON itself lets through are escaped.
+std::string json_text(const nlohmann::json& value, int indent = -1);
+
+/// Columns for all fields of an object, each titled by its key.
+std::vector<Column> columns_of(const nlohmann::json& object);
 
 /// Writes to standard output; Errc::io when it cannot (full disk, closed pipe).
 Status print(std::string_view text);

@@ -4,6 +4,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/base/files.hpp"
 #include "core/contacts/phone.hpp"
 #include "core/policy/policy.hpp"
@@ -48,16 +49,19 @@ Result<Exit> list_presets(Session& session, const NoOptions&) {
     CALL_TRY(const auto parsed, policy::parse_policy(document));
     rows.push_back({{"name", preset.name}, {"description", parsed.description}});
   }
-  CALL_CHECK(
-      session.show({{"name", "NAME"}, {"description", "DESCRIPTION", Align::left, true}}, rows));
+  CALL_CHECK(session.show(table("policy presets"), rows));
   return kDone;
 }
 
 /// As TOML, with the sources in its comments: the beginning of a policy of one's own.
-Result<Exit> show_preset(Session&, const PolicyOptions& options) {
+Result<Exit> show_preset(Session& session, const PolicyOptions& options) {
   const auto* preset = policy::find_preset(options.name);
   if (preset == nullptr) return no_preset(options.name);
-  CALL_CHECK(print(preset->toml));
+  if (session.format() == Format::table) {
+    CALL_CHECK(print(preset->toml));
+  } else {
+    CALL_CHECK(session.show_done({{"name", preset->name}, {"toml", preset->toml}}));
+  }
   return kDone;
 }
 
@@ -87,6 +91,8 @@ Result<Exit> set_policy(Session& session, const PolicyOptions& options) {
         "nobody is called while the copy of the registry '{0}' is older than it allows: "
         "callctl dnc import --registry {0} FILE",
         policy.registry->name);
+  CALL_CHECK(session.show_done(
+      {{"name", stored.name}, {"lists", stored.lists}, {"default", stored.tenant_default}}));
   return kDone;
 }
 
@@ -103,12 +109,7 @@ Result<Exit> list_policies(Session& session, const NoOptions&) {
                     {"description", document.value("description", "")},
                     {"updated_at", to_rfc3339(stored.updated_at)}});
   }
-  CALL_CHECK(session.show({{"name", "NAME"},
-                           {"default", "DEFAULT"},
-                           {"lists", "LISTS", Align::right},
-                           {"description", "DESCRIPTION", Align::left, true},
-                           {"updated_at", "UPDATED"}},
-                          rows));
+  CALL_CHECK(session.show(table("policy ls"), rows));
   return kDone;
 }
 
@@ -116,17 +117,12 @@ Result<Exit> show_policy(Session& session, const PolicyOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto stored, store::find_policy(*connection, tenant.id, options.name));
-  const auto document = json::parse(stored.document_json, nullptr, false);
-  std::vector<Column> columns = {
-      {"name", "name"}, {"default", "default"}, {"lists", "lists"}, {"updated_at", "updated"}};
-  const bool for_people = session.format() == Format::table;
-  if (!for_people) columns.push_back({"document", "document"});
-  CALL_CHECK(session.show_one(columns, {{"name", stored.name},
-                                        {"default", stored.tenant_default},
-                                        {"lists", stored.lists},
-                                        {"updated_at", to_rfc3339(stored.updated_at)},
-                                        {"document", document}}));
-  if (for_people) CALL_CHECK(print(document.dump(2) + "\n"));
+  CALL_CHECK(session.show_one(table("policy show"),
+                              {{"name", stored.name},
+                               {"default", stored.tenant_default},
+                               {"lists", stored.lists},
+                               {"updated_at", to_rfc3339(stored.updated_at)},
+                               {"document", json::parse(stored.document_json, nullptr, false)}}));
   return kDone;
 }
 
@@ -135,6 +131,7 @@ Result<Exit> remove_policy(Session& session, const PolicyOptions& options) {
   CALL_TRY(const auto tenant, session.tenant());
   CALL_CHECK(store::remove_policy(*connection, tenant.id, options.name));
   session.say("policy '{}' removed", options.name);
+  CALL_CHECK(session.show_done({{"name", options.name}, {"removed", true}}));
   return kDone;
 }
 
@@ -147,6 +144,7 @@ Result<Exit> add_callers(Session& session, const CallerOptions& options) {
   CALL_TRY(const auto pool,
            store::put_callers(*connection, tenant.id, options.pool, numbers, options.concurrency));
   session.say("caller pool '{}' has {} number(s)", pool.name, pool.numbers.size());
+  CALL_CHECK(session.show_done({{"pool", pool.name}, {"numbers", pool.numbers.size()}}));
   return kDone;
 }
 
@@ -164,12 +162,7 @@ Result<Exit> list_callers(Session& session, const NoOptions&) {
                       {"used_at", time_or_null(caller.used_at)}});
     }
   }
-  CALL_CHECK(session.show({{"pool", "POOL"},
-                           {"number", "NUMBER"},
-                           {"open_calls", "IN CALLS", Align::right},
-                           {"concurrency", "AT MOST", Align::right},
-                           {"used_at", "LAST USED"}},
-                          rows));
+  CALL_CHECK(session.show(table("caller ls"), rows));
   return kDone;
 }
 
@@ -182,7 +175,14 @@ Result<Exit> remove_callers(Session& session, const CallerOptions& options) {
     const auto number = contacts::to_e164(text, options.region).value_or(text);
     CALL_CHECK(store::remove_callers(*connection, tenant.id, options.pool, number));
   }
-  session.say("removed");
+  if (options.numbers.empty()) {
+    session.say("caller pool '{}' removed", options.pool);
+  } else {
+    session.say("{} number(s) taken out of caller pool '{}'", options.numbers.size(), options.pool);
+  }
+  CALL_CHECK(session.show_done({{"pool", options.pool},
+                                {"removed_numbers", options.numbers.size()},
+                                {"removed_pool", options.numbers.empty()}}));
   return kDone;
 }
 

@@ -5,6 +5,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/rq_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/rq/acts.hpp"
 #include "core/rq/failures.hpp"
 #include "core/rq/reads.hpp"
@@ -49,17 +50,7 @@ Result<Exit> list_queues(Session& session, const NoOptions&) {
                     {"canceled", queue.canceled},
                     {"workers", queue.workers}});
   }
-  const std::vector<Column> columns = {{"name", "QUEUE"},
-                                       {"queued", "QUEUED", Align::right},
-                                       {"oldest_s", "OLDEST s", Align::right},
-                                       {"started", "STARTED", Align::right},
-                                       {"finished", "FINISHED", Align::right},
-                                       {"failed", "FAILED", Align::right},
-                                       {"deferred", "DEFERRED", Align::right},
-                                       {"scheduled", "SCHEDULED", Align::right},
-                                       {"canceled", "CANCELED", Align::right},
-                                       {"workers", "WORKERS", Align::right}};
-  CALL_CHECK(session.show(columns, rows));
+  CALL_CHECK(session.show(table("queue ls"), rows));
   if (suspended) session.warn("all workers are suspended; see callctl worker resume");
   return kDone;
 }
@@ -79,12 +70,7 @@ Result<Exit> show_reasons(Session& session, redis::Connection& redis, const Show
                     {"newest", time_or_null(group.newest)},
                     {"newest_job", group.newest_job}});
   }
-  const std::vector<Column> columns = {{"jobs", "JOBS", Align::right},
-                                       {"function", "FUNCTION", Align::left, true},
-                                       {"reason", "REASON", Align::left, true},
-                                       {"newest", "NEWEST"},
-                                       {"newest_job", "FOR EXAMPLE"}};
-  CALL_CHECK(session.show(columns, rows));
+  CALL_CHECK(session.show(table("queue show --by-reason"), rows));
   return kDone;
 }
 
@@ -98,7 +84,7 @@ Result<Exit> show_queue(Session& session, const ShowOptions& options) {
     rows.push_back(job_row(job));
     return static_cast<int>(rows.size()) < options.limit;
   }));
-  CALL_CHECK(session.show(job_columns(), rows));
+  CALL_CHECK(session.show(table("job ls"), rows));
   return kDone;
 }
 
@@ -120,6 +106,7 @@ Result<Exit> requeue_failed(Session& session, const ChangeOptions& options) {
     done += count;
   }
   session.say("{} job(s) of '{}' put back", done, options.name);
+  CALL_CHECK(session.show_done({{"queue", options.name}, {"requeued", done}}));
   return kDone;
 }
 
@@ -137,6 +124,8 @@ Result<Exit> purge(Session& session, const ChangeOptions& options) {
     if (count < kPurgeAtOnce) break;
   }
   session.say("{} {} job(s) of '{}' deleted", total, options.set, options.name);
+  CALL_CHECK(
+      session.show_done({{"queue", options.name}, {"set", options.set}, {"deleted", total}}));
   return kDone;
 }
 

@@ -32,7 +32,8 @@ report::Maker maker() {
   return {kVersion, wall_now()};
 }
 
-Status refuse_terminal(const Session& session) {
+Status check_output(const Session& session) {
+  CALL_CHECK(refuse_format(session, "an HTML file"));
   if (!session.screen().terminal) return {};
   return Error{
       Errc::invalid_argument,
@@ -51,7 +52,7 @@ Result<report::Call> report_call(const Session& session, const store::CallRecord
 }
 
 Result<Exit> print_call(Session& session, const CallOptions& options) {
-  CALL_CHECK(refuse_terminal(session));
+  CALL_CHECK(check_output(session));
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto row, store::find_call_record(*connection, tenant.id, options.call));
@@ -141,7 +142,7 @@ Status fill(Session& session, store::Connection& connection, std::int64_t list_i
 }
 
 Result<Exit> print_list(Session& session, const ListOptions& options) {
-  CALL_CHECK(refuse_terminal(session));
+  CALL_CHECK(check_output(session));
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto found, store::find_list(*connection, tenant.id, options.list));

@@ -30,20 +30,6 @@ json job_row(const rq::JobInfo& job) {
           {"reason", job.error_text.empty() ? json() : json(rq::last_line(job.error_text))}};
 }
 
-const std::vector<Column>& job_columns() {
-  static const std::vector<Column> columns = {{"id", "JOB"},
-                                              {"status", "STATUS"},
-                                              {"queue", "QUEUE"},
-                                              {"function", "FUNCTION", Align::left, true},
-                                              {"args", "ARGS", Align::left, true},
-                                              {"worker", ""},
-                                              {"enqueued_at", "ENQUEUED"},
-                                              {"started_at", ""},
-                                              {"ended_at", "ENDED"},
-                                              {"reason", "REASON", Align::left, true}};
-  return columns;
-}
-
 Result<rq::JobSet> job_set(std::string_view name) {
   if (const auto set = rq::parse_job_set(name)) return *set;
   return Error{Errc::invalid_argument,

@@ -22,7 +22,6 @@ nlohmann::json text_or_null(const std::string& text);
 
 /// The short form, for tables.
 nlohmann::json job_row(const rq::JobInfo& job);
-const std::vector<Column>& job_columns();
 
 /// Errc::invalid_argument names the sets that there are.
 Result<rq::JobSet> job_set(std::string_view name);

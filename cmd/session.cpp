@@ -114,6 +114,10 @@ Status Session::show_one(const std::vector<Column>& columns, const nlohmann::jso
   return print(render_one(columns, object, format(), screen()));
 }
 
+Status Session::show_done(const nlohmann::json& object) const {
+  return format() == Format::table ? Status() : show_one(columns_of(object), object);
+}
+
 Status Session::show_text(std::string_view text) const {
   return print_paged(text, screen());
 }
@@ -133,6 +137,12 @@ void Session::message(std::string_view text) const {
   for (const auto part : split(text, '\n'))
     line += printable(replace_all(std::string(part), "\t", "  ")) + "\n";
   std::fputs(line.c_str(), stderr);
+}
+
+Status refuse_format(const Session& session, std::string_view what) {
+  if (session.format() == Format::table) return {};
+  return Error{Errc::invalid_argument,
+               fmt::format("the result is {}: -o {} does not apply", what, session.options.format)};
 }
 
 Status confirm(const Session& session, std::string_view what, std::string_view name,

@@ -34,7 +34,7 @@ enum Exit : int {
   kTryAgain = 75,
 };
 /// The exit code for an error that ended a command. kTryAgain is never chosen here: only a command that knows that
-/// nothing was dialed may promise that.
+/// nothing was dialed may promise that (list create).
 Exit exit_code(Errc code);
 
 struct GlobalOptions {
@@ -72,6 +72,8 @@ class Session {
   Screen screen() const;
   Status show(const std::vector<Column>& columns, const nlohmann::json& rows) const;
   Status show_one(const std::vector<Column>& columns, const nlohmann::json& object) const;
+  /// What a command that changes something ends with: the object for scripts, nothing where people read say().
+  Status show_done(const nlohmann::json& object) const;
   /// A text for people, through a pager when it is long.
   Status show_text(std::string_view text) const;
   /// The number, or its masked form unless --show-numbers was given.
@@ -101,6 +103,9 @@ class Session {
 
 /// How long a command waits for PostgreSQL or Redis before it gives up.
 Deadline service_deadline();
+
+/// For a command whose result is a text of its own kind: Errc::invalid_argument when -o asks for another.
+Status refuse_format(const Session& session, std::string_view what);
 
 /// For a command that cannot be undone: true when --confirm named `name`, or a person typed it. Errc::invalid_argument
 /// says what to add when there is nobody to ask, or nobody may be asked (--no-input).

@@ -4,6 +4,7 @@
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/store/tenants.hpp"
 
 namespace call::cmd {
@@ -28,10 +29,23 @@ struct TokenId {
   std::int64_t id = 0;
 };
 
+json row_json(const store::Tenant& tenant) {
+  return {{"id", tenant.id}, {"name", tenant.name}, {"created_at", to_rfc3339(tenant.created_at)}};
+}
+
+json full_json(const store::Tenant& tenant, const store::TenantLimits& limits) {
+  auto object = row_json(tenant);
+  object["policy"] = limits.policy.empty() ? json() : json(limits.policy);
+  object["concurrency"] = limits.concurrency ? json(*limits.concurrency) : json();
+  object["calls_per_second"] = limits.calls_per_second ? json(*limits.calls_per_second) : json();
+  return object;
+}
+
 Result<Exit> create_tenant(Session& session, const NameOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, store::create_tenant(*connection, options.name));
   session.say("tenant '{}' created", tenant.name);
+  CALL_CHECK(session.show_done(row_json(tenant)));
   return kDone;
 }
 
@@ -47,6 +61,7 @@ Result<Exit> set_tenant(Session& session, const SetOptions& options) {
   if (limits.calls_per_second == 0.0) limits.calls_per_second.reset();
   CALL_CHECK(store::set_tenant_limits(*connection, tenant.id, limits));
   session.say("tenant '{}' changed; it takes effect with the next call", tenant.name);
+  CALL_CHECK(session.show_done(full_json(tenant, limits)));
   return kDone;
 }
 
@@ -54,19 +69,7 @@ Result<Exit> show_tenant(Session& session, const NameOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, store::find_tenant(*connection, options.name));
   CALL_TRY(const auto limits, store::tenant_limits(*connection, tenant.id));
-  CALL_CHECK(session.show_one(
-      {{"id", "id"},
-       {"name", "name"},
-       {"policy", "policy"},
-       {"concurrency", "concurrency"},
-       {"calls_per_second", "calls_per_second"},
-       {"created_at", "created"}},
-      {{"id", tenant.id},
-       {"name", tenant.name},
-       {"policy", limits.policy.empty() ? json() : json(limits.policy)},
-       {"concurrency", limits.concurrency ? json(*limits.concurrency) : json()},
-       {"calls_per_second", limits.calls_per_second ? json(*limits.calls_per_second) : json()},
-       {"created_at", to_rfc3339(tenant.created_at)}}));
+  CALL_CHECK(session.show_one(table("tenant show"), full_json(tenant, limits)));
   return kDone;
 }
 
@@ -74,12 +77,8 @@ Result<Exit> list_tenants(Session& session, const NoOptions&) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenants, store::tenants(*connection));
   json rows = json::array();
-  for (const auto& tenant : tenants) {
-    rows.push_back(
-        {{"id", tenant.id}, {"name", tenant.name}, {"created_at", to_rfc3339(tenant.created_at)}});
-  }
-  CALL_CHECK(session.show({{"id", "ID", Align::right}, {"name", "NAME"}, {"created_at", "CREATED"}},
-                          rows));
+  for (const auto& tenant : tenants) rows.push_back(row_json(tenant));
+  CALL_CHECK(session.show(table("tenant ls"), rows));
   return kDone;
 }
 
@@ -89,7 +88,12 @@ Result<Exit> create_token(Session& session, const NameOptions& options) {
   CALL_TRY(const auto token, store::create_token(*connection, tenant.id, options.name));
   session.say("token '{}' of tenant '{}': shown this once, only its hash is stored", options.name,
               tenant.name);
-  CALL_CHECK(print(token.reveal() + "\n"));
+  if (session.format() == Format::table) {
+    CALL_CHECK(print(token.reveal() + "\n"));
+  } else {
+    CALL_CHECK(session.show_done(
+        {{"name", options.name}, {"tenant", tenant.name}, {"token", token.reveal()}}));
+  }
   return kDone;
 }
 
@@ -104,11 +108,7 @@ Result<Exit> list_tokens(Session& session, const NoOptions&) {
                     {"created_at", to_rfc3339(token.created_at)},
                     {"revoked_at", time_or_null(token.revoked_at)}});
   }
-  CALL_CHECK(session.show({{"id", "ID", Align::right},
-                           {"name", "NAME"},
-                           {"created_at", "CREATED"},
-                           {"revoked_at", "REVOKED"}},
-                          rows));
+  CALL_CHECK(session.show(table("token ls"), rows));
   return kDone;
 }
 
@@ -117,6 +117,7 @@ Result<Exit> revoke_token(Session& session, const TokenId& options) {
   CALL_TRY(const auto tenant, session.tenant());
   CALL_CHECK(store::revoke_token(*connection, tenant.id, options.id));
   session.say("token {} revoked", options.id);
+  CALL_CHECK(session.show_done({{"id", options.id}, {"revoked", true}}));
   return kDone;
 }
 

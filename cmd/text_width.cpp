@@ -7,6 +7,8 @@
 #include <array>
 #include <cstdint>
 
+#include "core/base/strings.hpp"
+
 namespace call::cmd {
 namespace {
 
@@ -100,6 +102,46 @@ std::string printable(std::string_view text) {
     text.remove_prefix(length);
   }
   return safe;
+}
+
+std::string visible_controls(std::string_view json_text) {
+  std::string safe;
+  safe.reserve(json_text.size());
+  while (!json_text.empty()) {
+    const auto [c, length] = decode(json_text);
+    if ((c >= 0x7f && c < 0xa0) || is_bidi_control(c)) {
+      safe += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      safe += json_text.substr(0, length);
+    }
+    json_text.remove_prefix(length);
+  }
+  return safe;
+}
+
+std::vector<std::string> wrap(std::string_view text, std::size_t columns) {
+  std::vector<std::string> lines(1);
+  std::size_t used = 0;
+  const auto new_line = [&] {
+    lines.emplace_back();
+    used = 0;
+  };
+  for (auto word : split(text, ' ')) {
+    if (used > 0 && used + 1 + display_width(word) > columns) {
+      new_line();
+    } else if (used > 0) {
+      lines.back() += ' ';
+      ++used;
+    }
+    while (!word.empty()) {
+      const auto [c, length] = decode(word);
+      if (used > 0 && used + width_of(c) > columns) new_line();
+      lines.back() += word.substr(0, length);
+      used += width_of(c);
+      word.remove_prefix(length);
+    }
+  }
+  return lines;
 }
 
 std::string fit(std::string_view text, std::size_t columns) {

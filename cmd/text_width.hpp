@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace call::cmd {
 
@@ -13,6 +14,12 @@ std::size_t display_width(std::string_view text);
 /// The text with control characters (escape sequences, line breaks, bidi overrides) made visible, so that a
 /// contact's name can neither move the cursor nor turn a table around.
 std::string printable(std::string_view text);
+
+/// JSON text with the controls that JSON lets through (C1, bidi) as \uXXXX: the same document, harmless to a terminal.
+std::string visible_controls(std::string_view json_text);
+
+/// The words of a text in lines of at most `columns` columns, at least one line. A longer word is broken.
+std::vector<std::string> wrap(std::string_view text, std::size_t columns);
 
 /// At most `columns` columns; a cut is marked with "…".
 std::string fit(std::string_view text, std::size_t columns);

@@ -56,25 +56,6 @@ std::string clock(std::int64_t ms) {
   return fmt::format("{:02}:{:02}.{}", ms / 60000, ms / 1000 % 60, ms / 100 % 10);
 }
 
-/// Words of `text` in lines of `columns`; later lines begin with `indent` spaces.
-std::string wrap(std::string_view text, std::size_t columns, std::size_t indent) {
-  std::string out;
-  std::size_t used = 0;
-  for (const auto word : split(text, ' ')) {
-    const auto width = display_width(word);
-    if (used > 0 && used + 1 + width > columns) {
-      out += "\n" + std::string(indent, ' ');
-      used = 0;
-    } else if (used > 0) {
-      out += ' ';
-      ++used;
-    }
-    out += word;
-    used += width;
-  }
-  return out;
-}
-
 }  // namespace
 
 std::string draw_waterfall(const record::CallRecord& record, const Screen& screen) {
@@ -117,7 +98,7 @@ std::string draw_transcript(const record::CallRecord& record, const Screen& scre
     }
     if (!turn.intent.empty()) said += " → " + printable(turn.intent);
     text += fmt::format("{:>7}  {:<6}  {}\n", clock(turn.start_ms), record::to_string(turn.who),
-                        wrap(said, columns, kIndent));
+                        join(wrap(said, columns), "\n" + std::string(kIndent, ' ')));
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/rq_json.hpp"
+#include "cmd/tables.hpp"
 #include "core/config/value.hpp"
 #include "core/rq/acts.hpp"
 #include "core/rq/reads.hpp"
@@ -44,19 +45,7 @@ Result<Exit> list_workers(Session& session, const NoOptions&) {
          {"version", worker.version},
          {"birth", time_or_null(worker.birth)}});
   }
-  const std::vector<Column> columns = {{"name", "WORKER", Align::left, true},
-                                       {"state", "STATE"},
-                                       {"job", "JOB", Align::left, true},
-                                       {"heartbeat_s", "BEAT s", Align::right},
-                                       {"succeeded", "DONE", Align::right},
-                                       {"failed", "FAILED", Align::right},
-                                       {"queues", "QUEUES", Align::left, true},
-                                       {"hostname", "HOST", Align::left, true},
-                                       {"pid", "PID", Align::right},
-                                       {"working_s", ""},
-                                       {"version", "VERSION"},
-                                       {"birth", ""}};
-  CALL_CHECK(session.show(columns, rows));
+  CALL_CHECK(session.show(table("worker ls"), rows));
   if (suspended) session.warn("all workers are suspended; see callctl worker resume");
   return kDone;
 }
@@ -65,6 +54,7 @@ Result<Exit> stop_worker(Session& session, const StopOptions& options) {
   CALL_TRY(auto* redis, session.redis());
   CALL_CHECK(rq::shut_down(*redis, options.name, service_deadline()));
   session.say("worker {} was told to finish its job and end", options.name);
+  CALL_CHECK(session.show_done({{"worker", options.name}, {"told", true}}));
   return kDone;
 }
 
@@ -82,6 +72,8 @@ Result<Exit> suspend(Session& session, const SuspendOptions& options) {
   CALL_CHECK(rq::suspend(*redis, span, service_deadline()));
   session.say("no worker takes a job {}; running ones go on",
               options.span.empty() ? "until callctl worker resume" : "for " + options.span);
+  CALL_CHECK(session.show_done(
+      {{"suspended", true}, {"for_s", options.span.empty() ? json() : json(span.count())}}));
   return kDone;
 }
 
@@ -89,6 +81,7 @@ Result<Exit> resume(Session& session, const NoOptions&) {
   CALL_TRY(auto* redis, session.redis());
   CALL_TRY(const bool was, rq::resume(*redis, service_deadline()));
   session.say("workers {}", was ? "take jobs again" : "were not suspended");
+  CALL_CHECK(session.show_done({{"suspended", false}, {"changed", was}}));
   return kDone;
 }
 

@@ -11,7 +11,7 @@ using nlohmann::json;
 namespace {
 
 const std::vector<Column> kColumns = {{"line", "LINE", Align::right},
-                                      {"name", "NAME", Align::left, true},
+                                      {"name", "NAME", Align::left, Fit::cut},
                                       {"outcome", "OUTCOME"},
                                       {"sid", ""}};
 

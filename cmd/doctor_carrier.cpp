@@ -13,6 +13,9 @@ namespace call::cmd::doctor {
 namespace {
 
 constexpr std::string_view kTwilio = "twilio.com";
+// Of the API's answer to a webhook that is signed rightly and belongs to nothing.
+constexpr std::string_view kNoSuchAttempt = "there is no such attempt";
+constexpr double kLowBalance = 10;  // in the account's currency: a few hundred minutes
 
 Deadline patience() {
   return Deadline::after(std::chrono::seconds(10));
@@ -57,8 +60,10 @@ void check_signature(const std::string& base, const Secret& token, Findings& fin
                    "the API at api.public_url refuses our own signature: it holds another token, "
                    "another public_url, or a proxy changes the path",
                    "compare api.public_url and carrier.auth_token_file on both machines");
-  } else if (answer->status != 404) {
-    findings.error("webhook signature", fmt::format("the API answered {}", answer->status),
+  } else if (answer->status != 404 || answer->body.find(kNoSuchAttempt) == std::string::npos) {
+    // Anybody answers 404; only the API that took the signature speaks of attempts.
+    findings.error("webhook signature",
+                   fmt::format("what answered {} is not calld's API", answer->status),
                    "look at the proxy before the API: /twilio/ must reach it unchanged");
   } else {
     findings.ok("webhook signature", "accepted");
@@ -124,8 +129,14 @@ void check_carrier(const config::Config& config, Findings& findings) {
   }
   findings.ok("carrier", "takes our account and token at " + options.base_url);
   if (account->balance && *account->balance <= 0) {
-    findings.error("balance", fmt::format("{:.2f} {}", *account->balance, account->currency),
+    findings.error("balance",
+                   fmt::format("{:.2f} {}: the carrier will refuse calls", *account->balance,
+                               account->currency),
                    "pay money into the carrier's account");
+  } else if (account->balance && *account->balance < kLowBalance) {
+    findings.warning("balance",
+                     fmt::format("{:.2f} {} are left", *account->balance, account->currency),
+                     "pay money into the carrier's account");
   } else if (account->balance) {
     findings.ok("balance", fmt::format("{:.2f} {}", *account->balance, account->currency));
   }

@@ -6,6 +6,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/doctor.hpp"
 #include "cmd/tables.hpp"
+#include "core/base/strings.hpp"
 
 namespace call::cmd {
 namespace doctor {
@@ -53,10 +54,30 @@ json to_json(const doctor::Finding& finding) {
           {"repair", finding.repair.empty() ? json() : json(finding.repair)}};
 }
 
+Status show(const Session& session, const doctor::Findings& findings,
+            const DoctorOptions& options) {
+  json rows = json::array();
+  for (const auto& finding : findings.all()) {
+    if (options.problems && finding.severity == doctor::Severity::ok) continue;
+    rows.push_back(to_json(finding));
+  }
+  return session.show(table("doctor"), rows);
+}
+
 Result<Exit> examine(Session& session, const DoctorOptions& options) {
-  // A configuration with a fault ends here, with every fault named.
-  CALL_TRY(const auto* config, session.configuration());
+  const auto loaded = session.configuration();
+  if (!loaded && loaded.error().code != Errc::invalid_argument) return loaded.error();
   doctor::Findings findings;
+  if (!loaded) {
+    // Nothing else can be looked at with a configuration that is not understood.
+    for (const auto fault : split(loaded.error().context, '\n')) {
+      findings.error("configuration", std::string(fault), "correct it, then: calld config check");
+    }
+    CALL_CHECK(show(session, findings, options));
+    return kUsage;
+  }
+  const auto* config = *loaded;
+  findings.ok("configuration", "understood");
   doctor::check_postgresql(session, findings);
   doctor::check_redis(session, findings);
   doctor::check_daemons(*config, findings);
@@ -65,14 +86,9 @@ Result<Exit> examine(Session& session, const DoctorOptions& options) {
     doctor::check_carrier(*config, findings);
     doctor::check_public_urls(*config, findings);
   }
-  json rows = json::array();
+  CALL_CHECK(show(session, findings, options));
   auto worst = doctor::Severity::ok;
-  for (const auto& finding : findings.all()) {
-    worst = std::max(worst, finding.severity);
-    if (options.problems && finding.severity == doctor::Severity::ok) continue;
-    rows.push_back(to_json(finding));
-  }
-  CALL_CHECK(session.show(table("doctor"), rows));
+  for (const auto& finding : findings.all()) worst = std::max(worst, finding.severity);
   const auto tolerated = options.strict ? doctor::Severity::ok : doctor::Severity::warning;
   return worst > tolerated ? kFailed : kDone;
 }

@@ -56,12 +56,16 @@ int try_port(const config::Listen& listen) {
   return ::bind(fd, generic, sizeof address) == 0 ? 0 : errno;
 }
 
+std::string unit_of(const Role& role) {
+  return role.name == "worker" ? "calld-worker@main" : "calld-" + role.name;
+}
+
 void check_running(const Role& role, const nlohmann::json& status, const config::Config& config,
                    Findings& findings) {
   const auto version = status.value("version", std::string());
   if (version != kVersion) {
     findings.warning(role.name, fmt::format("runs version {}, callctl is {}", version, kVersion),
-                     fmt::format("systemctl restart calld-{}", role.name));
+                     "systemctl restart " + unit_of(role));
   } else {
     findings.ok(role.name, fmt::format("running, version {}", version));
   }
@@ -69,9 +73,9 @@ void check_running(const Role& role, const nlohmann::json& status, const config:
   const auto wanted =
       (role.name == "media" ? config.media.max_calls : std::int64_t{1024}) + kFilesBesidesCalls;
   if (limit && *limit < wanted) {
-    findings.warning(role.name + " limits",
-                     fmt::format("{} open files, it may need {}", *limit, wanted),
-                     "LimitNOFILE=65536 in the unit, or ulimit -n 65536");
+    findings.warning(
+        role.name + " limits", fmt::format("{} open files, it may need {}", *limit, wanted),
+        fmt::format("systemctl edit {0}: LimitNOFILE=65536; systemctl restart {0}", unit_of(role)));
   }
 }
 
@@ -84,9 +88,7 @@ void check_absent(const Role& role, Findings& findings) {
                     role.listen.to_string()),
         fmt::format("ss -ltnp 'sport = :{}'", role.listen.port));
   } else {
-    findings.warning(
-        role.name, "not running on this machine",
-        fmt::format("systemctl start calld-{}", role.name == "worker" ? "worker@main" : role.name));
+    findings.warning(role.name, "not running on this machine", "systemctl start " + unit_of(role));
   }
 }
 

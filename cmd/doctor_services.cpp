@@ -17,6 +17,48 @@ using std::chrono::milliseconds;
 constexpr std::int64_t kOldestPostgres = 130000;
 constexpr int kOldestRedis = 5;
 
+/// A shell command that runs these statements as PostgreSQL's superuser.
+std::string as_postgres(std::initializer_list<std::string_view> statements) {
+  std::string out = "sudo -u postgres psql";
+  for (const auto statement : statements) out += fmt::format(" -c \"{}\"", statement);
+  return out;
+}
+
+/// How to get in, by what PostgreSQL or the pooler said.
+std::string way_in(const std::string& reason) {
+  constexpr std::string_view kPoolMode = "pgbouncer.ini: pool_mode = transaction for this database";
+  constexpr std::pair<std::string_view, std::string_view> kWays[] = {
+      {"statement pooling mode", kPoolMode},
+      // libpqxx 6, when PgBouncer in statement mode has ended the connection at the first BEGIN.
+      {"Could not obtain client encoding", kPoolMode},
+      {"Peer authentication failed", "sudo -u calld callctl doctor"},
+      {"role \"root\" does not exist", "sudo -u calld callctl doctor"},
+      {"role \"", "sudo -u postgres createuser --createrole calld"},
+      {"database \"",
+       "sudo -u postgres createdb --owner calld calld && sudo -u calld callctl db migrate"},
+      {"password authentication failed", "correct the password in database.url"}};
+  for (const auto& [words, way] : kWays) {
+    if (reason.find(words) != std::string::npos) return std::string(way);
+  }
+  return "systemctl start postgresql, or set database.url; for a trial: calld up";
+}
+
+/// Session and transaction mode do; what a pooler does not pass on is the time limit that calld asks for.
+void check_pooler(const store::ServerFacts& facts, Findings& findings) {
+  if (!facts.pooled) return;
+  if (facts.statement_timeout.count() == 0) {
+    findings.warning("postgresql pooler",
+                     "a pooler stands in between and drops the time limit of statements: one that "
+                     "hangs would hold its caller for ever",
+                     as_postgres({"ALTER ROLE calld SET statement_timeout = '30s'"}) +
+                         ", then RECONNECT in PgBouncer's console");
+  } else {
+    findings.ok("postgresql pooler",
+                fmt::format("a pooler stands in between; statements end after {} s",
+                            facts.statement_timeout.count() / 1000));
+  }
+}
+
 void check_settings(const store::ServerFacts& facts, Findings& findings) {
   if (facts.version < kOldestPostgres) {
     findings.error("postgresql version", facts.version_text + " is older than 13",
@@ -29,31 +71,30 @@ void check_settings(const store::ServerFacts& facts, Findings& findings) {
                    "let database.url name the primary (target_session_attrs=read-write)");
   }
   if (facts.synchronous_commit == "off") {
-    findings.error("postgresql synchronous_commit",
-                   "off: a crash forgets calls that were placed, and they would be placed again",
-                   "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf();");
+    findings.error(
+        "postgresql synchronous_commit",
+        "off: a crash forgets calls that were placed, and they would be placed again",
+        as_postgres({"ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()"}));
   } else {
     findings.ok("postgresql synchronous_commit", facts.synchronous_commit);
   }
   if (!facts.fsync || !facts.full_page_writes) {
-    findings.error("postgresql durability",
-                   fmt::format("{} is off: a power failure can destroy the database",
-                               facts.fsync ? "full_page_writes" : "fsync"),
-                   "ALTER SYSTEM SET fsync = on; ALTER SYSTEM SET full_page_writes = on; restart");
+    findings.error(
+        "postgresql durability",
+        fmt::format("{} is off: a power failure can destroy the database",
+                    facts.fsync ? "full_page_writes" : "fsync"),
+        as_postgres({"ALTER SYSTEM SET fsync = on", "ALTER SYSTEM SET full_page_writes = on",
+                     "SELECT pg_reload_conf()"}));
   }
-  if (facts.pooled) {
-    findings.warning("postgresql pooler",
-                     "a pooler stands in between; without pool_mode = session, time limits of "
-                     "statements are lost or given to others",
-                     "pgbouncer.ini: pool_mode = session for this database");
-  }
+  check_pooler(facts, findings);
   const bool crowded = facts.connections * 10 > facts.connections_max * 8;
   const auto use =
       fmt::format("{} of {} connections in use", facts.connections, facts.connections_max);
   if (crowded) {
-    findings.warning("postgresql connections", use,
-                     "ALTER SYSTEM SET max_connections = ...; restart; or a lower "
-                     "database.pool_size and worker.concurrency");
+    findings.warning(
+        "postgresql connections", use,
+        as_postgres({"ALTER SYSTEM SET max_connections = 200"}) +
+            ", then restart PostgreSQL; or a lower database.pool_size and worker.concurrency");
   } else {
     findings.ok("postgresql connections", use);
   }
@@ -163,14 +204,17 @@ void check_clock(Findings& findings, const std::string& check, WallTime theirs,
 void check_postgresql(Session& session, Findings& findings) {
   auto connection = session.database_any_schema();
   if (!connection) {
-    findings.error("postgresql", connection.error().context,
-                   "systemctl start postgresql, or set database.url; for a trial: calld up");
+    const auto& reason = connection.error().context;
+    findings.error("postgresql", reason, way_in(reason));
     return;
   }
   findings.ok("postgresql", "reachable");
   const auto schema = store::require_schema(**connection);
   if (!schema) {
-    findings.error("schema", schema.error().context, "callctl db migrate");
+    const auto& reason = schema.error().context;
+    const bool older = reason.find("callctl db migrate") != std::string::npos;
+    findings.error("schema", reason,
+                   older ? "callctl db migrate" : "apt-get install --only-upgrade calld callctl");
     return;  // what follows reads tables
   }
   findings.ok("schema", fmt::format("version {}", store::schema_version()));
@@ -186,8 +230,12 @@ void check_postgresql(Session& session, Findings& findings) {
 void check_redis(Session& session, Findings& findings) {
   auto redis = session.redis();
   if (!redis) {
-    findings.error("redis", redis.error().context,
-                   "systemctl start redis-server, or set redis.url");
+    const auto& reason = redis.error().context;
+    const bool refused =
+        reason.find("NOAUTH") != std::string::npos || reason.find("WRONGPASS") != std::string::npos;
+    findings.error("redis", reason,
+                   refused ? "correct the password in redis.url"
+                           : "systemctl start redis-server, or set redis.url");
     return;
   }
   findings.ok("redis", "reachable");

@@ -40,7 +40,12 @@ std::string connection_string(const Options& options) {
 
 void ensure_connected(Connection::Impl& impl) {
   if (impl.db && impl.db->is_open()) return;
+  impl.prepared.clear();
   impl.db = std::make_unique<pqxx::connection>(connection_string(impl.options));
+  // A pooler invents a process id for its clients; the server tells its own.
+  pqxx::nontransaction asking(*impl.db);
+  const auto told = impl.db->backendpid();
+  impl.pooled = asking.exec("SELECT pg_backend_pid()")[0][0].as<int>() != told;
 }
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -8,16 +8,54 @@
 
 namespace call::store {
 
+namespace {
+
+#if PQXX_VERSION_MAJOR >= 7
+pqxx::params parameters(const std::vector<Value>& values) {
+  pqxx::params out;
+  out.reserve(values.size());
+  for (const auto& value : values) out.append(value.c_str());
+  return out;
+}
+
+pqxx::result run(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
+  return txn.work().exec(sql, parameters(values));
+}
+
+pqxx::result run_prepared(Txn& txn, const std::string& name, const std::vector<Value>& values) {
+  return txn.work().exec(pqxx::prepped(name), parameters(values));
+}
+#else
+std::vector<const char*> parameters(const std::vector<Value>& values) {
+  std::vector<const char*> out;
+  out.reserve(values.size());
+  for (const auto& value : values) out.push_back(value.c_str());
+  return out;
+}
+
+pqxx::result run(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
+  return txn.work().exec_params(sql, pqxx::prepare::make_dynamic_params(parameters(values)));
+}
+
+pqxx::result run_prepared(Txn& txn, const std::string& name, const std::vector<Value>& values) {
+  return txn.work().exec_prepared(name, pqxx::prepare::make_dynamic_params(parameters(values)));
+}
+#endif
+
+}  // namespace
+
+// Prepared once for each connection: PostgreSQL then neither parses it again nor, mostly, plans it.
+// The statements are few and constant, what differs from call to call is in their parameters. Not
+// behind a pooler: the session that knows the statement may be another client's next time.
 pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
-  std::vector<const char*> pointers;
-  pointers.reserve(values.size());
-  for (const auto& value : values) pointers.push_back(value.c_str());
-  // Prepared once for each connection: PostgreSQL then neither parses it again nor, mostly, plans it.
-  // The statements are few and constant, what differs from call to call is in their parameters; the
-  // same statement under the same name is nothing to libpqxx.
+  auto& impl = txn.impl();
+  if (impl.pooled) return run(txn, sql, values);
   const auto name = "s" + std::to_string(std::hash<std::string>{}(sql));
-  txn.conn().prepare(name, sql);
-  return txn.exec_prepared(name, pqxx::prepare::make_dynamic_params(pointers));
+  if (!impl.prepared.contains(name)) {
+    impl.db->prepare(name, sql);
+    impl.prepared.insert(name);
+  }
+  return run_prepared(txn, name, values);
 }
 
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
@@ -115,7 +153,7 @@ Status transact(Connection& connection, Scope scope, std::string_view doing,
     bool committing = false;
     try {
       ensure_connected(impl);
-      Txn txn(*impl.db);
+      Txn txn(impl);
       enter_scope(txn, scope);
       if (auto status = body(txn); !status) return status;  // the destructor rolls back
       committing = true;

@@ -10,6 +10,7 @@
 #include <pqxx/pqxx>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -23,9 +24,25 @@ namespace call::store {
 struct Connection::Impl {
   Options options;
   std::unique_ptr<pqxx::connection> db;  // null: not connected
+  // A pooler stands in between: each transaction may meet another session of the server.
+  bool pooled = false;
+  std::unordered_set<std::string> prepared;  // names of statements in this session
 };
 
-using Txn = pqxx::work;
+/// One transaction; rolled back by the destructor unless committed.
+class Txn {
+ public:
+  /// `impl` is connected.
+  explicit Txn(Connection::Impl& impl) : impl_(impl), work_(*impl.db) {}
+  Connection::Impl& impl() { return impl_; }
+  pqxx::work& work() { return work_; }
+  void commit() { work_.commit(); }
+
+ private:
+  Connection::Impl& impl_;
+  pqxx::work work_;
+};
+
 using Row = pqxx::row;
 
 /// One parameter of a statement, in text form.

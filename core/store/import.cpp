@@ -182,7 +182,7 @@ Result<Import> Import::begin(Connection& connection, std::int64_t tenant_id, con
       Impl{connection.impl(), tenant_id, nullptr, {}, /*existed=*/false, list.unique});
   try {
     ensure_connected(impl->db);
-    impl->txn = std::make_unique<Txn>(*impl->db.db);
+    impl->txn = std::make_unique<Txn>(impl->db);
     enter_scope(*impl->txn, tenant_id);
     CALL_TRY(const auto id, insert_list(*impl->txn, tenant_id, list));
     if (!id) {

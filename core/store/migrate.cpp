@@ -63,7 +63,7 @@ Status refuse_foreign(const std::vector<MigrationStatus>& all) {
 }
 
 void apply(Txn& txn, const Migration& migration) {
-  txn.exec(std::string(migration.sql));
+  txn.work().exec(std::string(migration.sql));
   query(txn, "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
         {migration.number, migration.name, crypto::sha256_hex(migration.sql)});
 }

@@ -1,6 +1,7 @@
 // What the PostgreSQL server is and how it is set, as far as calld's promises rest on it: for `callctl doctor`.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -16,8 +17,9 @@ struct ServerFacts {
   std::string synchronous_commit;
   bool fsync = true;
   bool full_page_writes = true;
-  bool standby = false;  ///< recovering: no change can be written
-  bool pooled = false;   ///< a pooler (PgBouncer) stands in between
+  bool standby = false;                            ///< recovering: no change can be written
+  bool pooled = false;                             ///< a pooler (PgBouncer) stands in between
+  std::chrono::milliseconds statement_timeout{0};  ///< as the server has it for us; 0: none
   std::int64_t connections = 0;
   std::int64_t connections_max = 0;
   WallTime now;

@@ -182,10 +182,11 @@ class WholePath(unittest.TestCase):
         report = json.loads(self.system.http("sim", "/sim/report")[1])
         self.assertEqual(report["calls"], 7, report)
 
-    def test_starting_a_finished_list_again_is_refused(self):
+    def test_starting_a_finished_list_again_dials_nobody(self):
         run = self.system.callctl_run("list", "start", "people", "--confirm", "people")
-        self.assertEqual(run.returncode, 1)
-        self.assertIn("completed", run.stderr)
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("already completed", run.stderr)
+        self.assertEqual(self.system.json("list", "show", "people")["state"], "completed")
 
     def test_daemons_report_health_and_metrics(self):
         for role in ("api", "media", "sim", "worker"):

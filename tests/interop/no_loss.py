@@ -273,6 +273,7 @@ class Killed(NoLoss):
                 self.assert_one_end(job, "failed")
 
             # As the kernel does when memory runs out; with a retry the job runs again.
+            pid_file.unlink()  # of the last program, which is gone
             job = self.queue.enqueue("tasks.program", "wait", str(pid_file), retry=Retry(max=1))
             for left in (1, 0):
                 until(lambda: status_of(job) == "started" and int(self.redis.hget(f"rq:job:{job.id}", "retries_left")) == left

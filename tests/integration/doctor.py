@@ -20,7 +20,7 @@ import tomllib
 import unittest
 
 from harness import ROOT, System, free_ports, wait_for
-from servers import Liar, PgBouncer, Postgres, Redis, web_server
+from private_servers import Liar, PgBouncer, Postgres, Redis, web_server
 
 BIN = None
 POOLER = ROOT / "packaging/examples/machines/pgbouncer.ini"

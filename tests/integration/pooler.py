@@ -15,7 +15,7 @@ import unittest
 import urllib.parse
 
 from harness import ROOT, System, free_ports, wait_for
-from servers import PgBouncer
+from private_servers import PgBouncer
 
 BIN = None
 NUMBERS = [f"+1202555{n:04}" for n in range(100, 140)]

@@ -199,6 +199,11 @@ std::string last_lines(int fd) {
   return to_valid_utf8(trim(text));
 }
 
+/// The signal that has the effect of `number` on a child: its guard takes SIGKILL under another name.
+int signal_for(bool guarded, int number) {
+  return guarded && number == SIGKILL ? kGuardKills : number;
+}
+
 }  // namespace
 
 Result<Child> Child::start(const ChildOptions& options) {
@@ -264,11 +269,7 @@ Result<int> Child::wait(Deadline deadline) {
 
 void Child::signal_group(int number) {
   if (pid_ <= 0 || exit_code_) return;
-  if (guarded_) {
-    kill(pid_, number == SIGKILL ? kGuardKills : number);
-  } else {
-    kill(-pid_, number);
-  }
+  kill(guarded_ ? pid_ : -pid_, signal_for(guarded_, number));
 }
 
 Result<int> Child::exit_fd() const {
@@ -279,13 +280,10 @@ Result<int> Child::exit_fd() const {
 }
 
 bool Child::stop(int signal, Deadline deadline) {
-  const auto send = [this](int number) {
-    kill(pid_, guarded_ && number == SIGKILL ? kGuardKills : number);
-  };
   if (!running()) return true;
-  send(signal);
+  kill(pid_, signal_for(guarded_, signal));
   if (wait(deadline).ok()) return true;
-  send(SIGKILL);
+  kill(pid_, signal_for(guarded_, SIGKILL));
   reap(0);
   return false;
 }

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import unittest
 
-import venv
 from harness import ROOT, System
+
+sys.path.append(str(ROOT / "tests/interop"))
+import environment  # noqa: E402: beside another test
 
 HERE = pathlib.Path(__file__).parent
 SEED = 20261127
@@ -53,5 +55,5 @@ class OpenApi(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    venv.enter(sys.argv[2])
+    environment.enter(ROOT / "tests/integration/requirements.txt", sys.argv[2])
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import unittest
 
-import venv
 from harness import ROOT, System, wait_for
+
+sys.path.append(str(ROOT / "tests/interop"))
+import environment  # noqa: E402: beside another test
 
 SCHEMAS = ROOT / "docs/schemas"
 
@@ -32,7 +34,6 @@ CONTACTS = 'phone,name,city\n+12125550101,דנה,חיפה\n+12125550102,"=1+1",-
 TEXTS = {"report call": ["CALL"], "report list": ["called"], "completion": ["bash"]}
 
 # command -> its arguments, in the order run; {f} is the format, so that each run finds a subject of its own.
-# What stands after "!" is what must be done before.
 WALK = [
     ("db migrate", []), ("db status", []),
     ("tenant create", ["t-{f}"]), ("tenant ls", []), ("tenant show", ["t-{f}"]),
@@ -229,5 +230,5 @@ def open_definitions(documents):
 
 
 if __name__ == "__main__":
-    venv.enter(sys.argv[2])
+    environment.enter(ROOT / "tests/integration/requirements.txt", sys.argv[2])
     unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)

@@ -160,21 +160,20 @@ class Postgresql(Doctor):
         self.assertEqual(words[:4], ["sudo", "-u", "postgres", "psql"])
         self.postgres.sql("postgres", *(w for w in words[4:] if w != "-c"))
 
-    def test_synchronous_commit_off(self):
+    def switched_off(self, setting, check, why):
+        """The finding of a setting that is off, and that its repair repairs."""
         env = self.migrated()
-        self.postgres.sql("postgres", "ALTER SYSTEM SET synchronous_commit = off", "SELECT pg_reload_conf()")
-        finding = wait_for(lambda: self.has("postgresql synchronous_commit", env), 10, "the setting arrives")
-        self.expect("postgresql synchronous_commit", "error", "would be placed again", env=env)
+        self.postgres.sql("postgres", f"ALTER SYSTEM SET {setting} = off", "SELECT pg_reload_conf()")
+        finding = wait_for(lambda: self.has(check, env), 10, "the setting arrives")
+        self.expect(check, "error", why, env=env)
         self.repair_with_psql(finding)
-        wait_for(lambda: not self.has("postgresql synchronous_commit", env), 10, "the repair repairs")
+        wait_for(lambda: not self.has(check, env), 10, "the repair repairs")
 
-    def test_fsync_off(self):
-        env = self.migrated()
-        self.postgres.sql("postgres", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()")
-        finding = wait_for(lambda: self.has("postgresql durability", env), 10, "the setting arrives")
-        self.expect("postgresql durability", "error", "full_page_writes is off", env=env)
-        self.repair_with_psql(finding)
-        wait_for(lambda: not self.has("postgresql durability", env), 10, "the repair repairs")
+    def test_synchronous_commit_off(self):
+        self.switched_off("synchronous_commit", "postgresql synchronous_commit", "would be placed again")
+
+    def test_full_page_writes_off(self):
+        self.switched_off("full_page_writes", "postgresql durability", "full_page_writes is off")
 
     def has(self, check, env):
         run = self.system.callctl_run("-o", "json", "doctor", "--local", "--problems", env=env)

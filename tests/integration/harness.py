@@ -46,7 +46,23 @@ def wait_for(condition, seconds, what):
         time.sleep(0.1)
 
 
-class System:
+class Running:
+    """Started on entering; on leaving, or when the start fails, stopped and its directory removed."""
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class System(Running):
     """`calld up` with a simulator script. A context manager."""
 
     def __init__(self, bin_dir, script, env=None):
@@ -62,18 +78,6 @@ class System:
         for role, port in self.ports.items():
             self.env[f"CALLD_{role.upper()}_LISTEN"] = f"127.0.0.1:{port}"
         self.process = None
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def start(self):
         self.log = open(self.dir / "up.log", "ab")

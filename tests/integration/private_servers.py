@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 
-from harness import free_ports, wait_for
+from harness import Running, free_ports, wait_for
 
 
 def newest_postgres():
@@ -28,7 +28,7 @@ def answers(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-class Server:
+class Server(Running):
     """A process in a directory of its own, which it owns."""
 
     user = None  # who it runs as when we are root
@@ -42,18 +42,6 @@ class Server:
             account = pwd.getpwnam(self.user)
             self.as_user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
             os.chown(self.dir, account.pw_uid, account.pw_gid)
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-        shutil.rmtree(self.dir, ignore_errors=True)
 
     def launch(self, *command):
         log = open(self.dir / "log", "ab")

@@ -48,6 +48,9 @@ Result<DeepgramResult> parse_deepgram(std::string_view message) {
   if (best == nullptr) return result;
   result.text = json::get_string_or(*best, "transcript", "").value_or("");
   result.confidence = json::get_number_or(*best, "confidence", 0).value_or(0);
+  const Json* words = json::find(*best, "words");
+  const bool punctuated = json::find(*best, "words.0.punctuated_word") != nullptr;
+  result.words = speech::timed_words(words, punctuated ? "punctuated_word" : "word");
   return result;
 }
 
@@ -98,7 +101,6 @@ class DeepgramListener::Stream final : public ListenerStream {
   }
 
   void on_connected() override {
-    sent_ms_ = 0;
     final_until_ms_ = 0;
     owed_ = 0;
     kept_from_ms_ = utterance_from_ms_ = 0;
@@ -108,24 +110,25 @@ class DeepgramListener::Stream final : public ListenerStream {
   void on_begin() override {
     finals_.clear();
     partial_.clear();
-    kept_from_ms_ = utterance_from_ms_ = sent_ms_;
+    kept_from_ms_ = utterance_from_ms_ = sent_ms();
   }
 
   void send_audio(audio::PcmView pcm) override {
     channel_->send_binary(as_bytes(audio::mulaw_encode(pcm)));
-    sent_ms_ += audio::duration_of(pcm.size()).count();
     last_sent_ = MonoClock::now();
   }
 
   /// When everything that was sent is final already the server has nothing left to say.
   void ask_for_words() override {
     const bool covered =
-        owed_ == 0 && !finals_.empty() && final_until_ms_ + kToleranceMs >= sent_ms_;
+        owed_ == 0 && !finals_.empty() && final_until_ms_ + kToleranceMs >= sent_ms();
     if (covered) return answer(words_so_far());
     channel_->send_text(R"({"type":"Finalize"})");
   }
 
   void on_unwanted_answer() override { ++owed_; }
+
+  std::int64_t sent_ms() const { return audio::duration_of(sent()).count(); }
 
   std::string words_so_far() const override {
     auto text = finals_;
@@ -159,14 +162,15 @@ class DeepgramListener::Stream final : public ListenerStream {
     if (ours) tell_partial(words_so_far());
   }
 
-  void keep_final(const DeepgramResult& result) {
+  void keep_final(DeepgramResult& result) {
     partial_.clear();
     append_words(finals_, result.text);
+    keep_words(std::move(result.words));
     if (!result.text.empty()) confidence_ = std::min(confidence_, result.confidence);
     final_until_ms_ = std::max(final_until_ms_, result.end_ms);
     const auto covered = audio::samples_in(milliseconds(result.end_ms - kept_from_ms_));
     const auto drop = std::min(covered, kept_.size());
-    kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(drop));
+    drop_kept(drop);
     kept_from_ms_ += audio::duration_of(drop).count();
   }
 
@@ -176,7 +180,6 @@ class DeepgramListener::Stream final : public ListenerStream {
   std::string partial_;
   std::int64_t kept_from_ms_ = 0;       ///< beginning of the kept audio, on this connection
   std::int64_t utterance_from_ms_ = 0;  ///< on this connection
-  std::int64_t sent_ms_ = 0;            ///< on this connection
   std::int64_t final_until_ms_ = 0;
   MonoClock::time_point last_sent_{};
 };

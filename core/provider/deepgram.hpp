@@ -19,8 +19,9 @@ struct DeepgramResult {
   bool from_finalize = false;
   std::string text;
   double confidence = 0;
-  std::int64_t end_ms = 0;  ///< of the audio sent on this connection
-  std::string error;        ///< what the server complains about
+  std::vector<speech::TimedWord> words;  ///< in the audio sent on this connection
+  std::int64_t end_ms = 0;               ///< of the audio sent on this connection
+  std::string error;                     ///< what the server complains about
 };
 /// Errc::protocol when the message is no JSON object; one of an unknown type is no result.
 Result<DeepgramResult> parse_deepgram(std::string_view message);

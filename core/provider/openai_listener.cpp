@@ -64,6 +64,7 @@ std::string transcription_body(const Endpoint& endpoint, audio::PcmView pcm,
 Result<speech::FinalText> parse_transcription(std::string_view body) {
   CALL_TRY(const auto json, json::parse(body, {}, "the transcription"));
   speech::FinalText result;
+  result.words = speech::timed_words(json::find(json, "words"), "word");
   const Json* segments = json::find(json, "segments");
   if (segments == nullptr || !segments->is_array() || segments->empty()) {
     CALL_TRY(auto text, json::get_string(json, "text"));
@@ -151,7 +152,7 @@ void OpenAiListener::push(audio::PcmView pcm) {
 
 void OpenAiListener::flush(std::uint32_t number) {
   cancel();
-  if (pcm_.empty()) return sink_(speech::FinalText{utterance_, number, "", 0});
+  if (pcm_.empty()) return sink_(speech::FinalText{utterance_, number, "", 0, {}});
   const auto service = origin_of(endpoint_->url);
   if (!breaker_->admit()) {
     return sink_(speech::ListeningFailed{

@@ -87,7 +87,8 @@ Result<RealtimeMessage> parse_realtime(std::string_view text) {
              is("response.output_text.delta", "response.text.delta")) {
     message.kind = Kind::agent_text;
     message.text = text_at(json, "delta");
-  } else if (type == "conversation.item.input_audio_transcription.completed") {
+  } else if (type == "conversation.item.input_audio_transcription.completed" ||
+             type == "conversation.item.input_audio_transcription.failed") {
     message.kind = Kind::callee_text;
     message.text = text_at(json, "transcript");
   } else if (type == "response.function_call_arguments.done") {
@@ -268,7 +269,7 @@ class OpenAiRealtime::Session final : public Channel::Owner {
         return sink_(speech::ReplyText{request_, std::move(message->text)});
       case Kind::callee_text:
         remember("user", message->text);
-        return sink_(speech::FinalText{request_, 0, std::move(message->text), 1});
+        return sink_(speech::FinalText{request_, 0, std::move(message->text), 1, {}});
       case Kind::call:
         if (wanted) calls_.push_back(std::move(message->call));
         return;

@@ -32,7 +32,7 @@ struct RealtimeMessage {
     ready,        ///< the session is as we want it
     audio,        ///< `bytes` of an answer, for `item`
     agent_text,   ///< `text` of an answer, a piece
-    callee_text,  ///< what the callee has said
+    callee_text,  ///< what the callee has said; empty when the service could not tell
     call,         ///< a tool: `call`
     done,         ///< the answer is complete; `text` is its status
     error,        ///< `text`

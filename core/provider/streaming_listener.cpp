@@ -1,5 +1,6 @@
 #include "core/provider/streaming_listener.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace call::provider {
@@ -37,12 +38,20 @@ void ListenerStream::begin(speech::RequestId utterance) {
   utterance_ = utterance;
   confidence_ = 1;
   kept_.clear();
+  words_.clear();
+  dropped_ = 0;
+  origin_ = static_cast<std::int64_t>(sent_);
   on_begin();
+}
+
+void ListenerStream::send(audio::PcmView pcm) {
+  send_audio(pcm);
+  sent_ += pcm.size();
 }
 
 void ListenerStream::push(audio::PcmView pcm) {
   if (kept_.size() + pcm.size() <= kMaxKept) kept_.insert(kept_.end(), pcm.begin(), pcm.end());
-  if (channel_->up()) send_audio(pcm);
+  if (channel_->up()) send(pcm);
 }
 
 void ListenerStream::flush(std::uint32_t number) {
@@ -52,8 +61,10 @@ void ListenerStream::flush(std::uint32_t number) {
 }
 
 void ListenerStream::on_up() {
+  sent_ = 0;
+  origin_ = -static_cast<std::int64_t>(dropped_);
   on_connected();
-  if (!kept_.empty()) send_audio(kept_);
+  if (!kept_.empty()) send(kept_);
   if (flush_) ask_for_words();
 }
 
@@ -65,7 +76,18 @@ void ListenerStream::on_down(const Error& error, bool again) {
 void ListenerStream::answer(std::string text) {
   late_.cancel();
   const auto number = std::exchange(flush_, std::nullopt).value_or(0);
-  sink_(speech::FinalText{utterance_, number, std::move(text), confidence_});
+  sink_(speech::FinalText{utterance_, number, std::move(text), confidence_, words_});
+}
+
+void ListenerStream::keep_words(std::vector<speech::TimedWord> words) {
+  const std::chrono::milliseconds origin(origin_ / static_cast<std::int64_t>(audio::kSamplesPerMs));
+  speech::append_since(words_, std::move(words), origin);
+}
+
+void ListenerStream::drop_kept(std::size_t samples) {
+  const auto count = std::min(samples, kept_.size());
+  kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(count));
+  dropped_ += count;
 }
 
 void ListenerStream::tell_partial(std::string text) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/provider/channel.hpp"
 #include "core/provider/endpoint.hpp"
@@ -53,23 +54,36 @@ class ListenerStream : public Channel::Owner {
 
   /// The answer to the request for words that is open.
   void answer(std::string text);
+  /// Words that are final, with their times on this connection.
+  void keep_words(std::vector<speech::TimedWord> words);
+  /// The first `samples` of the kept audio are understood and need not be sent again.
+  void drop_kept(std::size_t samples);
+  /// Audio that has been sent over this connection.
+  std::size_t sent() const { return sent_; }
+  /// Where the utterance begins on this connection; below 0 when a part of it went over another one.
+  std::int64_t origin() const { return origin_; }
   void tell_partial(std::string text);
 
   const std::shared_ptr<const Endpoint> endpoint_;
   std::shared_ptr<Channel> channel_;
   speech::RequestId utterance_ = 0;
-  std::optional<std::uint32_t> flush_;  ///< not answered yet
-  double confidence_ = 1;               ///< of the least certain part of the utterance
-  audio::Pcm kept_;  ///< for another connection; the protocol takes off its front
+  std::optional<std::uint32_t> flush_;    ///< not answered yet
+  double confidence_ = 1;                 ///< of the least certain part of the utterance
+  audio::Pcm kept_;                       ///< for another connection
+  std::vector<speech::TimedWord> words_;  ///< of the utterance, final ones
   Error last_error_{Errc::unavailable, "not connected yet"};
 
  private:
   void on_up() final;
   void on_down(const Error& error, bool again) final;
   void on_binary(std::string_view) final {}
+  void send(audio::PcmView pcm);
   void too_late();
   void fail(const Error& error);
 
+  std::size_t sent_ = 0;
+  std::int64_t origin_ = 0;
+  std::size_t dropped_ = 0;  ///< off the front of the kept audio
   const speech::EngineSink sink_;
   runtime::Timer late_;
 };

@@ -56,6 +56,7 @@ class VoskListener::Stream final : public ListenerStream {
     on_the_way_.clear();
     to_send_.clear();
     segment_.clear();
+    words_.resize(segment_words_);  // the others come again
     heard_anything_ = false;
     channel_->send_text(json::dump(config_of(*endpoint_)));  // the one message without a reply
   }
@@ -64,6 +65,7 @@ class VoskListener::Stream final : public ListenerStream {
     said_.clear();
     segment_.clear();
     partial_.clear();
+    segment_words_ = 0;
     if (heard_anything_) to_send_.push_back({Kind::reset, {}});
     heard_anything_ = false;
     ++epoch_;
@@ -117,18 +119,19 @@ class VoskListener::Stream final : public ListenerStream {
     pump();
   }
 
-  void take(const OnTheWay& asked, const speech::VoskReply& reply) {
+  void take(const OnTheWay& asked, speech::VoskReply& reply) {
     if (asked.epoch != epoch_ || asked.kind == Kind::reset) return;
     if (reply.is_final) {
       append_words(segment_, reply.text);
+      keep_words(std::move(reply.words));
       if (!reply.text.empty()) confidence_ = std::min(confidence_, reply.confidence);
     }
     if (asked.kind == Kind::flush) {
       append_words(said_, segment_);
       segment_.clear();
-      const auto done = std::min(flushed_, kept_.size());
-      kept_.erase(kept_.begin(), kept_.begin() + static_cast<std::ptrdiff_t>(done));
+      drop_kept(flushed_);
       flushed_ = 0;
+      segment_words_ = words_.size();
       if (flush_ == asked.flush) answer(said_);
       return;
     }
@@ -139,8 +142,9 @@ class VoskListener::Stream final : public ListenerStream {
   }
 
   std::uint64_t epoch_ = 0;
-  std::string said_;     ///< behind flushes
-  std::string segment_;  ///< finals since the last flush
+  std::string said_;               ///< behind flushes
+  std::string segment_;            ///< finals since the last flush
+  std::size_t segment_words_ = 0;  ///< where their words begin
   std::string partial_;
   std::size_t flushed_ = 0;      ///< of the kept audio, before the flush that is awaited
   bool heard_anything_ = false;  ///< since the last reset

@@ -20,6 +20,7 @@
 
 #include "core/audio/format.hpp"
 #include "core/base/error.hpp"
+#include "core/speech/timed_word.hpp"
 
 namespace call::speech {
 
@@ -38,6 +39,7 @@ struct FinalText {
   std::uint32_t flush = 0;
   std::string text;  ///< empty: nothing was said that could be recognised
   double confidence = 1;
+  std::vector<TimedWord> words;  ///< where the engine gives them; from the utterance's first sample
 };
 /// The utterance is lost. Later ones may succeed.
 struct ListeningFailed {

@@ -18,6 +18,7 @@
 #include "core/base/deadline.hpp"
 #include "core/base/result.hpp"
 #include "core/speech/phrases.hpp"
+#include "core/speech/timed_word.hpp"
 
 namespace call::speech {
 
@@ -51,20 +52,13 @@ class PhraseModel {
   std::size_t words_ = 0;
 };
 
-/// A word and where it lies in the audio that was pushed.
-struct TimedWord {
-  std::string text;
-  std::chrono::milliseconds start{0};
-  std::chrono::milliseconds end{0};
-};
-
 struct Transcript {
   std::string text;  ///< words separated by one space; empty: nothing was recognised
   double confidence =
       0;  ///< 0 to 1: how well the words explain the sound; strangers to the model score low
   bool accepted = false;  ///< there is text and its confidence reaches Recognizer::kLeastConfidence
-  std::vector<TimedWord> words;              ///< those of `text`, to 10 ms
-  std::chrono::milliseconds audio{0};        ///< how much was pushed
+  std::vector<TimedWord> words;        ///< those of `text`, to 10 ms, in the audio that was pushed
+  std::chrono::milliseconds audio{0};  ///< how much was pushed
   std::chrono::microseconds finish_time{0};  ///< what finish() took
 };
 

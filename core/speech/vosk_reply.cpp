@@ -18,6 +18,7 @@ Result<VoskReply> parse_vosk(std::string_view message) {
     const double confidence = json::get_number_or((*words)[i], "conf", 1).value_or(1);
     reply.confidence = std::min(reply.confidence, confidence);
   }
+  reply.words = timed_words(words, "word");
   return reply;
 }
 

@@ -40,6 +40,30 @@ std::vector<std::string> chunks_of(const ChatAnswer& answer) {
   return chunks;
 }
 
+/// The words spread evenly over the audio between two samples of the connection.
+Json timed(const std::string& text, std::size_t from, std::size_t to) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find(' ', at), text.size());
+    words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  Json json = Json::array();
+  const auto second_of = [&](std::size_t word) {
+    return (static_cast<double>(from) +
+            static_cast<double>((to - from) * word) / static_cast<double>(words.size())) /
+           8000;
+  };
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    json.push_back({{"word", words[i]},
+                    {"start", second_of(i)},
+                    {"end", second_of(i + 1)},
+                    {"conf", 0.9},
+                    {"confidence", 0.9}});
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string mulaw_of(std::string_view text) {
@@ -80,7 +104,11 @@ class DeepgramSocket final : public Socket {
                  {"duration", static_cast<double>(samples_ - from_) / 8000},
                  {"is_final", is_final},
                  {"speech_final", is_final},
-                 {"channel", {{"alternatives", {{{"transcript", words}, {"confidence", 0.98}}}}}}};
+                 {"channel",
+                  {{"alternatives",
+                    {{{"transcript", words},
+                      {"confidence", 0.98},
+                      {"words", timed(words, from_, samples_)}}}}}}};
     if (finalized) json["from_finalize"] = true;
     connection_.text(json.dump(), after);
   }
@@ -101,6 +129,7 @@ class VoskSocket final : public Socket {
 
   void on_binary(const std::string& bytes) override {
     owner_.note_audio(bytes);
+    samples_ += bytes.size() / 2;
     if (pending_.empty()) pending_ = owner_.next_transcript(0, 0);
     connection_.text(Json{{"partial", pending_.substr(0, pending_.find(' '))}}.dump());
   }
@@ -108,14 +137,17 @@ class VoskSocket final : public Socket {
     owner_.note_text(text);
     if (text.find("config") != std::string::npos) return;
     const auto words = std::exchange(pending_, {});
-    connection_.text(Json{{"text", words}, {"result", {{{"word", words}, {"conf", 0.9}}}}}.dump(),
+    connection_.text(Json{{"text", words}, {"result", timed(words, from_, samples_)}}.dump(),
                      owner_.timing().transcript);
+    from_ = samples_;
     if (owner_.closes_politely || text == R"({"eof" : 1})") connection_.close_socket(1000, "");
   }
 
  private:
   Providers& owner_;
   Connection& connection_;
+  std::size_t samples_ = 0;
+  std::size_t from_ = 0;
   std::string pending_;
 };
 

@@ -106,6 +106,45 @@ TEST_CASE("provider.listener: a lost connection is made again and the utterance'
   CHECK(world.fake.audio_bytes() >= before + 2 * before);  // all of the utterance once more
 }
 
+TEST_CASE("provider.listener: words keep their place in the utterance, whatever the connection") {
+  const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk");
+  CAPTURE(kind);
+  World world;
+  world.fake.hear("an utterance before");
+  world.fake.hear("one two");
+  world.fake.hear("lost with the connection");
+  world.fake.hear("three");
+  const auto listener = make(kind, world);
+  const auto second = [&](std::uint32_t flush) {  // a second of speech, understood
+    for (int n = 0; n < 50; ++n) listener->push(audio::Pcm(160, 4000));
+    listener->flush(flush);
+    return world.news.wait<speech::FinalText>(flush);
+  };
+  listener->begin(1);
+  second(1);
+  listener->begin(2);
+  const auto first = second(2);
+  REQUIRE(first.words.size() == 2);
+  CHECK(first.words[0].text == "one");
+  CHECK(first.words[0].start.count() == 0);
+  CHECK(first.words[1].start.count() == 500);
+  CHECK(first.words[1].end.count() == 1000);
+  // The next second goes half over this connection and is told again, as a whole, over the next one.
+  const auto partials = world.news.all<speech::PartialText>().size();
+  for (int n = 0; n < 25; ++n) listener->push(audio::Pcm(160, 4000));
+  world.wait_for([&] { return world.news.all<speech::PartialText>().size() > partials; });
+  world.fake.server().cut_all();
+  for (int n = 0; n < 25; ++n) listener->push(audio::Pcm(160, 4000));
+  listener->flush(3);
+  const auto whole = world.news.wait<speech::FinalText>(3);
+  CHECK(whole.text == "one two three");
+  REQUIRE(whole.words.size() == 3);
+  CHECK(whole.words[1].end.count() == 1000);
+  CHECK(whole.words[2].text == "three");
+  CHECK(whole.words[2].start.count() == 1000);
+  CHECK(whole.words[2].end.count() == 2000);
+}
+
 TEST_CASE("provider.listener: speech that came before the connection is not lost") {
   const auto kind = GENERATE(as<std::string>(), "deepgram", "vosk");
   CAPTURE(kind);

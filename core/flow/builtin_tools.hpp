@@ -24,6 +24,8 @@ struct BuiltinResult {
   std::optional<std::size_t> collect;          ///< so many digits; the content is not known yet
 };
 
+inline constexpr std::string_view kCollectingAlready = "digits are being collected already";
+
 /// nullopt: a tool of the operator's. What is no tool of the agent, or called wrongly, has an error
 /// as its content.
 std::optional<BuiltinResult> run_builtin_tool(const OpenAgent& agent, const speech::ToolCall& call,

@@ -23,6 +23,8 @@ constexpr std::size_t kPromptCacheBytes = 32U << 20;
 struct Shared {
   const CatalogOptions& options;
   std::shared_ptr<speech::PromptCache> cache;
+  /// By library and directory: agents that name the same share it.
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const speech::VoskModel>> neural;
 };
 
 /// Speaks what does not depend on the callee, so that it is in the cache when the first call comes.
@@ -61,9 +63,24 @@ Result<std::shared_ptr<const ReadyAgent>> load_agent(std::string_view toml, std:
   return make_ready(toml, std::move(agent), shared).with_context(source);
 }
 
+/// `listen` of a libvosk: its model's directory, and perhaps its library.
+Result<std::shared_ptr<const speech::VoskModel>> neural_model(const EngineChoice& listen,
+                                                              Shared& shared) {
+  speech::VoskOptions options;
+  options.model_dir = listen.endpoint->model;
+  for (const auto& [name, value] : listen.endpoint->extra) {
+    if (name == "library") options.library = value;
+  }
+  auto& model = shared.neural[{options.library, options.model_dir.string()}];
+  if (!model) {
+    CALL_TRY(model, speech::VoskModel::load(options));
+  }
+  return model;
+}
+
 Result<std::shared_ptr<const ReadyOpenAgent>> load_open_agent(std::string_view toml,
                                                               const fs::path& file,
-                                                              const Shared& shared) {
+                                                              Shared& shared) {
   CALL_TRY(auto agent,
            parse_open_agent(toml, file.stem().string(), file.string(), file.parent_path()));
   const auto& choice = agent.speak;
@@ -80,10 +97,16 @@ Result<std::shared_ptr<const ReadyOpenAgent>> load_open_agent(std::string_view t
     CALL_TRY(phrases,
              speech::PhraseModel::build(book, shared.options.model).with_context(file.string()));
   }
+  std::shared_ptr<const speech::VoskModel> neural;
+  if (agent.listen.provider == "libvosk") {
+    CALL_TRY(neural,
+             neural_model(agent.listen, shared).with_context(file.string() + ": [listener]"));
+  }
   speech::VoiceStyle style;
   style.voice = *voice;
-  auto ready = std::make_shared<const ReadyOpenAgent>(ReadyOpenAgent{
-      std::move(agent), std::move(phrases), speech::Synthesizer(style, shared.cache)});
+  auto ready = std::make_shared<const ReadyOpenAgent>(
+      ReadyOpenAgent{std::string(toml), std::move(agent), std::move(phrases), std::move(neural),
+                     speech::Synthesizer(style, shared.cache)});
   // What the agent says when its engines fail should not have to be computed then.
   for (const auto& text : {ready->agent.fallback, ready->agent.give_up, ready->agent.filler}) {
     for (const auto& sentence : sentences_of(text))
@@ -118,7 +141,7 @@ std::string_view builtin_survey() {
 
 Result<Catalog> Catalog::load(const CatalogOptions& options) {
   assert_may_block("Catalog::load");
-  const Shared shared{options, std::make_shared<speech::PromptCache>(kPromptCacheBytes)};
+  Shared shared{options, std::make_shared<speech::PromptCache>(kPromptCacheBytes), {}};
   Catalog catalog;
   CALL_TRY(catalog.agents_["survey"],
            load_agent(embedded_survey(), "survey", "survey.toml (built in)", shared));

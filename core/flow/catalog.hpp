@@ -15,6 +15,7 @@
 #include "core/speech/intent.hpp"
 #include "core/speech/recognizer.hpp"
 #include "core/speech/synthesizer.hpp"
+#include "core/speech/vosk.hpp"
 
 namespace call::flow {
 
@@ -33,8 +34,10 @@ struct ReadyAgent {
 
 /// An agent for an open conversation, and what stands in for its engines.
 struct ReadyOpenAgent {
+  std::string toml;  ///< what it was read from
   OpenAgent agent;
   std::shared_ptr<const speech::PhraseModel> phrases;  ///< of the embedded recogniser; may be null
+  std::shared_ptr<const speech::VoskModel> neural;     ///< of "libvosk"; may be null
   speech::Synthesizer spare_voice;
 };
 

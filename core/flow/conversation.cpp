@@ -162,29 +162,16 @@ void Conversation::await_answer() {
   due_[kSilence] = port_.clock_ms() + dialogue_.state().silence_after.count();
 }
 
-std::optional<std::int64_t> Conversation::next_due_ms() const {
-  std::optional<std::int64_t> next;
-  for (const auto& due : due_) {
-    if (due && (!next || *due < *next)) next = due;
-  }
-  return next;
-}
-
 void Conversation::on_due() {
   if (ended_) return;
   const auto now = port_.clock_ms();
-  const auto is_due = [&](Due which) {
-    if (!due_[which] || now < *due_[which]) return false;
-    due_[which].reset();
-    return true;
-  };
-  if (is_due(kHello)) {
+  if (due_.take(kHello, now)) {
     if (!listening_.open) return greet();
     due_[kHello] = now + policy_.hello.count();  // somebody speaks, let them finish
   }
-  if (is_due(kMachine)) leave_message();
-  if (is_due(kKeys)) settle_keys(keys_->pause(), now);
-  if (is_due(kSilence)) {
+  if (due_.take(kMachine, now)) last_words(policy_.machine_message, "completed");
+  if (due_.take(kKeys, now)) settle_keys(keys_->pause(), now);
+  if (due_.take(kSilence, now)) {
     open_waterfall_.reset();
     say(dialogue_.silence());
   }
@@ -213,7 +200,7 @@ void Conversation::on(const media::Heard& event) {
   turn.interrupted = false;
   turn.heard_text = turn.text;
   if (utterance_.reply.hang_up) {
-    port_.send(media::HangUp{"completed"});
+    port_.send(media::HangUp{std::string(hang_up_reason_)});
   } else if (!listening_.open) {
     await_answer();
   }
@@ -224,6 +211,7 @@ void Conversation::on(const media::BargedIn& event) {
   if (event.last_cut_off < generation_) port_.send(media::CancelSpeech{});
   const bool ours = event.generation == generation_;
   stop_speaking(ours ? utterance_.offset_ms + event.heard_ms : utterance_.offset_ms);
+  if (machine_) return resume();  // it was on its way when the machine was told from a callee
   interrupted_ = true;
   due_[kSilence].reset();
 }
@@ -406,21 +394,32 @@ void Conversation::settle_keys(KeyCollector::Outcome outcome, std::int64_t at_ms
 
 /// Nobody is there. Whatever was being said was said to a machine.
 void Conversation::on(const media::MachineHeard& event) {
-  using Machine = TurnPolicy::Machine;
-  if (policy_.machine == Machine::ignore) return;
+  const auto act = on_machine(policy_, event.beep);
+  if (act == MachineAct::ignore) return;
   log_.debug("a machine has answered ({})", event.beep ? "beep" : "long greeting");
   machine_ = true;
   awaiting_hello_ = false;
-  due_ = {};
+  due_.clear();
   open_waterfall_.reset();
   if (speaking()) cut_off();
-  if (policy_.machine == Machine::hang_up) return port_.send(media::HangUp{"machine"});
-  if (event.beep) return leave_message();
-  due_[kMachine] = event.at_ms + policy_.machine_patience.count();
+  switch (act) {
+    case MachineAct::ignore:
+      return;
+    case MachineAct::hang_up:
+      return port_.send(media::HangUp{"machine"});
+    case MachineAct::say_farewell:
+      return last_words(policy_.machine_farewell, "machine");
+    case MachineAct::leave_message:
+      return last_words(policy_.machine_message, "completed");
+    case MachineAct::wait:
+      due_[kMachine] = event.at_ms + policy_.machine_patience.count();
+      return;
+  }
 }
 
-void Conversation::leave_message() {
-  say(dialogue_.last_words(policy_.machine_message));
+void Conversation::last_words(const std::string& text, std::string_view reason) {
+  hang_up_reason_ = reason;
+  say(dialogue_.last_words(text));
 }
 
 void Conversation::on(const media::CallEnded& event) {

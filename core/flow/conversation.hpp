@@ -4,7 +4,6 @@
 // virtual clock.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "core/audio/format.hpp"
 #include "core/base/result.hpp"
 #include "core/flow/dialogue.hpp"
+#include "core/flow/dues.hpp"
 #include "core/flow/keys.hpp"
 #include "core/flow/turn_policy.hpp"
 #include "core/log/log.hpp"
@@ -42,6 +42,9 @@ class Ears {
   virtual speech::Transcript finish() = 0;
 };
 
+/// Connects the call with that number. May block, up to a few seconds.
+using Connect = std::function<Status(const std::string& number)>;
+
 /// Speaks a text into a sink, chunk by chunk; the sink returns false to stop it at once.
 using Speak = std::function<Status(std::string_view, const speech::Synthesizer::Sink&)>;
 
@@ -53,7 +56,7 @@ class Conversation {
   void begin();
   void on_event(const media::Event& event);
   /// When something is due if nothing happens before; on the call's sample clock.
-  std::optional<std::int64_t> next_due_ms() const;
+  std::optional<std::int64_t> next_due_ms() const { return due_.next(); }
   void on_due();
   bool ended() const { return ended_; }
   /// After the end, or when the conversation broke off: what goes into the record.
@@ -93,7 +96,7 @@ class Conversation {
 
   bool is_hello(const speech::Transcript& transcript, std::int64_t voice_ms) const;
   void greet();
-  void leave_message();
+  void last_words(const std::string& text, std::string_view reason);
   void collect(const media::DigitPressed& event);
   void settle_keys(KeyCollector::Outcome outcome, std::int64_t at_ms);
   void keep_keys(std::string keys, std::int64_t at_ms, const std::optional<Understood>& understood);
@@ -129,9 +132,10 @@ class Conversation {
   Listening listening_;
   bool interrupted_ = false;  ///< the callee cut the agent off, and what it said is not known yet
   int resumes_ = 0;           ///< of the present utterance
-  std::array<std::optional<std::int64_t>, kDues> due_;
-  bool awaiting_hello_ = false;  ///< nothing has been said by either side
-  bool machine_ = false;         ///< nobody is there: what is heard is no answer
+  Dues<Due> due_;
+  std::string_view hang_up_reason_ = "completed";  ///< when the last word was heard
+  bool awaiting_hello_ = false;                    ///< nothing has been said by either side
+  bool machine_ = false;                           ///< nobody is there: what is heard is no answer
   std::optional<KeyCollector> keys_;
   std::optional<std::size_t> open_waterfall_;
   bool ended_ = false;

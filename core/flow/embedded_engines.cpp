@@ -1,5 +1,6 @@
 #include "core/flow/embedded_engines.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/audio/g711.hpp"
@@ -51,7 +52,68 @@ void EmbeddedListener::flush(std::uint32_t number) {
   finished_ = true;
   auto heard = ears_->finish();
   if (!heard.accepted) heard.text.clear();
-  sink_(speech::FinalText{utterance_, number, std::move(heard.text), heard.confidence});
+  sink_(speech::FinalText{utterance_, number, std::move(heard.text), heard.confidence,
+                          std::move(heard.words)});
+}
+
+bool NeuralListener::ready() {
+  if (recognizer_) return true;
+  auto made = speech::VoskRecognizer::create(model_);
+  if (made) {
+    recognizer_ = std::move(*made);
+  } else {
+    failed_ = made.error();
+  }
+  return made.ok();
+}
+
+void NeuralListener::begin(speech::RequestId utterance) {
+  failed_.reset();
+  if (ready() && std::exchange(pending_, false)) recognizer_->forget();
+  said_ = {};
+  said_.utterance = utterance;
+  origin_ = audio::duration_of(pushed_);
+}
+
+void NeuralListener::keep(speech::VoskReply& reply) {
+  if (reply.text.empty()) return;
+  if (!said_.text.empty()) said_.text += ' ';
+  said_.text += reply.text;
+  said_.confidence = std::min(said_.confidence, reply.confidence);
+  append_since(said_.words, std::move(reply.words), origin_);
+}
+
+void NeuralListener::push(audio::PcmView pcm) {
+  if (failed_) return;
+  pushed_ += pcm.size();
+  pending_ = true;
+  auto reply = recognizer_->push(pcm);
+  if (!reply) {
+    failed_ = reply.error();
+    return;
+  }
+  auto so_far = said_.text;
+  if (!so_far.empty() && !reply->text.empty()) so_far += ' ';
+  so_far += reply->text;
+  if (reply->is_final) {
+    pending_ = false;
+    keep(*reply);
+  }
+  if (!so_far.empty()) sink_(speech::PartialText{said_.utterance, std::move(so_far)});
+}
+
+void NeuralListener::flush(std::uint32_t number) {
+  if (!failed_ && std::exchange(pending_, false)) {
+    auto reply = recognizer_->finish();
+    if (reply) {
+      keep(*reply);
+    } else {
+      failed_ = reply.error();
+    }
+  }
+  if (failed_) return sink_(speech::ListeningFailed{said_.utterance, *failed_});
+  said_.flush = number;
+  sink_(said_);
 }
 
 }  // namespace call::flow

@@ -4,10 +4,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "core/flow/conversation.hpp"
 #include "core/speech/engines.hpp"
 #include "core/speech/synthesizer.hpp"
+#include "core/speech/vosk.hpp"
 
 namespace call::flow {
 
@@ -45,6 +47,31 @@ class EmbeddedListener final : public speech::Listener {
   speech::RequestId utterance_ = 0;
   audio::Pcm audio_;
   bool finished_ = true;  ///< the recogniser has to begin again
+};
+
+/// libvosk with the operator's model. Computes as it is pushed.
+class NeuralListener final : public speech::Listener {
+ public:
+  NeuralListener(std::shared_ptr<const speech::VoskModel> model, speech::EngineSink sink)
+      : model_(std::move(model)), sink_(std::move(sink)) {}
+
+  void begin(speech::RequestId utterance) override;
+  void push(audio::PcmView pcm) override;
+  void flush(std::uint32_t number) override;
+
+ private:
+  /// Words that will not change.
+  void keep(speech::VoskReply& reply);
+  bool ready();
+
+  const std::shared_ptr<const speech::VoskModel> model_;
+  const speech::EngineSink sink_;
+  std::unique_ptr<speech::VoskRecognizer> recognizer_;  ///< from the callee's first word on
+  std::size_t pushed_ = 0;                              ///< samples, ever
+  std::chrono::milliseconds origin_{0};                 ///< of the utterance
+  bool pending_ = false;                                ///< audio behind the last final words
+  std::optional<Error> failed_;                         ///< in this utterance
+  speech::FinalText said_;
 };
 
 }  // namespace call::flow

@@ -6,20 +6,16 @@
 namespace call::flow {
 namespace {
 
-/// A second false interruption of the same utterance, and whoever coughs has to listen.
-constexpr int kMaxResumes = 2;
-/// The agent takes up a sentence this much before it was cut off.
-constexpr std::int64_t kResumeOverlapMs = 400;
-
 std::int64_t length_ms(const audio::Mulaw& mulaw) {
   return audio::duration_of(mulaw.size()).count();
 }
 
 }  // namespace
 
-Mouth::Mouth(const Port& port, speech::Speaker& voice, speech::Speaker& spare,
-             media::HandlerReport& report, log::Logger log)
-    : port_(port),
+Mouth::Mouth(const TurnPolicy& turns, const Port& port, speech::Speaker& voice,
+             speech::Speaker& spare, media::HandlerReport& report, log::Logger log)
+    : turns_(turns),
+      port_(port),
       voice_(voice),
       spare_(spare),
       report_(report),
@@ -182,10 +178,10 @@ void Mouth::resume() {
   if (!utterance_.cut_off) return;
   ++report_.false_barge_ins;
   ++utterance_.resumes;
-  const auto from = std::max<std::int64_t>(heard_ms() - kResumeOverlapMs, 0);
+  const auto from = std::max<std::int64_t>(heard_ms() - turns_.resume_overlap.count(), 0);
   log_.debug("resumes after {} ms", from);
   utterance_.offset_ms = from;
-  begin_attempt(utterance_.interruptible && utterance_.resumes < kMaxResumes);
+  begin_attempt(utterance_.interruptible && utterance_.resumes < turns_.max_resumes);
   const auto at =
       std::min(audio::samples_in(std::chrono::milliseconds(from)), utterance_.audio.size());
   audio::Mulaw rest(utterance_.audio.begin() + static_cast<std::ptrdiff_t>(at),

@@ -22,8 +22,8 @@ class Mouth {
   /// A reply is not longer than this many bytes; nobody listens that long.
   static constexpr std::size_t kLongestReply = 1500;
 
-  /// Voices, port and report must outlive it. `spare` must not fail.
-  Mouth(const Port& port, speech::Speaker& voice, speech::Speaker& spare,
+  /// All but the log must outlive it. `spare` must not fail.
+  Mouth(const TurnPolicy& turns, const Port& port, speech::Speaker& voice, speech::Speaker& spare,
         media::HandlerReport& report, log::Logger log);
 
   /// A reply may come soon: connect.
@@ -88,6 +88,7 @@ class Mouth {
   void begin_attempt(bool interruptible);
   void note_heard(const Utterance& utterance, std::int64_t heard_ms);
 
+  const TurnPolicy& turns_;
   const Port& port_;
   speech::Speaker& voice_;
   speech::Speaker& spare_;

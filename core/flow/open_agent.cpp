@@ -17,9 +17,9 @@ namespace {
 constexpr std::size_t kMaxPrompt = 32U << 10;
 constexpr std::size_t kMaxTools = 64;
 
-const std::set<std::string> kKeys = {"description",   "prompt",    "greeting",     "listener",
-                                     "model",         "voice",     "realtime",     "tools",
-                                     "builtin_tools", "transfers", "conversation", "waits"};
+const std::set<std::string> kKeys = {
+    "description", "prompt",        "greeting",  "listener",     "model", "voice",    "realtime",
+    "tools",       "builtin_tools", "transfers", "conversation", "turns", "voicemail"};
 const std::set<std::string> kEngineKeys = {"provider",
                                            "url",
                                            "key_file",
@@ -32,8 +32,8 @@ const std::set<std::string> kEngineKeys = {"provider",
                                            "silence_timeout_ms",
                                            "extra"};
 const std::set<std::string> kConversationKeys = {
-    "end_after_ms", "silence_after_ms", "silence_prompts", "filler_after_ms", "speculative",
-    "min_words",    "backchannel",      "max_tool_steps",  "max_failures",    "silence_prompt",
+    "end_after_ms", "silence_after_ms", "silence_prompts", "filler_after_ms",
+    "speculative",  "max_tool_steps",   "max_failures",    "silence_prompt",
     "goodbye",      "filler",           "fallback",        "give_up"};
 const std::set<std::string> kToolKeys = {
     "description", "url", "key_file", "timeout_ms", "stops_on_interruption", "parameters"};
@@ -43,10 +43,11 @@ struct Service {
   std::string_view url;  ///< where it is when the file does not say
   std::string_view schemes;
 };
-constexpr std::array<Service, 4> kListeners = {
+constexpr std::array<Service, 5> kListeners = {
     {{"deepgram", "wss://api.deepgram.com/v1/listen", "ws"},
      {"openai", "https://api.openai.com/v1", "http"},
      {"vosk", "ws://127.0.0.1:2700", "ws"},
+     {"libvosk", "", ""},
      {"embedded", "", ""}}};
 constexpr std::array<Service, 1> kModels = {{{"openai", "https://api.openai.com/v1", "http"}}};
 constexpr std::array<Service, 3> kVoices = {{{"elevenlabs", "wss://api.elevenlabs.io", "ws"},
@@ -58,14 +59,14 @@ constexpr std::array<Service, 2> kRealtimes = {
 
 class Reader {
  public:
-  Reader(const TomlSource& source, const std::filesystem::path& keys_dir)
+  Reader(const TomlSource& source, const std::optional<std::filesystem::path>& keys_dir)
       : source_(source), keys_dir_(keys_dir) {}
 
   Result<Secret> key(const std::string& path) const {
     CALL_TRY(const auto file, source_.text(path));
-    if (file.empty()) return Secret();
+    if (file.empty() || !keys_dir_) return Secret();
     std::filesystem::path where(file);
-    if (where.is_relative()) where = keys_dir_ / where;
+    if (where.is_relative()) where = *keys_dir_ / where;
     auto secret = config::read_secret({where, path});
     if (!secret) return source_.fault(path, secret.error().context);
     return secret;
@@ -138,7 +139,7 @@ class Reader {
   }
 
   const TomlSource& source_;
-  const std::filesystem::path& keys_dir_;
+  const std::optional<std::filesystem::path>& keys_dir_;
 };
 
 Status read_conversation(const TomlSource& source, const Reader& reader, OpenAgent& agent) {
@@ -154,14 +155,9 @@ Status read_conversation(const TomlSource& source, const Reader& reader, OpenAge
     return static_cast<int>(value);
   };
   CALL_TRY(agent.silence_prompts, small("silence_prompts", agent.silence_prompts, 0, 10));
-  CALL_TRY(agent.min_words, small("min_words", agent.min_words, 1, 10));
   CALL_TRY(agent.max_tool_steps, small("max_tool_steps", agent.max_tool_steps, 1, 20));
   CALL_TRY(agent.max_failures, small("max_failures", agent.max_failures, 1, 10));
   CALL_TRY(agent.speculative, source.boolean(table + "speculative", agent.speculative));
-  agent.backchannel = {"mhm", "uh huh", "aha", "yeah", "okay", "ok", "right", "i see"};
-  if (source.find(table + "backchannel") != nullptr) {
-    CALL_TRY(agent.backchannel, source.strings(table + "backchannel", "phrases"));
-  }
   CALL_TRY(agent.silence_prompt, source.prompt(table + "silence_prompt", "Are you still there?"));
   CALL_TRY(agent.goodbye,
            source.prompt(table + "goodbye", "I cannot hear you, so I will hang up. Good bye."));
@@ -293,6 +289,8 @@ Status read_engines(const TomlSource& source, const Reader& reader, OpenAgent& a
   if (agent.listen.provider == "embedded" && agent.listen.phrases.empty())
     return source.fault("listener.phrases",
                         "the embedded recogniser knows only these: there are none");
+  if (agent.listen.provider == "libvosk" && agent.listen.endpoint->model.empty())
+    return source.fault("listener.model", "is not set: the directory of a model of Vosk's");
   if (agent.speak.provider != "embedded" && agent.speak.endpoint->voice.empty())
     return source.fault("voice.voice", "is not set");
   return {};
@@ -307,7 +305,7 @@ bool is_open_agent(std::string_view toml) {
 
 Result<OpenAgent> parse_open_agent(std::string_view toml, std::string_view name,
                                    std::string_view source_name,
-                                   const std::filesystem::path& keys_dir) {
+                                   const std::optional<std::filesystem::path>& keys_dir) {
   CALL_TRY(const auto source, TomlSource::parse(toml, source_name));
   CALL_CHECK(source.check_keys("", kKeys));
   const Reader reader(source, keys_dir);
@@ -316,7 +314,9 @@ Result<OpenAgent> parse_open_agent(std::string_view toml, std::string_view name,
   CALL_TRY(agent.prompt, source.prompt("prompt", "", kMaxPrompt));
   if (agent.prompt.empty()) return source.fault("prompt", "is not set");
   CALL_TRY(agent.greeting, source.prompt("greeting", ""));
-  CALL_TRY(agent.waits, source.boolean("waits", false));
+  CALL_TRY(agent.turns, read_turn_policy(source.json(), [&](auto path, auto why) {
+             return source.fault(path, why);
+           }));
   CALL_CHECK(read_engines(source, reader, agent));
   CALL_CHECK(read_tools(source, reader, agent));
   CALL_CHECK(read_conversation(source, reader, agent));

@@ -6,11 +6,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/flow/turn_policy.hpp"
 #include "core/provider/endpoint.hpp"
 #include "core/speech/engines.hpp"
 
@@ -35,8 +37,8 @@ struct OpenAgent {
 
   std::string name;
   std::string prompt;    ///< with variables, see render.hpp
-  std::string greeting;  ///< empty: the model greets, or with `waits` the callee does
-  bool waits = false;    ///< the callee speaks first
+  std::string greeting;  ///< empty: the model greets
+  TurnPolicy turns;      ///< [turns] and [voicemail], as of a script
 
   EngineChoice listen;
   EngineChoice think;
@@ -47,15 +49,13 @@ struct OpenAgent {
   std::map<std::string, std::string> transfers;                ///< name -> number
   std::shared_ptr<const std::vector<speech::ToolSpec>> tools;  ///< all that the model may call
 
-  Millis end_after{600};                 ///< silence that ends the callee's turn
-  Millis silence_after{8000};            ///< the callee says nothing: a prompt
-  int silence_prompts = 2;               ///< then good-bye
-  Millis filler_after{2500};             ///< nothing to say yet: the filler
-  bool speculative = true;               ///< the model starts at a pause, before the turn is over
-  int min_words = 1;                     ///< fewer over the agent's voice do not interrupt it
-  std::vector<std::string> backchannel;  ///< nor do these
-  int max_tool_steps = 4;                ///< rounds of tools between two turns of the callee
-  int max_failures = 2;                  ///< engine failures in a row, then it gives up
+  Millis end_after{600};       ///< silence that ends the callee's turn
+  Millis silence_after{8000};  ///< the callee says nothing: a prompt
+  int silence_prompts = 2;     ///< then good-bye
+  Millis filler_after{2500};   ///< nothing to say yet: the filler
+  bool speculative = true;     ///< the model starts at a pause, before the turn is over
+  int max_tool_steps = 4;      ///< rounds of tools between two turns of the callee
+  int max_failures = 2;        ///< engine failures in a row, then it gives up
 
   std::string silence_prompt;
   std::string goodbye;  ///< behind the last silence prompt
@@ -68,8 +68,9 @@ struct OpenAgent {
 bool is_open_agent(std::string_view toml);
 
 /// Errc::invalid_argument: "file:line: key: what is wrong". Relative key files are looked for in
-/// `keys_dir`. Blocks (reads the key files).
+/// `keys_dir`; without one the agent has no keys and can be replayed only. Blocks (reads the files).
 Result<OpenAgent> parse_open_agent(std::string_view toml, std::string_view name,
-                                   std::string_view source, const std::filesystem::path& keys_dir);
+                                   std::string_view source,
+                                   const std::optional<std::filesystem::path>& keys_dir);
 
 }  // namespace call::flow

@@ -6,18 +6,6 @@
 #include "core/base/strings.hpp"
 
 namespace call::flow {
-namespace {
-
-/// Sounds that are shorter and without words are no turn.
-constexpr std::int64_t kLeastTurnMs = 350;
-
-std::size_t words_in(std::string_view text) {
-  std::size_t words = 0;
-  for (const auto word : split(text, ' ')) words += word.empty() ? 0U : 1U;
-  return words;
-}
-
-}  // namespace
 
 std::string plain_words(std::string_view text) {
   std::string out;
@@ -39,18 +27,29 @@ OpenConversation::OpenConversation(const OpenAgent& agent, const Variables& vari
       engines_(std::move(engines)),
       log_(std::move(log)),
       history_(render(agent.prompt, variables, Reader::anyone)),
-      mouth_(port_, *engines_.voice, *engines_.spare_voice, report_, log_) {}
+      mouth_(agent.turns, port_, *engines_.voice, *engines_.spare_voice, report_, log_) {}
 
 void OpenConversation::begin() {
   report_.outcome = "incomplete";
   port_.send(media::SetEndpointing{agent_.end_after});
-  if (agent_.waits) return await_callee();
+  if (!agent_.turns.callee_first) return greet();
+  awaiting_hello_ = true;
+  due_[kHello] = port_.clock_ms() + agent_.turns.hello_patience.count();
+}
+
+void OpenConversation::greet() {
+  awaiting_hello_ = false;
+  due_[kHello].reset();
   if (agent_.greeting.empty()) {
     ask();
     return commit();
   }
+  say_alone(spoken(agent_.greeting), true, "greeting");
+}
+
+std::string OpenConversation::spoken(const std::string& text) const {
   const auto reader = agent_.speak.provider == "embedded" ? Reader::embedded_voice : Reader::anyone;
-  say_alone(render(agent_.greeting, variables_, reader), true, "greeting");
+  return render(text, variables_, reader);
 }
 
 void OpenConversation::on_event(const media::Event& event) {
@@ -66,15 +65,18 @@ void OpenConversation::on_news(speech::EngineEvent news) {
 // ---- the callee speaks
 
 void OpenConversation::on(const media::SpeechBegan& event) {
-  silence_due_ms_.reset();
+  due_[kSilence].reset();
   if (listening_.turn) {  // went on before the last words were understood: the same turn
     listening_.turn.reset();
     listening_.open = true;
+    listening_.pieces.push_back(
+        {audio::duration_of(listening_.pushed).count(), event.audio_from_ms});
     return;
   }
   listening_ = {};
   listening_.utterance = ++next_utterance_;
   listening_.start_ms = event.at_ms;
+  listening_.pieces = {{0, event.audio_from_ms}};
   listening_.open = true;
   engines_.listener->begin(listening_.utterance);
 }
@@ -88,6 +90,7 @@ void OpenConversation::on(const media::SpeechAudio& event) {
     engines_.model->cancel();
     question_.reset();
   }
+  listening_.pushed += event.pcm.size();
   engines_.listener->push(event.pcm);
 }
 
@@ -97,9 +100,11 @@ void OpenConversation::ask_for_final() {
   engines_.listener->flush(listening_.flush);
 }
 
-void OpenConversation::on(const media::SpeechPaused&) {
+void OpenConversation::on(const media::SpeechPaused& event) {
   if (!listening_.open) return;
   ask_for_final();
+  if (awaiting_hello_ && is_hello(event.speech_end_ms - listening_.start_ms))
+    return port_.send(media::FinishTurn{});
   if (!listening_.partial.empty()) speculate(listening_.partial);
 }
 
@@ -121,9 +126,7 @@ void OpenConversation::on(speech::PartialText& news) {
 /// The turn is not over, but this much is sure: an interruption is a real one, and an answer that has
 /// not begun comes too late.
 void OpenConversation::words_heard(std::string_view text) {
-  const bool enough =
-      words_in(text) >= static_cast<std::size_t>(agent_.min_words) && !is_backchannel(text);
-  if (!enough) return;
+  if (is_murmur(text)) return;
   const bool still_thinking = question_ && question_->committed && !mouth_.speaking();
   if (mouth_.was_cut_off() || still_thinking) abandon_reply();
 }
@@ -144,16 +147,16 @@ void OpenConversation::on(speech::ListeningFailed& news) {
   decide();
 }
 
-bool OpenConversation::is_backchannel(std::string_view text) const {
-  const auto said = plain_words(text);
-  return std::ranges::any_of(agent_.backchannel,
-                             [&](const auto& phrase) { return plain_words(phrase) == said; });
+/// Too little to stop the agent: "mhm" says go on.
+bool OpenConversation::is_murmur(std::string_view text) const {
+  return is_back_channel(agent_.turns, text) || count_words(text) < agent_.turns.min_words;
 }
 
 /// The turn is over and its words are known.
 void OpenConversation::decide() {
   if (!listening_.turn) return;
-  if (listening_.failed) {
+  if (listening_.failed && (machine_ || awaiting_hello_)) listening_.final.emplace();
+  if (listening_.failed && !listening_.final) {
     const auto error = *listening_.failed;
     listening_ = {};
     if (mouth_.speaking() || mouth_.was_cut_off()) return go_on();
@@ -161,23 +164,45 @@ void OpenConversation::decide() {
   }
   if (!listening_.final) return;
   const auto turn = *listening_.turn;
-  const auto said = std::move(*listening_.final);
+  auto said = std::move(*listening_.final);
+  to_call_time(said.words);
   listening_ = {};
+  if (machine_) return keep_turn(said, turn);
+  if (awaiting_hello_) return hello(turn, said);
   if (trim(said.text).empty()) return nothing_said(turn);
   const bool over_the_agent = mouth_.was_cut_off() || (mouth_.speaking() && turn.overlapped);
-  const bool too_little =
-      words_in(said.text) < static_cast<std::size_t>(agent_.min_words) || is_backchannel(said.text);
-  if (over_the_agent && (too_little || (mouth_.speaking() && !mouth_.interruptible()))) {
+  if (over_the_agent && (is_murmur(said.text) || (mouth_.speaking() && !mouth_.interruptible()))) {
     keep_turn(said, turn);
     return go_on();
   }
   callee_said(said, turn);
 }
 
+bool OpenConversation::is_hello(std::int64_t voice_ms) const {
+  return voice_ms >= agent_.turns.hello.count();
+}
+
+/// The first that is heard of the callee. A greeting of the agent's own answers it, else the model.
+void OpenConversation::hello(const media::TurnEnded& turn, const speech::FinalText& said) {
+  const bool words = !trim(said.text).empty();
+  if (!words && !is_hello(turn.speech_end_ms - turn.start_ms)) return;
+  if (words && agent_.greeting.empty()) {
+    awaiting_hello_ = false;
+    due_[kHello].reset();
+    return callee_said(said, turn);
+  }
+  abandon_reply();  // of a model that began at the pause
+  keep_turn(said, turn);
+  begin_waterfall(turn);
+  if (words) history_.callee_said(said.text);
+  greet();
+}
+
 void OpenConversation::nothing_said(const media::TurnEnded& turn) {
   log_.debug("nothing understood in {} ms of sound", turn.speech_end_ms - turn.start_ms);
   const bool agents_turn = mouth_.was_cut_off() || mouth_.speaking() || thinking_;
-  if (!agents_turn && turn.speech_end_ms - turn.start_ms >= kLeastTurnMs) keep_turn({}, turn);
+  if (!agents_turn && turn.speech_end_ms - turn.start_ms >= agent_.turns.least_answer.count())
+    keep_turn({}, turn);
   go_on();
 }
 
@@ -188,6 +213,21 @@ void OpenConversation::go_on() {
   if (!mouth_.speaking() && !thinking_) await_callee();
 }
 
+/// Words come with their place in the utterance's audio; the record wants the call's time.
+void OpenConversation::to_call_time(std::vector<speech::TimedWord>& words) const {
+  const auto shifted = [&](std::chrono::milliseconds in_utterance) {
+    auto piece = listening_.pieces.front();
+    for (const auto& later : listening_.pieces) {
+      if (later.from_ms <= in_utterance.count()) piece = later;
+    }
+    return std::chrono::milliseconds(piece.at_ms - piece.from_ms) + in_utterance;
+  };
+  for (auto& word : words) {
+    word.start = shifted(word.start);
+    word.end = std::max(shifted(word.end), word.start);
+  }
+}
+
 void OpenConversation::keep_turn(const speech::FinalText& said, const media::TurnEnded& turn) {
   record::Turn kept;
   kept.who = record::Speaker::callee;
@@ -195,6 +235,8 @@ void OpenConversation::keep_turn(const speech::FinalText& said, const media::Tur
   kept.confidence = said.confidence;
   kept.start_ms = std::max<std::int64_t>(turn.start_ms, 0);
   kept.end_ms = turn.speech_end_ms;
+  for (const auto& word : said.words)
+    kept.words.push_back({word.text, word.start.count(), word.end.count()});
   report_.turns.push_back(std::move(kept));
   log_.debug("heard \"{}\"", said.text);
 }
@@ -224,11 +266,8 @@ void OpenConversation::callee_said(const speech::FinalText& said, const media::T
   }
   if (closing_) return agent_heard();
   thinking_ = true;
-  filler_due_ms_ = port_.clock_ms() + agent_.filler_after.count();
-  if (!running_.empty()) {
-    ask_when_ready_ = true;
-    return;
-  }
+  due_[kFiller] = port_.clock_ms() + agent_.filler_after.count();
+  if (!running_.empty()) return;  // asked when the tools have answered
   if (!ready) ask();
   commit();
 }
@@ -256,7 +295,7 @@ void OpenConversation::abandon_reply() {
   }
   said_.clear();
   thinking_ = false;
-  filler_due_ms_.reset();
+  due_[kFiller].reset();
   for (auto it = running_.begin(); it != running_.end();) {
     const auto tool = agent_.http_tools.find(it->second);
     const bool stops = tool != agent_.http_tools.end() && tool->second.stops_on_interruption;
@@ -267,8 +306,9 @@ void OpenConversation::abandon_reply() {
 }
 
 void OpenConversation::on(const media::BargedIn& event) {
-  silence_due_ms_.reset();
-  mouth_.cut_by(event);
+  due_[kSilence].reset();
+  // Over a machine it was on its way when that was told from a callee.
+  if (mouth_.cut_by(event) && machine_) mouth_.resume();
 }
 
 void OpenConversation::on(const media::FirstAudioSent& event) {
@@ -300,43 +340,34 @@ void OpenConversation::agent_heard() {
     port_.send(media::HangUp{closing.reason});
     return;
   }
-  if (collecting_ && !collecting_->due_ms) {
-    collecting_->due_ms = port_.clock_ms() + agent_.silence_after.count();
+  if (collecting_) {
+    if (!due_[kKeys]) due_[kKeys] = port_.clock_ms() + agent_.silence_after.count();
     return;
   }
   if (!listening_.open && !thinking_) await_callee();
 }
 
 void OpenConversation::await_callee() {
-  silence_due_ms_ = port_.clock_ms() + agent_.silence_after.count();
-}
-
-std::optional<std::int64_t> OpenConversation::next_due_ms() const {
-  std::optional<std::int64_t> due;
-  const auto consider = [&](const std::optional<std::int64_t>& point) {
-    if (point && (!due || *point < *due)) due = point;
-  };
-  consider(silence_due_ms_);
-  consider(filler_due_ms_);
-  if (collecting_) consider(collecting_->due_ms);
-  return due;
+  if (machine_) return;
+  due_[kSilence] = port_.clock_ms() + agent_.silence_after.count();
 }
 
 void OpenConversation::on_due() {
   if (ended_) return;
   const auto now = port_.clock_ms();
-  const auto passed = [now](std::optional<std::int64_t>& point) {
-    if (!point || now < *point) return false;
-    point.reset();
-    return true;
-  };
-  if (passed(filler_due_ms_) && thinking_ && !mouth_.speaking()) {
+  if (due_.take(kHello, now)) {
+    const bool speaks = listening_.open || listening_.turn;
+    if (!speaks) return greet();
+    due_[kHello] = now + agent_.turns.hello.count();  // let them finish
+  }
+  if (due_.take(kMachine, now)) last_words(agent_.turns.machine_message, "completed");
+  if (due_.take(kFiller, now) && thinking_ && !mouth_.speaking()) {
     // Stays open: the answer follows in the same breath.
     if (!mouth_.is_open()) mouth_.open(true, "filler");
     mouth_.add(agent_.filler);
   }
-  if (collecting_ && passed(collecting_->due_ms)) end_collecting();
-  if (passed(silence_due_ms_)) {
+  if (due_.take(kKeys, now)) end_collecting();
+  if (due_.take(kSilence, now)) {
     const bool last = ++silences_ > agent_.silence_prompts;
     if (last) {
       report_.outcome = "silence";
@@ -346,32 +377,64 @@ void OpenConversation::on_due() {
   }
 }
 
+void OpenConversation::collect(const media::DigitPressed& event) {
+  if (collecting_->keys.press(event.digit) != KeyCollector::Outcome::more) return end_collecting();
+  const auto& patience = collecting_->keys.empty() ? agent_.silence_after : agent_.turns.key_pause;
+  due_[kKeys] = port_.clock_ms() + patience.count();
+}
+
 void OpenConversation::on(const media::DigitPressed& event) {
-  silence_due_ms_.reset();
+  if (machine_) return;
+  due_[kSilence].reset();
   record::Turn kept;
   kept.who = record::Speaker::callee;
   kept.text = std::string(1, event.digit);
   kept.digits = true;
   kept.start_ms = kept.end_ms = event.at_ms;
   report_.turns.push_back(std::move(kept));
-  if (collecting_) {
-    if (event.digit != '#') collecting_->digits += event.digit;
-    if (event.digit == '#' || collecting_->digits.size() >= collecting_->most)
-      return end_collecting();
-    collecting_->due_ms = port_.clock_ms() + agent_.silence_after.count();
-    return;
-  }
+  if (collecting_) return collect(event);
+  if (awaiting_hello_) return greet();  // a machine presses no keys
   abandon_reply();
   history_.callee_said(std::string("[pressed the key ") + event.digit + "]");
   steps_ = 0;
   if (closing_) return agent_heard();
   thinking_ = true;
-  if (!running_.empty()) {
-    ask_when_ready_ = true;
-    return;
-  }
+  if (!running_.empty()) return;  // asked when the tools have answered
   ask();
   commit();
+}
+
+/// Nobody is there. Whatever was being said was said to a machine.
+void OpenConversation::on(const media::MachineHeard& event) {
+  const auto act = on_machine(agent_.turns, event.beep);
+  if (act == MachineAct::ignore) return;
+  log_.debug("a machine has answered ({})", event.beep ? "beep" : "long greeting");
+  machine_ = true;
+  awaiting_hello_ = false;
+  report_.outcome = "machine";
+  open_waterfall_.reset();
+  abandon_reply();
+  stop_work();
+  closing_.reset();
+  due_.clear();
+  switch (act) {
+    case MachineAct::ignore:
+      return;
+    case MachineAct::hang_up:
+      return port_.send(media::HangUp{"machine"});
+    case MachineAct::say_farewell:
+      return last_words(agent_.turns.machine_farewell, "machine");
+    case MachineAct::leave_message:
+      return last_words(agent_.turns.machine_message, "completed");
+    case MachineAct::wait:
+      due_[kMachine] = event.at_ms + agent_.turns.machine_patience.count();
+      return;
+  }
+}
+
+void OpenConversation::last_words(const std::string& text, const char* reason) {
+  closing_ = Closing{reason, {}};
+  say_alone(spoken(text), false, "voicemail");
 }
 
 void OpenConversation::on(const media::CallEnded& event) {
@@ -380,10 +443,6 @@ void OpenConversation::on(const media::CallEnded& event) {
   if (mouth_.speaking()) mouth_.cut(mouth_.heard_ms());
   for (const auto& [id, name] : running_) engines_.tools->cancel(id);
   log_.debug("ends: {}, outcome {}", event.reason, report_.outcome);
-}
-
-media::HandlerReport OpenConversation::report() {
-  return std::move(report_);
 }
 
 }  // namespace call::flow

@@ -24,6 +24,8 @@
 #include "core/flow/builtin_tools.hpp"
 #include "core/flow/chat_history.hpp"
 #include "core/flow/conversation.hpp"
+#include "core/flow/dues.hpp"
+#include "core/flow/keys.hpp"
 #include "core/flow/mouth.hpp"
 #include "core/flow/open_agent.hpp"
 #include "core/flow/render.hpp"
@@ -42,8 +44,7 @@ struct Engines {
   std::unique_ptr<speech::Speaker> voice;
   std::unique_ptr<speech::Speaker> spare_voice;  ///< embedded: does not fail
   std::unique_ptr<ToolRunner> tools;
-  /// Connects the call with that number; empty: not possible. May block, up to a few seconds.
-  std::function<Status(const std::string& number)> transfer;
+  Connect transfer;  ///< empty: not possible
 };
 
 class OpenConversation {
@@ -56,18 +57,25 @@ class OpenConversation {
   void on_event(const media::Event& event);
   void on_news(speech::EngineEvent news);
   /// When something is due if nothing happens before; on the call's sample clock.
-  std::optional<std::int64_t> next_due_ms() const;
+  std::optional<std::int64_t> next_due_ms() const { return due_.next(); }
   void on_due();
   bool ended() const { return ended_; }
-  media::HandlerReport report();
+  const media::HandlerReport& report() const { return report_; }
 
  private:
+  /// The utterance's audio from `from_ms` of it on was said from `at_ms` of the call on.
+  struct AudioPiece {
+    std::int64_t from_ms = 0;
+    std::int64_t at_ms = 0;
+  };
   /// What the callee has said since it began to speak.
   struct Listening {
     speech::RequestId utterance = 0;
     std::uint32_t flush = 0;  ///< the newest one asked for
     bool open = false;        ///< the callee still speaks, as far as we know
+    std::size_t pushed = 0;   ///< samples
     std::int64_t start_ms = 0;
+    std::vector<AudioPiece> pieces;
     std::string partial;
     std::optional<speech::FinalText> final;  ///< of the newest flush
     std::optional<Error> failed;             ///< instead of the final
@@ -82,8 +90,9 @@ class OpenConversation {
     bool silenced = false;  ///< too long: the rest is not said
     SentenceStream sentences;
     std::vector<std::string> held;  ///< not said yet
-    std::string text;               ///< said
-    std::size_t text_begin = 0;     ///< in the utterance
+    std::optional<std::int64_t> first_token_ms;
+    std::string text;            ///< said
+    std::size_t text_begin = 0;  ///< in the utterance
     std::vector<speech::ToolCall> calls;
   };
   /// A reply that is part of the present utterance.
@@ -93,10 +102,10 @@ class OpenConversation {
   };
   struct Collecting {
     std::string call_id;
-    std::size_t most = 0;
-    std::string digits;
-    std::optional<std::int64_t> due_ms;
+    KeyCollector keys;
   };
+  /// What is due if nothing happens before.
+  enum Due { kSilence, kFiller, kHello, kKeys, kMachine, kDues };
 
   void on(const media::SpeechBegan& event);
   void on(const media::SpeechAudio& event);
@@ -105,6 +114,7 @@ class OpenConversation {
   void on(const media::BargedIn& event);
   void on(const media::FirstAudioSent& event);
   void on(const media::Heard& event);
+  void on(const media::MachineHeard& event);
   void on(const media::DigitPressed& event);
   void on(const media::CallEnded& event);
   template <class Other>
@@ -122,24 +132,33 @@ class OpenConversation {
   void on(speech::SpeakingFailed& news) { mouth_.on(news); }
 
   // open_conversation.cpp: the callee's turns
+  void greet();
+  std::string spoken(const std::string& text) const;
+  bool is_hello(std::int64_t voice_ms) const;
+  void hello(const media::TurnEnded& turn, const speech::FinalText& said);
   void ask_for_final();
   void words_heard(std::string_view text);
   void decide();
   void callee_said(const speech::FinalText& said, const media::TurnEnded& turn);
   void nothing_said(const media::TurnEnded& turn);
   void go_on();
-  bool is_backchannel(std::string_view text) const;
+  bool is_murmur(std::string_view text) const;
+  void to_call_time(std::vector<speech::TimedWord>& words) const;
   void keep_turn(const speech::FinalText& said, const media::TurnEnded& turn);
   void begin_waterfall(const media::TurnEnded& turn);
   void abandon_reply();
   void await_callee();
   void agent_heard();
+  void collect(const media::DigitPressed& event);
+  void stop_work();
+  void last_words(const std::string& text, const char* reason);
 
   // open_thinking.cpp: the model and its tools
   void speculate(std::string_view text);
   void ask(std::string_view speculative_text = {});
   void commit();
   void release();
+  void note_reply(const std::optional<std::int64_t>& first_token_ms);
   void say_sentence(const std::string& sentence);
   void conclude();
   void run_calls(const std::vector<speech::ToolCall>& calls);
@@ -170,13 +189,13 @@ class OpenConversation {
   std::optional<Collecting> collecting_;
   std::optional<Closing> closing_;
   bool closing_recalled_ = false;  ///< the callee has kept the agent from hanging up once
-  bool ask_when_ready_ = false;    ///< the callee has spoken while tools run
   bool thinking_ = false;          ///< an answer is due: the filler may be said
   int steps_ = 0;
   int silences_ = 0;
   int failures_ = 0;
-  std::optional<std::int64_t> silence_due_ms_;
-  std::optional<std::int64_t> filler_due_ms_;
+  bool awaiting_hello_ = false;  ///< nothing has been said by either side
+  bool machine_ = false;         ///< nobody is there: what is heard is no answer
+  Dues<Due> due_;
   std::optional<std::size_t> open_waterfall_;
   bool ended_ = false;
 };

@@ -7,10 +7,12 @@
 #include "core/flow/embedded_engines.hpp"
 #include "core/flow/open_conversation.hpp"
 #include "core/flow/realtime_conversation.hpp"
+#include "core/flow/taped_conversation.hpp"
 #include "core/log/log.hpp"
 #include "core/provider/deepgram.hpp"
 #include "core/provider/elevenlabs.hpp"
 #include "core/provider/openai_chat.hpp"
+#include "core/provider/openai_realtime.hpp"
 #include "core/provider/openai_speech.hpp"
 #include "core/provider/vosk_server.hpp"
 
@@ -30,6 +32,7 @@ std::unique_ptr<speech::Listener> make_listener(const ReadyOpenAgent& agent,
     return std::make_unique<provider::OpenAiListener>(host, choice.endpoint, sink);
   if (choice.provider == "vosk")
     return std::make_unique<provider::VoskListener>(host, choice.endpoint, sink);
+  if (choice.provider == "libvosk") return std::make_unique<NeuralListener>(agent.neural, sink);
   return std::make_unique<EmbeddedListener>(pooled_ears(context, agent.phrases, log), sink);
 }
 
@@ -43,15 +46,14 @@ std::unique_ptr<speech::Speaker> make_voice(const ReadyOpenAgent& agent, provide
   return std::make_unique<EmbeddedVoice>(agent.spare_voice, sink);
 }
 
-std::function<Status(const std::string&)> bound(const Transfer& transfer,
-                                                const std::string& call_sid) {
+Connect bound(const Transfer& transfer, const std::string& call_sid) {
   if (!transfer) return nullptr;
   return [transfer, call_sid](const std::string& number) { return transfer(call_sid, number); };
 }
 
 Engines make_engines(const ReadyOpenAgent& agent, const media::StartInfo& start,
-                     HandlerContext& context, provider::Host& host, const Transfer& transfer,
-                     const speech::EngineSink& sink, const log::Logger& log) {
+                     HandlerContext& context, provider::Host& host, const speech::EngineSink& sink,
+                     const log::Logger& log) {
   Engines engines;
   engines.listener = make_listener(agent, context, host, sink, log);
   engines.model = std::make_unique<provider::OpenAiChat>(host, agent.agent.think.endpoint, sink);
@@ -59,7 +61,6 @@ Engines make_engines(const ReadyOpenAgent& agent, const media::StartInfo& start,
   engines.spare_voice = std::make_unique<EmbeddedVoice>(agent.spare_voice, sink);
   engines.tools =
       std::make_unique<HttpToolRunner>(agent.agent.http_tools, host.http(), start.call_sid, sink);
-  engines.transfer = bound(transfer, start.call_sid);
   return engines;
 }
 
@@ -83,18 +84,24 @@ RealtimeEngines make_realtime(const ReadyOpenAgent& agent, const Variables& vari
 
 /// The link's events, the engines' news and the conversation's own time-outs, until the call's end.
 template <class Conversation>
-void converse(Conversation& conversation, media::CallLink& link, EngineInbox& inbox) {
+void converse(Conversation& conversation, media::CallLink& link, EngineInbox& inbox,
+              HandlerTape& tape) {
   conversation.begin();
   while (!conversation.ended()) {
-    for (auto& news : inbox.take()) conversation.on_news(std::move(news));
+    for (auto& news : inbox.take()) {
+      tape.news(news);
+      conversation.on_news(std::move(news));
+    }
     auto deadline = Deadline::never();
     if (const auto due = conversation.next_due_ms()) {
       deadline = Deadline::after(milliseconds(std::max<std::int64_t>(*due - link.clock_ms(), 0)));
     }
     const auto event = link.next(deadline);
     if (event) {
+      tape.event(*event);
       conversation.on_event(*event);
     } else if (event.error().code == Errc::timeout) {
+      tape.due();
       conversation.on_due();
     } else if (event.error().code != Errc::cancelled) {
       return;
@@ -129,28 +136,37 @@ void run_open_handler(const std::shared_ptr<const ReadyOpenAgent>& agent,
     inbox->push(std::move(news));
   };
   const auto variables = variables_of(start.parameters);
+  HandlerTape tape(link->tape_sink());
+  tape.begin(agent->toml);
+  const auto connect = tape.tap(bound(transfer, start.call_sid));
   const auto hold = [&](auto conversation) {
     try {
-      converse(*conversation, *link, *inbox);
+      converse(*conversation, *link, *inbox, tape);
     } catch (const std::exception& error) {
       context.failures.add();
       log.error("the handler failed, the call is ended: {}", error.what());
       link->send(media::HangUp{"handler_failed"});
     }
     if (inbox->dropped() > 0) log.warn("{} news of the engines were dropped", inbox->dropped());
-    auto report = conversation->report();
-    observe(report, context);
-    done(std::move(report));
+    observe(conversation->report(), context);
+    tape.end(conversation->report());
+    done(conversation->report());
+  };
+  const auto talk = [&](auto engines, auto make) {
+    engines.transfer = connect;
+    if (tape.running()) engines = noted(std::move(engines), tape.note());
+    hold(make(std::move(engines), tape.tap(port_of(link))));
   };
   if (agent->agent.realtime.endpoint) {
-    auto engines = make_realtime(*agent, variables, start, host, sink);
-    engines.transfer = bound(transfer, start.call_sid);
-    hold(std::make_unique<RealtimeConversation>(agent->agent, variables, port_of(link),
-                                                std::move(engines), log));
+    talk(make_realtime(*agent, variables, start, host, sink), [&](auto engines, auto port) {
+      return std::make_unique<RealtimeConversation>(agent->agent, variables, std::move(port),
+                                                    std::move(engines), log);
+    });
   } else {
-    auto engines = make_engines(*agent, start, context, host, transfer, sink, log);
-    hold(std::make_unique<OpenConversation>(agent->agent, variables, port_of(link),
-                                            std::move(engines), log));
+    talk(make_engines(*agent, start, context, host, sink, log), [&](auto engines, auto port) {
+      return std::make_unique<OpenConversation>(agent->agent, variables, std::move(port),
+                                                std::move(engines), log);
+    });
   }
 }
 

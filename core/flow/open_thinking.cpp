@@ -17,7 +17,8 @@ constexpr int kStepsBeyond = 2;
 }  // namespace
 
 void OpenConversation::speculate(std::string_view text) {
-  const bool idle = !mouth_.speaking() && !mouth_.was_cut_off() && running_.empty() && !closing_;
+  const bool idle = !mouth_.speaking() && !mouth_.was_cut_off() && running_.empty() && !closing_ &&
+                    !machine_ && !(awaiting_hello_ && !agent_.greeting.empty());
   if (!agent_.speculative || !idle || (question_ && question_->committed)) return;
   if (question_ && question_->about == plain_words(text)) return;
   ask(text);
@@ -50,7 +51,7 @@ void OpenConversation::ask(std::string_view speculative_text) {
 void OpenConversation::commit() {
   question_->committed = true;
   thinking_ = true;
-  if (!filler_due_ms_) filler_due_ms_ = port_.clock_ms() + agent_.filler_after.count();
+  if (!due_[kFiller]) due_[kFiller] = port_.clock_ms() + agent_.filler_after.count();
   mouth_.prepare();
   release();
 }
@@ -64,15 +65,14 @@ void OpenConversation::release() {
 void OpenConversation::say_sentence(const std::string& sentence) {
   auto& question = *question_;
   if (question.silenced || sentence.empty()) return;
-  filler_due_ms_.reset();
+  due_[kFiller].reset();
   if (!mouth_.is_open()) {
     said_.clear();
     mouth_.open(true, "reply");
   }
   if (question.text.empty()) {
     question.text_begin = mouth_.text().size();
-    if (open_waterfall_ && !report_.waterfalls[*open_waterfall_].reply_ready_ms)
-      report_.waterfalls[*open_waterfall_].reply_ready_ms = port_.clock_ms();
+    note_reply(question.first_token_ms);
   }
   if (!mouth_.add(sentence)) {
     question.silenced = true;
@@ -82,8 +82,19 @@ void OpenConversation::say_sentence(const std::string& sentence) {
   question.text += sentence;
 }
 
+/// The first sentence of an answer is known. Of a model that began at the pause the first token may
+/// have come before the turn was over.
+void OpenConversation::note_reply(const std::optional<std::int64_t>& first_token_ms) {
+  if (!open_waterfall_) return;
+  auto& waterfall = report_.waterfalls[*open_waterfall_];
+  if (waterfall.reply_ready_ms) return;
+  waterfall.first_token_ms = first_token_ms;
+  waterfall.reply_ready_ms = port_.clock_ms();
+}
+
 void OpenConversation::on(speech::ReplyText& news) {
   if (!question_ || news.request != question_->id) return;
+  if (!question_->first_token_ms) question_->first_token_ms = port_.clock_ms();
   // While the callee speaks nothing new is begun.
   const bool callee_speaks = listening_.open || listening_.turn;
   const bool may_speak = question_->committed && (!callee_speaks || mouth_.is_open());
@@ -133,7 +144,7 @@ void OpenConversation::conclude() {
   if (!question.text.empty()) said_.push_back({id, question.text_begin, mouth_.text().size()});
   if (!question.calls.empty()) return run_calls(question.calls);
   thinking_ = false;
-  filler_due_ms_.reset();
+  due_[kFiller].reset();
   mouth_.end();
 }
 
@@ -142,7 +153,7 @@ void OpenConversation::run_calls(const std::vector<speech::ToolCall>& calls) {
     return engine_failed("the model calls tools without end",
                          {Errc::limit, fmt::format("{} rounds of tools in one turn", steps_)});
   }
-  filler_due_ms_ = port_.clock_ms() + agent_.filler_after.count();
+  due_[kFiller] = port_.clock_ms() + agent_.filler_after.count();
   std::vector<const speech::ToolCall*> outside;
   for (const auto& call : calls) {
     if (running_.contains(call.id)) continue;
@@ -168,8 +179,8 @@ std::optional<std::string> OpenConversation::run_builtin(const speech::ToolCall&
   auto result = run_builtin_tool(agent_, call, static_cast<bool>(engines_.transfer));
   if (!result) return std::nullopt;
   if (result->collect) {
-    if (collecting_) return tool_error("digits are being collected already");
-    collecting_ = Collecting{call.id, *result->collect, {}, {}};
+    if (collecting_) return tool_error(kCollectingAlready);
+    collecting_ = Collecting{call.id, {1, static_cast<int>(*result->collect)}};
     return std::nullopt;
   }
   if (result->closing) closing_ = std::move(result->closing);
@@ -188,9 +199,11 @@ void OpenConversation::on(speech::ToolResult& news) {
 }
 
 void OpenConversation::take_digits() {
-  history_.tool_result(collecting_->call_id, json::dump(Json{{"digits", collecting_->digits}}));
+  const auto digits = collecting_->keys.take();
+  history_.tool_result(collecting_->call_id, json::dump(Json{{"digits", digits}}));
   running_.erase(collecting_->call_id);
   collecting_.reset();
+  due_[kKeys].reset();
 }
 
 void OpenConversation::end_collecting() {
@@ -202,10 +215,9 @@ void OpenConversation::end_collecting() {
 
 /// All tools have answered: the model goes on, or the call ends.
 void OpenConversation::next_step() {
-  ask_when_ready_ = false;
   if (closing_) {
     thinking_ = false;
-    filler_due_ms_.reset();
+    due_[kFiller].reset();
     mouth_.end();
     return agent_heard();
   }
@@ -228,6 +240,17 @@ void OpenConversation::say_alone(const std::string& text, bool interruptible,
   mouth_.end();
 }
 
+/// No answer is due any more, and nothing that was begun for one goes on.
+void OpenConversation::stop_work() {
+  question_.reset();
+  for (const auto& [id, name] : running_) engines_.tools->cancel(id);
+  running_.clear();
+  collecting_.reset();
+  thinking_ = false;
+  due_[kFiller].reset();
+  due_[kKeys].reset();
+}
+
 /// Never dead air: the agent says that it did not work, and after several times ends the call.
 void OpenConversation::engine_failed(const char* what, const Error& error) {
   ++failures_;
@@ -237,12 +260,7 @@ void OpenConversation::engine_failed(const char* what, const Error& error) {
     said_.push_back(
         {history_.agent_said(question_->text), question_->text_begin, mouth_.text().size()});
   }
-  question_.reset();
-  for (const auto& [id, name] : running_) engines_.tools->cancel(id);
-  running_.clear();
-  collecting_.reset();
-  thinking_ = false;
-  filler_due_ms_.reset();
+  stop_work();
   const bool give_up = failures_ >= agent_.max_failures;
   if (said_something && !give_up) return mouth_.end();  // the callee has something to answer to
   if (give_up) {

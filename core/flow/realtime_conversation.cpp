@@ -1,18 +1,13 @@
 #include "core/flow/realtime_conversation.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/audio/g711.hpp"
+#include "core/json/json.hpp"
 
 namespace call::flow {
-namespace {
-
-/// Sounds that are shorter are no turn.
-constexpr std::int64_t kLeastTurnMs = 350;
-
-}  // namespace
-
 RealtimeConversation::RealtimeConversation(const OpenAgent& agent, const Variables& variables,
                                            Port port, RealtimeEngines engines, log::Logger log)
     : agent_(agent),
@@ -20,12 +15,19 @@ RealtimeConversation::RealtimeConversation(const OpenAgent& agent, const Variabl
       port_(std::move(port)),
       engines_(std::move(engines)),
       log_(std::move(log)),
-      mouth_(port_, through_, *engines_.spare_voice, report_, log_) {}
+      mouth_(agent.turns, port_, through_, *engines_.spare_voice, report_, log_) {}
 
 void RealtimeConversation::begin() {
   report_.outcome = "incomplete";
   port_.send(media::SetEndpointing{agent_.end_after});
-  if (agent_.waits) return await_callee();
+  if (!agent_.turns.callee_first) return greet();
+  awaiting_hello_ = true;
+  due_[kHello] = port_.clock_ms() + agent_.turns.hello_patience.count();
+}
+
+void RealtimeConversation::greet() {
+  awaiting_hello_ = false;
+  due_[kHello].reset();
   ask(render(agent_.greeting, variables_, Reader::anyone));
 }
 
@@ -41,7 +43,7 @@ void RealtimeConversation::on_news(speech::EngineEvent news) {
 
 void RealtimeConversation::ask(std::string_view say) {
   answering_ = true;
-  silence_due_ms_.reset();
+  due_[kSilence].reset();
   sentences_ = {};
   answer_from_ms_ = mouth_.is_open() ? mouth_.audio_ms() : 0;
   engines_.engine->respond(++request_, say);
@@ -49,8 +51,9 @@ void RealtimeConversation::ask(std::string_view say) {
 
 // ---- the callee
 
-void RealtimeConversation::on(const media::SpeechBegan&) {
-  silence_due_ms_.reset();
+void RealtimeConversation::on(const media::SpeechBegan& event) {
+  due_[kSilence].reset();
+  spoken_from_ms_ = event.at_ms;
   listening_ = true;
   engines_.engine->begin();
 }
@@ -60,42 +63,131 @@ void RealtimeConversation::on(const media::SpeechAudio& event) {
 }
 
 void RealtimeConversation::on(const media::BargedIn& event) {
-  silence_due_ms_.reset();
-  mouth_.cut_by(event);
+  due_[kSilence].reset();
+  mark_text();
+  // Over a machine it was on its way when that was told from a callee.
+  if (mouth_.cut_by(event) && machine_) mouth_.resume();
+}
+
+void RealtimeConversation::on(const media::SpeechPaused& event) {
+  if (!listening_ || !awaiting_hello_) return;
+  if (event.speech_end_ms - spoken_from_ms_ >= agent_.turns.hello.count())
+    port_.send(media::FinishTurn{});
 }
 
 void RealtimeConversation::on(const media::TurnEnded& event) {
-  if (!std::exchange(listening_, false)) return;
-  const bool brief = event.speech_end_ms - event.start_ms < kLeastTurnMs;
+  if (!std::exchange(listening_, false) || machine_) return;
+  const auto voice_ms = event.speech_end_ms - event.start_ms;
+  if (awaiting_hello_ && voice_ms < agent_.turns.hello.count()) return;
+  const bool brief = voice_ms < agent_.turns.least_answer.count();
   if (mouth_.speaking() && event.overlapped) return;  // a "mhm": the agent goes on
   if (brief && mouth_.was_cut_off()) return mouth_.resume();
   if (closing_) return;
   abandon();
+  if (collecting_) take_digits();  // the callee speaks instead
+  keep_turn(event);
+  engines_.engine->commit();
+  if (awaiting_hello_) return greet();
+  if (running_.empty()) ask();
+}
+
+void RealtimeConversation::keep_turn(const media::TurnEnded& event) {
   record::Turn turn;
   turn.who = record::Speaker::callee;
   turn.start_ms = std::max<std::int64_t>(event.start_ms, 0);
   turn.end_ms = event.speech_end_ms;
-  unheard_turn_ = report_.turns.size();
+  unheard_turns_.push_back(report_.turns.size());
   report_.turns.push_back(std::move(turn));
   record::Waterfall waterfall;
-  waterfall.turn = static_cast<std::uint32_t>(*unheard_turn_);
+  waterfall.turn = static_cast<std::uint32_t>(unheard_turns_.back());
   waterfall.speech_end_ms = event.speech_end_ms;
   waterfall.endpoint_ms = event.endpoint_ms;
   open_waterfall_ = report_.waterfalls.size();
   report_.waterfalls.push_back(waterfall);
   steps_ = silences_ = 0;
-  engines_.engine->commit();
+}
+
+void RealtimeConversation::on(const media::DigitPressed& event) {
+  if (machine_) return;
+  due_[kSilence].reset();
+  record::Turn turn;
+  turn.who = record::Speaker::callee;
+  turn.text = std::string(1, event.digit);
+  turn.digits = true;
+  turn.start_ms = turn.end_ms = event.at_ms;
+  report_.turns.push_back(std::move(turn));
+  if (collecting_) return collect(event.digit);
+  if (awaiting_hello_) return greet();  // a machine presses no keys
+  if (closing_) return;
+  abandon();
+  engines_.engine->tell(std::string("[pressed the key ") + event.digit + "]");
+  steps_ = silences_ = 0;
   if (running_.empty()) ask();
 }
 
+void RealtimeConversation::collect(char key) {
+  if (collecting_->keys.press(key) != KeyCollector::Outcome::more) return end_collecting();
+  const auto& patience = collecting_->keys.empty() ? agent_.silence_after : agent_.turns.key_pause;
+  due_[kKeys] = port_.clock_ms() + patience.count();
+}
+
+void RealtimeConversation::take_digits() {
+  const auto digits = collecting_->keys.take();
+  engines_.engine->tool_result(collecting_->call_id, json::dump(Json{{"digits", digits}}));
+  running_.erase(collecting_->call_id);
+  collecting_.reset();
+  due_[kKeys].reset();
+}
+
+void RealtimeConversation::end_collecting() {
+  abandon();
+  take_digits();
+  if (running_.empty()) next_step();
+}
+
+/// Nobody is there. Whatever was being said was said to a machine.
+void RealtimeConversation::on(const media::MachineHeard& event) {
+  const auto act = on_machine(agent_.turns, event.beep);
+  if (act == MachineAct::ignore) return;
+  log_.debug("a machine has answered ({})", event.beep ? "beep" : "long greeting");
+  machine_ = true;
+  awaiting_hello_ = false;
+  report_.outcome = "machine";
+  open_waterfall_.reset();
+  abandon();
+  stop_work();
+  closing_.reset();
+  due_.clear();
+  switch (act) {
+    case MachineAct::ignore:
+      return;
+    case MachineAct::hang_up:
+      return port_.send(media::HangUp{"machine"});
+    case MachineAct::say_farewell:
+      return last_words(agent_.turns.machine_farewell, "machine");
+    case MachineAct::leave_message:
+      return last_words(agent_.turns.machine_message, "completed");
+    case MachineAct::wait:
+      due_[kMachine] = event.at_ms + agent_.turns.machine_patience.count();
+      return;
+  }
+}
+
+void RealtimeConversation::last_words(const std::string& text, const char* reason) {
+  closing_ = Closing{reason, {}};
+  last_words_ = render(text, variables_, Reader::anyone);
+  ask(last_words_);
+}
+
 void RealtimeConversation::on(speech::FinalText& news) {
-  if (!unheard_turn_) return;
-  report_.turns[*unheard_turn_].text = std::move(news.text);
-  unheard_turn_.reset();
+  if (unheard_turns_.empty()) return;
+  report_.turns[unheard_turns_.front()].text = std::move(news.text);
+  unheard_turns_.pop_front();
 }
 
 /// What the agent was saying is over; the engine is told how much of it was heard.
 void RealtimeConversation::abandon() {
+  mark_text();
   mouth_.cut_now();
   const bool cut = mouth_.was_cut_off();
   if (answering_ || cut) {
@@ -108,17 +200,34 @@ void RealtimeConversation::abandon() {
 
 // ---- the agent
 
+/// The engine tells no times of its words: the text that has come is taken to be that of the audio.
+void RealtimeConversation::mark_text() {
+  if (!mouth_.is_open()) return;
+  if (const auto rest = sentences_.finish(); !rest.empty()) mouth_.add(rest);
+  speech::SpokenAudio mark{through_.current, {}, {{mouth_.text().size(), mouth_.audio_ms()}}};
+  mouth_.on(mark);
+}
+
+/// A piece of the engine's answer, its first one perhaps.
+void RealtimeConversation::answer_comes() {
+  if (open_waterfall_) {
+    auto& first = report_.waterfalls[*open_waterfall_].first_token_ms;
+    if (!first) first = port_.clock_ms();
+  }
+  open_mouth();
+}
+
 void RealtimeConversation::open_mouth() {
   if (mouth_.is_open()) return;
   mouth_.prepare();
-  mouth_.open(true, "reply");
+  mouth_.open(!machine_, machine_ ? "voicemail" : "reply");
   if (open_waterfall_) report_.waterfalls[*open_waterfall_].reply_ready_ms = port_.clock_ms();
 }
 
 void RealtimeConversation::on(speech::SpokenAudio& news) {
   // Either of the engine, by its request, or of the spare voice, by the mouth's own number.
   if (answering_ && news.utterance == request_) {
-    open_mouth();
+    answer_comes();
     news.utterance = through_.current;
   }
   mouth_.on(news);
@@ -126,24 +235,19 @@ void RealtimeConversation::on(speech::SpokenAudio& news) {
 
 void RealtimeConversation::on(speech::ReplyText& news) {
   if (news.request != request_ || !answering_) return;
-  open_mouth();
+  answer_comes();
   for (const auto& sentence : sentences_.push(news.text)) mouth_.add(sentence);
 }
 
 void RealtimeConversation::on(speech::ReplyDone& news) {
   if (news.request != request_ || !answering_) return;
   answering_ = false;
-  if (const auto rest = sentences_.finish(); !rest.empty()) mouth_.add(rest);
   const bool said = mouth_.is_open();
   if (!said && news.calls.empty()) return engine_failed({Errc::protocol, "an empty answer"});
   failures_ = 0;
-  if (said) {
-    speech::SpokenAudio mark{through_.current, {}, {{mouth_.text().size(), mouth_.audio_ms()}}};
-    mouth_.on(mark);
-  }
+  if (said) mark_text();
   if (!news.calls.empty()) return run_calls(news.calls);
-  mouth_.end();
-  mouth_.on(speech::SpeakingDone{through_.current});
+  finish_saying();
 }
 
 void RealtimeConversation::on(speech::ReplyFailed& news) {
@@ -156,19 +260,31 @@ void RealtimeConversation::run_calls(const std::vector<speech::ToolCall>& calls)
   for (const auto& call : calls) {
     log_.info("the engine calls {}", call.name);
     auto result = run_builtin_tool(agent_, call, static_cast<bool>(engines_.transfer));
-    if (!result) {
+    const bool collects = result && result->collect;
+    if (collects && collecting_) result->content = tool_error(kCollectingAlready);
+    if (!result || (collects && !collecting_)) {
       running_[call.id] = call.name;
-      engines_.tools->run(request_, call);
+      if (collects) collecting_ = Collecting{call.id, {1, static_cast<int>(*result->collect)}};
+      if (!collects) engines_.tools->run(request_, call);
       continue;
     }
-    if (result->collect)
-      result->content = tool_error("digits cannot be collected here: ask for them");
     if (result->closing) closing_ = std::move(result->closing);
     if (!result->outcome.empty()) report_.outcome = result->outcome;
     report_.answers.merge(result->answers);
     engines_.engine->tool_result(call.id, result->content);
   }
+  if (collecting_) {  // when the callee has heard what it is asked for
+    finish_saying();
+    return agent_heard();
+  }
   if (running_.empty()) next_step();
+}
+
+/// No more of the present utterance follows.
+void RealtimeConversation::finish_saying() {
+  if (!mouth_.is_open()) return;
+  mouth_.end();
+  mouth_.on(speech::SpeakingDone{through_.current});
 }
 
 void RealtimeConversation::on(speech::ToolResult& news) {
@@ -179,9 +295,8 @@ void RealtimeConversation::on(speech::ToolResult& news) {
 
 void RealtimeConversation::next_step() {
   if (!closing_) return ask();
-  if (!mouth_.is_open()) return agent_heard();
-  mouth_.end();
-  mouth_.on(speech::SpeakingDone{through_.current});
+  finish_saying();
+  agent_heard();
 }
 
 void RealtimeConversation::on(const media::FirstAudioSent& event) {
@@ -200,6 +315,10 @@ void RealtimeConversation::on(const media::Heard& event) {
 
 void RealtimeConversation::agent_heard() {
   if (mouth_.speaking()) return;
+  if (collecting_) {
+    if (!due_[kKeys]) due_[kKeys] = port_.clock_ms() + agent_.silence_after.count();
+    return;
+  }
   if (!closing_) {
     if (!listening_ && !answering_) await_callee();
     return;
@@ -214,12 +333,20 @@ void RealtimeConversation::agent_heard() {
 }
 
 void RealtimeConversation::await_callee() {
-  silence_due_ms_ = port_.clock_ms() + agent_.silence_after.count();
+  if (machine_) return;
+  due_[kSilence] = port_.clock_ms() + agent_.silence_after.count();
 }
 
 void RealtimeConversation::on_due() {
-  if (ended_ || !silence_due_ms_ || port_.clock_ms() < *silence_due_ms_) return;
-  silence_due_ms_.reset();
+  if (ended_) return;
+  const auto now = port_.clock_ms();
+  if (due_.take(kHello, now)) {
+    if (!listening_) return greet();
+    due_[kHello] = now + agent_.turns.hello.count();  // let them finish
+  }
+  if (due_.take(kMachine, now)) last_words(agent_.turns.machine_message, "completed");
+  if (due_.take(kKeys, now)) end_collecting();
+  if (!due_.take(kSilence, now)) return;
   const bool last = ++silences_ > agent_.silence_prompts;
   if (last) {
     report_.outcome = "silence";
@@ -228,19 +355,26 @@ void RealtimeConversation::on_due() {
   ask(last ? agent_.goodbye : agent_.silence_prompt);
 }
 
+/// Nothing that was begun for an answer goes on.
+void RealtimeConversation::stop_work() {
+  for (const auto& [id, name] : running_) engines_.tools->cancel(id);
+  running_.clear();
+  collecting_.reset();
+  due_[kKeys].reset();
+}
+
 /// Never dead air: the embedded voice says what has to be said.
 void RealtimeConversation::engine_failed(const Error& error) {
   const bool give_up = ++failures_ >= agent_.max_failures || closing_;
   log_.warn("the engine failed ({} in a row): {}", failures_, error.to_string());
   answering_ = false;
-  for (const auto& [id, name] : running_) engines_.tools->cancel(id);
-  running_.clear();
+  stop_work();
   if (give_up && !closing_) {
     report_.outcome = "failed";
     closing_ = Closing{"engine_failed", {}};
   }
   open_mouth();
-  mouth_.add(give_up ? agent_.give_up : agent_.fallback);
+  mouth_.add(machine_ ? last_words_ : give_up ? agent_.give_up : agent_.fallback);
   mouth_.end();
   mouth_.on(speech::SpeakingFailed{through_.current, error});
 }
@@ -249,10 +383,6 @@ void RealtimeConversation::on(const media::CallEnded& event) {
   ended_ = true;
   if (mouth_.speaking()) mouth_.cut(mouth_.heard_ms());
   log_.debug("ends: {}, outcome {}", event.reason, report_.outcome);
-}
-
-media::HandlerReport RealtimeConversation::report() {
-  return std::move(report_);
 }
 
 }  // namespace call::flow

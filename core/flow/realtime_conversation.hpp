@@ -3,6 +3,7 @@
 // One thread (the call's handler), no clock of its own.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -11,20 +12,22 @@
 
 #include "core/flow/builtin_tools.hpp"
 #include "core/flow/conversation.hpp"
+#include "core/flow/dues.hpp"
+#include "core/flow/keys.hpp"
 #include "core/flow/mouth.hpp"
 #include "core/flow/open_agent.hpp"
 #include "core/flow/render.hpp"
 #include "core/flow/sentence_stream.hpp"
 #include "core/flow/tool_runner.hpp"
-#include "core/provider/openai_realtime.hpp"
+#include "core/speech/engines.hpp"
 
 namespace call::flow {
 
 struct RealtimeEngines {
-  std::unique_ptr<provider::OpenAiRealtime> engine;
+  std::unique_ptr<speech::Converser> engine;
   std::unique_ptr<speech::Speaker> spare_voice;
   std::unique_ptr<ToolRunner> tools;
-  std::function<Status(const std::string& number)> transfer;
+  Connect transfer;  ///< empty: not possible
 };
 
 class RealtimeConversation {
@@ -36,10 +39,10 @@ class RealtimeConversation {
   void begin();
   void on_event(const media::Event& event);
   void on_news(speech::EngineEvent news);
-  std::optional<std::int64_t> next_due_ms() const { return silence_due_ms_; }
+  std::optional<std::int64_t> next_due_ms() const { return due_.next(); }
   void on_due();
   bool ended() const { return ended_; }
-  media::HandlerReport report();
+  const media::HandlerReport& report() const { return report_; }
 
  private:
   /// The engine's audio comes by itself; the mouth only has to know which utterance it is for.
@@ -52,12 +55,22 @@ class RealtimeConversation {
     speech::RequestId current = 0;
   };
 
+  struct Collecting {
+    std::string call_id;
+    KeyCollector keys;
+  };
+  /// What is due if nothing happens before.
+  enum Due { kSilence, kHello, kKeys, kMachine, kDues };
+
   void on(const media::SpeechBegan& event);
   void on(const media::SpeechAudio& event);
+  void on(const media::SpeechPaused& event);
   void on(const media::TurnEnded& event);
   void on(const media::BargedIn& event);
   void on(const media::FirstAudioSent& event);
   void on(const media::Heard& event);
+  void on(const media::MachineHeard& event);
+  void on(const media::DigitPressed& event);
   void on(const media::CallEnded& event);
   void on(speech::SpokenAudio& news);
   void on(speech::ReplyText& news);
@@ -69,8 +82,18 @@ class RealtimeConversation {
   template <class Other>
   void on(const Other&) {}
 
+  void greet();
+  void keep_turn(const media::TurnEnded& event);
+  void collect(char key);
+  void take_digits();
+  void end_collecting();
+  void stop_work();
+  void last_words(const std::string& text, const char* reason);
   void ask(std::string_view say = {});
+  void mark_text();
+  void answer_comes();
   void open_mouth();
+  void finish_saying();
   void abandon();
   void run_calls(const std::vector<speech::ToolCall>& calls);
   void next_step();
@@ -91,13 +114,18 @@ class RealtimeConversation {
   bool answering_ = false;           ///< the engine owes an answer, or its rest
   std::int64_t answer_from_ms_ = 0;  ///< of the utterance's audio
   bool listening_ = false;
-  std::optional<std::size_t> unheard_turn_;  ///< the callee's, whose words are not known yet
+  std::int64_t spoken_from_ms_ = 0;
+  std::deque<std::size_t> unheard_turns_;  ///< the callee's, whose words are not known yet
   std::map<std::string, std::string> running_;
+  std::optional<Collecting> collecting_;
+  std::string last_words_;  ///< to a machine
   std::optional<Closing> closing_;
   int steps_ = 0;
   int silences_ = 0;
   int failures_ = 0;
-  std::optional<std::int64_t> silence_due_ms_;
+  bool awaiting_hello_ = false;  ///< nothing has been said by either side
+  bool machine_ = false;         ///< nobody is there: what is heard is no answer
+  Dues<Due> due_;
   std::optional<std::size_t> open_waterfall_;
   bool ended_ = false;
 };

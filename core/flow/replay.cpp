@@ -7,9 +7,11 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <type_traits>
 
 #include "core/base/affinity.hpp"
 #include "core/flow/catalog.hpp"
+#include "core/flow/news_text.hpp"
 #include "core/flow/taped_conversation.hpp"
 #include "core/media/tape_text.hpp"
 
@@ -44,6 +46,12 @@ std::string item_text(const record::TapeItem& item) {
       return "event " + std::string(item.bytes);
     case kDue:
       return "due";
+    case kNews: {
+      const auto news = decode_news(item.bytes);
+      return news ? describe(*news) : news.error().context;
+    }
+    case kConnected:
+      return "the transfer is done";
     default:
       return std::string(item.bytes);
   }
@@ -61,20 +69,47 @@ class HandlerPlayer {
       return Error{Errc::protocol, "the handler's track does not begin with its agent"};
     }
     const auto name = std::string(session_.start.parameter("agent"));
-    CALL_TRY(const auto agent, parse_agent(head->bytes, name, "the tape's agent"));
-    CALL_TRY(const auto matcher, speech::IntentMatcher::create(agent.phrases));
-    Conversation conversation(Dialogue(agent, matcher, variables_of(session_.start.parameters)),
-                              port(), std::make_unique<TapedEars>(*this), voice(),
-                              log::Logger("flow"), agent.turns);
-    try {
-      play(conversation);
-    } catch (const Parted&) {
-    } catch (const TapeEnded&) {
-    }
+    CALL_CHECK(is_open_agent(head->bytes) ? run_open(head->bytes, name)
+                                          : run_script(head->bytes, name));
     return std::move(damage_);
   }
 
  private:
+  static constexpr const char* kSource = "the tape's agent";
+
+  Status run_script(std::string_view toml, const std::string& name) {
+    CALL_TRY(const auto agent, parse_agent(toml, name, kSource));
+    CALL_TRY(const auto matcher, speech::IntentMatcher::create(agent.phrases));
+    Conversation conversation(Dialogue(agent, matcher, variables_of(session_.start.parameters)),
+                              port(), std::make_unique<TapedEars>(*this), voice(),
+                              log::Logger("flow"), agent.turns);
+    play(conversation);
+    return {};
+  }
+
+  /// The engines are notes without anything behind: what they told is on the tape.
+  Status run_open(std::string_view toml, const std::string& name) {
+    CALL_TRY(const auto agent, parse_open_agent(toml, name, kSource, std::nullopt));
+    const auto can_connect = tape_.next();
+    if (!can_connect || can_connect->kind != kCanConnect) {
+      return Error{Errc::protocol, "the handler's track is not that of an open conversation"};
+    }
+    const bool connects = record::tape_number(can_connect->bytes) == 1;
+    const auto variables = variables_of(session_.start.parameters);
+    const auto hold = [&]<class C, class E>(E engines, std::type_identity<C>) {
+      engines = noted(std::move(engines), note());
+      if (connects) engines.transfer = connect();
+      C conversation(agent, variables, port(), std::move(engines), log::Logger("flow"));
+      play(conversation);
+    };
+    if (agent.realtime.endpoint) {
+      hold(RealtimeEngines{}, std::type_identity<RealtimeConversation>{});
+    } else {
+      hold(Engines{}, std::type_identity<OpenConversation>{});
+    }
+    return {};
+  }
+
   class TapedEars final : public Ears {
    public:
     explicit TapedEars(HandlerPlayer& player) : player_(player) {}
@@ -90,7 +125,17 @@ class HandlerPlayer {
     HandlerPlayer& player_;
   };
 
-  void play(Conversation& conversation) {
+  template <class C>
+  void play(C& conversation) {
+    try {
+      play_items(conversation);
+    } catch (const Parted&) {
+    } catch (const TapeEnded&) {
+    }
+  }
+
+  template <class C>
+  void play_items(C& conversation) {
     input_ = "begin";
     conversation.begin();
     while (const auto item = tape_.next()) {
@@ -106,9 +151,22 @@ class HandlerPlayer {
         if (now != item->bytes) part(item->bytes, now);
         result_.handler_complete = true;
         return;
+      } else if (item->kind == kNews && takes_news<C>) {
+        take_news(conversation, item->bytes);
       } else {
         part(item_text(*item), "");
       }
+    }
+  }
+
+  template <class C>
+  static constexpr bool takes_news = !std::is_same_v<C, Conversation>;
+  template <class C>
+  void take_news(C& conversation, std::string_view bytes) {
+    if constexpr (takes_news<C>) {
+      auto news = decode_news(bytes);
+      if (!news) damaged(news.error());
+      conversation.on_news(std::move(*news));
     }
   }
 
@@ -124,16 +182,31 @@ class HandlerPlayer {
     part(described, "");
   }
 
+  /// The conversation decides, and decided the same then.
+  void decide(char kind, const std::string& line) {
+    const auto& item = tape_.peek();
+    if (!item) throw TapeEnded{};
+    if (item->kind != kind || item->bytes != line) part(item_text(*item), line);
+    tape_.next();
+    ++result_.handler_decisions;
+    if (trace_) trace_(0, kind, line);
+  }
+
+  Note note() {
+    return [this](const std::string& line) { decide(kAsked, line); };
+  }
+
+  Connect connect() {
+    return [this](const std::string& number) {
+      decide(kAsked, "connect with " + number);
+      return status_from(expect(kConnected, "finish the transfer").bytes);
+    };
+  }
+
   Port port() {
     Port port;
     port.send = [this](const media::Command& command) {
-      const auto line = media::describe(command);
-      const auto& item = tape_.peek();
-      if (!item) throw TapeEnded{};
-      if (item->kind != kDecided || item->bytes != line) part(item_text(*item), line);
-      tape_.next();
-      ++result_.handler_decisions;
-      if (trace_) trace_(0, kDecided, line);
+      decide(kDecided, media::describe(command));
     };
     port.is_current = [this](media::Generation) {
       return number(kCurrent, "ask whether it was interrupted") != 0;
@@ -155,10 +228,7 @@ class HandlerPlayer {
         std::memcpy(pcm.data(), bytes.data(), pcm.size() * sizeof(audio::Pcm::value_type));
         static_cast<void>(sink(pcm));  // whether that stopped the voice is in its answer
       }
-      auto answer = expect(kSpoken, "finish speaking").bytes;
-      const auto code = record::take_number(answer).value_or(0);
-      if (code == 0) return {};
-      return Error{static_cast<Errc>(code - 1), std::string(answer)};
+      return status_from(expect(kSpoken, "finish speaking").bytes);
     };
   }
 

@@ -56,7 +56,13 @@ Result<media::CallPlan> Service::Impl::plan(const media::StartInfo& start) {
     plan.mode = media::Session::Mode::echo;
     return plan;
   }
+  const auto tune = [&](const TurnPolicy& turns) {
+    plan.tuning = turns.tuning;
+    plan.tuning->max_duration =
+        std::min(plan.tuning->max_duration, options.server.session.tuning.max_duration);
+  };
   if (const auto open = catalog.find_open(plan.agent)) {
+    tune(open->agent.turns);
     plan.launch = [this, open](std::shared_ptr<media::CallLink> link, media::CallPlan::Done done) {
       const auto name = thread_name(link->start().call_sid);
       return threads.launch(name, [this, open, link = std::move(link), done = std::move(done)] {
@@ -69,9 +75,7 @@ Result<media::CallPlan> Service::Impl::plan(const media::StartInfo& start) {
   if (agent == nullptr) {
     return Error{Errc::not_found, fmt::format("no agent \"{}\"", plan.agent)};
   }
-  plan.tuning = agent->agent.turns.tuning;
-  plan.tuning->max_duration =
-      std::min(plan.tuning->max_duration, options.server.session.tuning.max_duration);
+  tune(agent->agent.turns);
   plan.launch = [this, agent](std::shared_ptr<media::CallLink> link, media::CallPlan::Done done) {
     const auto name = thread_name(link->start().call_sid);
     return threads.launch(name, [this, agent, link = std::move(link), done = std::move(done)] {

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/flow/news_text.hpp"
 #include "core/json/json.hpp"
 #include "core/media/tape_text.hpp"
 #include "core/record/call_record.hpp"
@@ -87,12 +88,28 @@ Speak HandlerTape::tap(Speak speak) {
       put(kAudio, {reinterpret_cast<const char*>(pcm.data()), pcm.size_bytes()});
       return sink(pcm);
     });
-    std::string result;
-    record::append_number(result, spoken ? 0 : 1 + static_cast<int>(spoken.error().code));
-    if (!spoken) result += spoken.error().context;
-    put(kSpoken, result);
+    put(kSpoken, status_bytes(spoken));
     return spoken;
   };
+}
+
+Note HandlerTape::note() {
+  return [this](const std::string& line) { put(kAsked, line); };
+}
+
+Connect HandlerTape::tap(Connect connect) {
+  put_number(kCanConnect, connect ? 1 : 0);
+  if (!sink_ || !connect) return connect;
+  return [this, connect = std::move(connect)](const std::string& number) {
+    put(kAsked, "connect with " + number);
+    const auto done = connect(number);
+    put(kConnected, status_bytes(done));
+    return done;
+  };
+}
+
+void HandlerTape::news(const speech::EngineEvent& news) {
+  if (sink_) put(kNews, encode_news(news));
 }
 
 void HandlerTape::event(const media::Event& event) {
@@ -116,6 +133,19 @@ std::string report_text(const media::HandlerReport& report) {
   record.outcome = report.outcome;
   record.counters.false_barge_ins = report.false_barge_ins;
   return json::dump(record::to_json(record));
+}
+
+std::string status_bytes(const Status& status) {
+  std::string bytes;
+  record::append_number(bytes, status ? 0 : 1 + static_cast<int>(status.error().code));
+  if (!status) bytes += status.error().context;
+  return bytes;
+}
+
+Status status_from(std::string_view bytes) {
+  const auto code = record::take_number(bytes).value_or(0);
+  if (code == 0) return {};
+  return Error{static_cast<Errc>(code - 1), std::string(bytes)};
 }
 
 std::string transcript_json(const speech::Transcript& transcript) {

@@ -1,7 +1,7 @@
 // The handler's track of a call's tape. A conversation is a machine of its own: what it sees of the
-// world comes through its port (clock, interruptions), its ears and its voice. Taps on these three
-// write down every answer, in order, so that replay.hpp can give the same answers to the same
-// conversation again. The handler's thread only.
+// world comes through its port (clock, interruptions) and through its ears and voice, or, of an open
+// one, as the news of its engines. Taps on these write down every answer, in order, so that
+// replay.hpp can give the same answers to the same conversation again. The handler's thread only.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "core/flow/conversation.hpp"
+#include "core/flow/noted_engines.hpp"
 #include "core/media/assembly.hpp"
 #include "core/media/call_link.hpp"
 #include "core/record/tape.hpp"
@@ -28,6 +29,10 @@ inline constexpr char kSpeak = 's';       ///< a text to be spoken
 inline constexpr char kAudio = 'p';       ///< a piece of it, 16-bit samples
 inline constexpr char kSpoken = 'r';      ///< the voice is done: 0, or the error's code and text
 inline constexpr char kDecided = '>';     ///< a command, media::describe()
+inline constexpr char kCanConnect = 'c';  ///< of an open conversation, behind kAgent: 0 or 1
+inline constexpr char kNews = 'n';        ///< an engine told something: encode_news()
+inline constexpr char kAsked = '?';       ///< a line for what an engine was asked
+inline constexpr char kConnected = 't';   ///< a transfer was asked for; as kSpoken
 inline constexpr char kReport = 'R';      ///< JSON of the turns, waterfalls, answers and outcome
 }  // namespace handler_tape
 
@@ -35,8 +40,14 @@ class HandlerTape {
  public:
   explicit HandlerTape(media::CallLink::TapeSink sink) : sink_(std::move(sink)) {}
 
+  /// Somebody still takes it.
+  bool running() const { return static_cast<bool>(sink_); }
   void begin(std::string_view agent_toml);
   Port tap(Port port);
+  /// Writes down what the engines are asked.
+  Note note();
+  Connect tap(Connect connect);
+  void news(const speech::EngineEvent& news);
   std::unique_ptr<Ears> tap(std::unique_ptr<Ears> ears);
   Speak tap(Speak speak);
   void event(const media::Event& event);
@@ -56,6 +67,9 @@ class HandlerTape {
 
 /// What a report decides about the record, as JSON text.
 std::string report_text(const media::HandlerReport& report);
+/// A Status as it stands on the tape.
+std::string status_bytes(const Status& status);
+Status status_from(std::string_view bytes);
 std::string transcript_json(const speech::Transcript& transcript);
 Result<speech::Transcript> transcript_from(std::string_view json);
 

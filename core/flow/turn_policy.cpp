@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/strings.hpp"
+#include "core/flow/render.hpp"
 #include "core/json/json.hpp"
 
 namespace call::flow {
@@ -63,7 +64,7 @@ const TurnKey kKeys[] = {
 // clang-format on
 
 constexpr std::string_view kWords[] = {"turns.first", "turns.back_channel", "voicemail.action",
-                                       "voicemail.message"};
+                                       "voicemail.message", "voicemail.farewell"};
 
 const TurnKey* find_key(std::string_view name) {
   const auto at = std::ranges::find(kKeys, name, &TurnKey::name);
@@ -112,12 +113,20 @@ Status read_back_channel(const Json& agent, const MakeFault& fault, TurnPolicy& 
   return {};
 }
 
+Status check_spoken(std::string_view path, const std::string& text, const MakeFault& fault) {
+  if (text.size() > kMaxMessage)
+    return fault(path, fmt::format("longer than {} bytes", kMaxMessage));
+  const auto sound = check_template(text);
+  return sound ? Status() : fault(path, sound.error().context);
+}
+
 Status read_voicemail(const Json& agent, const MakeFault& fault, TurnPolicy& policy) {
   CALL_TRY(const auto action, word_at(agent, "voicemail.action", "hang_up", fault));
   CALL_TRY(policy.machine_message, word_at(agent, "voicemail.message", "", fault));
-  if (policy.machine_message.size() > kMaxMessage) {
-    return fault("voicemail.message", fmt::format("longer than {} bytes", kMaxMessage));
-  }
+  CALL_TRY(policy.machine_farewell,
+           word_at(agent, "voicemail.farewell", policy.machine_farewell, fault));
+  CALL_CHECK(check_spoken("voicemail.message", policy.machine_message, fault));
+  CALL_CHECK(check_spoken("voicemail.farewell", policy.machine_farewell, fault));
   if (action == "hang_up") {
     policy.machine = TurnPolicy::Machine::hang_up;
   } else if (action == "ignore") {
@@ -171,6 +180,19 @@ Result<TurnPolicy> read_turn_policy(const Json& agent, const MakeFault& fault) {
   CALL_CHECK(read_back_channel(agent, fault, policy));
   CALL_CHECK(read_voicemail(agent, fault, policy));
   return policy;
+}
+
+MachineAct on_machine(const TurnPolicy& policy, bool beep) {
+  switch (policy.machine) {
+    case TurnPolicy::Machine::ignore:
+      return MachineAct::ignore;
+    case TurnPolicy::Machine::hang_up:
+      return beep || policy.machine_farewell.empty() ? MachineAct::hang_up
+                                                     : MachineAct::say_farewell;
+    case TurnPolicy::Machine::leave_message:
+      return beep ? MachineAct::leave_message : MachineAct::wait;
+  }
+  return MachineAct::ignore;
 }
 
 bool is_back_channel(const TurnPolicy& policy, std::string_view words) {

@@ -28,7 +28,8 @@ struct TurnPolicy {
   std::chrono::milliseconds hello_patience{5000};  ///< then the agent speaks all the same
 
   std::int64_t min_words = 1;  ///< over the agent's voice; fewer do not stop it
-  std::vector<std::string> back_channel = {"mhm", "uh huh", "okay", "right", "i see", "yeah"};
+  std::vector<std::string> back_channel = {"mhm", "uh huh", "aha",   "okay",
+                                           "ok",  "right",  "i see", "yeah"};
   std::int64_t max_resumes = 2;  ///< of one utterance; then it cannot be interrupted
   std::chrono::milliseconds resume_overlap{400};
   std::chrono::milliseconds least_answer{
@@ -37,6 +38,7 @@ struct TurnPolicy {
   std::chrono::milliseconds key_pause{3000};  ///< behind the last of several keys
 
   Machine machine = Machine::hang_up;
+  std::string machine_farewell = "We are sorry to have disturbed you. Good bye.";
   std::string machine_message;  ///< after the beep, or after machine_patience
   std::chrono::milliseconds machine_patience{20000};
 };
@@ -54,6 +56,17 @@ std::span<const TurnKey> turn_keys();
 /// The policy of an agent's file. `fault(path, why)` makes the error that names file and line.
 using MakeFault = std::function<Error(std::string_view, std::string_view)>;
 Result<TurnPolicy> read_turn_policy(const nlohmann::json& agent, const MakeFault& fault);
+
+/// What an agent does now that a machine has been heard. A beep is a machine's; whoever talks on and on
+/// may be a person after all, and is not hung up on in silence.
+enum class MachineAct {
+  ignore,
+  hang_up,        ///< at once
+  say_farewell,   ///< then hang up
+  leave_message,  ///< then hang up
+  wait,           ///< machine_patience for the beep, then leave the message
+};
+MachineAct on_machine(const TurnPolicy& policy, bool beep);
 
 /// Nothing but such words, once or more ("okay okay"); letters count, case and marks do not.
 bool is_back_channel(const TurnPolicy& policy, std::string_view words);

@@ -52,7 +52,15 @@ required = ["day"]
 
 [conversation]
 end_after_ms = 500
+
+[turns]
+first = "callee"
 min_words = 2
+back_channel = ["mhm"]
+
+[voicemail]
+action = "message"
+message = "This is {first_name|Anna}. We call again."
 )";
 
 Result<OpenAgent> parse(const std::string& text) {
@@ -88,6 +96,10 @@ TEST_CASE("flow.open_agent: the whole format is read") {
   CHECK(agent->tools->back().parameters.find("\"day\"") != std::string::npos);
   CHECK(agent->http_tools.at("find_slot").stops_on_interruption);
   CHECK(agent->end_after == std::chrono::milliseconds(500));
+  CHECK(agent->turns.callee_first);
+  CHECK(agent->turns.min_words == 2);
+  CHECK(agent->turns.back_channel == std::vector<std::string>{"mhm"});
+  CHECK(agent->turns.machine == TurnPolicy::Machine::leave_message);
   CHECK(is_open_agent(kWhole));
   CHECK_FALSE(is_open_agent("start = \"x\"\n[states.x]\nsay = \"hi\"\n"));
 }
@@ -108,8 +120,12 @@ TEST_CASE("flow.open_agent: each fault names file, line and key") {
   CHECK(fault("model = \"llama\"", "model = \"\"").find("model.model") != std::string::npos);
   CHECK(fault("end_after_ms = 500", "end_after_ms = 5").find("between 200 and 3000") !=
         std::string::npos);
-  CHECK(fault("min_words = 2", "min_word = 2").find("conversation.min_word: unknown key") !=
+  CHECK(
+      fault("end_after_ms = 500", "end_after = 500").find("conversation.end_after: unknown key") !=
+      std::string::npos);
+  CHECK(fault("min_words = 2", "min_word = 2").find("turns.min_word: unknown key") !=
         std::string::npos);
+  CHECK(fault("{first_name|Anna}", "{first_name}").find("voicemail.message") != std::string::npos);
   CHECK(fault("\"collect_dtmf\"", "\"collect\"").find("no built-in tool \"collect\"") !=
         std::string::npos);
   CHECK(fault("{first_name|there}", "{first_name}").find("greeting") != std::string::npos);

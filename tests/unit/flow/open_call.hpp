@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/flow/open_conversation.hpp"
+#include "core/flow/taped_conversation.hpp"
 #include "tests/unit/media/virtual_carrier.hpp"
 
 namespace call::flow::test {
@@ -51,10 +52,12 @@ class ScriptedListener final : public speech::Listener {
   void begin(speech::RequestId utterance) override {
     script_.utterance = utterance;
     said_.clear();
+    samples_ = 0;
     pushed_ = false;
   }
-  void push(audio::PcmView) override {
+  void push(audio::PcmView pcm) override {
     pushed_ = true;
+    samples_ += pcm.size();
     if (!script_.partial.empty())
       script_.news.push_back(speech::PartialText{script_.utterance, script_.partial});
   }
@@ -71,12 +74,18 @@ class ScriptedListener final : public speech::Listener {
     }
     pushed_ = false;
     if (!script_.deaf)
-      script_.news.push_back(speech::FinalText{script_.utterance, number, said_, 0.9});
+      script_.news.push_back(speech::FinalText{script_.utterance, number, said_, 0.9, timed()});
   }
 
  private:
+  /// One word over all of the audio.
+  std::vector<speech::TimedWord> timed() const {
+    if (said_.empty()) return {};
+    return {{said_, std::chrono::milliseconds(0), audio::duration_of(samples_)}};
+  }
   Script& script_;
   std::string said_;
+  std::size_t samples_ = 0;
   bool pushed_ = false;
 };
 
@@ -140,37 +149,89 @@ class ScriptedTools final : public ToolRunner {
   Script& script_;
 };
 
-inline OpenAgent dentist() {
-  OpenAgent agent;
-  agent.prompt = "You are Anna.";
-  agent.greeting = "Hello there.";
-  agent.backchannel = {"mhm", "okay"};
-  agent.silence_prompt = "Are you there?";
-  agent.goodbye = "Good bye.";
-  agent.filler = "One moment.";
-  agent.fallback = "Sorry, once more?";
-  agent.give_up = "We call again.";
-  agent.transfers["reception"] = "+14155550100";
-  agent.http_tools["book"] = {};
-  agent.http_tools["look"].stops_on_interruption = true;
-  agent.tools = std::make_shared<const std::vector<speech::ToolSpec>>(
-      std::vector<speech::ToolSpec>{{"hang_up", "", "{}"},
-                                    {"transfer", "", "{}"},
-                                    {"collect_dtmf", "", "{}"},
-                                    {"schedule_callback", "", "{}"},
-                                    {"book", "", "{}"},
-                                    {"look", "", "{}"}});
-  return agent;
+inline Engines engines_of(Script& script) {
+  Engines all;
+  all.listener = std::make_unique<ScriptedListener>(script);
+  all.model = std::make_unique<ScriptedModel>(script);
+  all.voice = std::make_unique<LetterVoice>(script, false);
+  all.spare_voice = std::make_unique<LetterVoice>(script, true);
+  all.tools = std::make_unique<ScriptedTools>(script);
+  return all;
 }
 
-struct OpenCall {
-  explicit OpenCall(OpenAgent a = dentist())
-      : agent(std::move(a)), conversation(agent, {}, port(), engines(), log::Logger("flow")) {
+inline const std::string kThreeEngines = R"(
+[listener]
+provider = "deepgram"
+key_file = "not-there.key"
+[model]
+provider = "openai"
+model = "m"
+[voice]
+provider = "elevenlabs"
+voice = "v"
+)";
+
+inline std::string dentist_toml(const std::string& engines = kThreeEngines) {
+  return R"(prompt = "You are Anna."
+greeting = "Hello there."
+builtin_tools = ["hang_up", "transfer", "collect_dtmf", "schedule_callback"]
+[transfers]
+reception = "+14155550100"
+[tools.book]
+url = "http://127.0.0.1/book"
+[tools.look]
+url = "http://127.0.0.1/look"
+stops_on_interruption = true
+[turns]
+back_channel = ["mhm", "okay"]
+[voicemail]
+farewell = "Sorry."
+)" + engines +
+         R"([conversation]
+silence_prompt = "Are you there?"
+goodbye = "Good bye."
+filler = "One moment."
+fallback = "Sorry, once more?"
+give_up = "We call again."
+)";
+}
+
+/// Without its keys: nothing is connected.
+inline OpenAgent parsed(const std::string& toml) {
+  auto agent = parse_open_agent(toml, "x", "x.toml", std::nullopt);
+  if (!agent) FAIL(agent.error().to_string());
+  return std::move(*agent);
+}
+
+inline OpenAgent dentist() {
+  return parsed(dentist_toml());
+}
+
+/// `S`: what its engines do, with an engines_of() of its own. Every call is taped.
+template <class C, class S>
+struct CallOf {
+  explicit CallOf(OpenAgent a) : CallOf(std::move(a), std::string()) {}
+  /// A call that can be replayed, because its agent is what the tape says.
+  explicit CallOf(const std::string& text) : CallOf(parsed(text), text) {}
+  CallOf(OpenAgent a, std::string t)
+      : toml(std::move(t)),
+        agent(std::move(a)),
+        carrier(options(), true),
+        tape([this](std::string bytes) {
+          handler_track += bytes;
+          return true;
+        }),
+        conversation(agent, {{"name", "Ada"}}, tape.tap(port()), engines(), log::Logger("flow")) {
     carrier.start();
     conversation.begin();
     deliver();
   }
 
+  media::SessionOptions options() const {
+    media::SessionOptions o;
+    o.tuning = agent.turns.tuning;
+    return o;
+  }
   Port port() {
     return {[this](media::Command command) {
               if (const auto* hang_up = std::get_if<media::HangUp>(&command))
@@ -180,18 +241,14 @@ struct OpenCall {
             [](media::Generation) { return true; },
             [this] { return carrier.session.sample_clock_ms(carrier.now); }};
   }
-  Engines engines() {
-    Engines all;
-    all.listener = std::make_unique<ScriptedListener>(script);
-    all.model = std::make_unique<ScriptedModel>(script);
-    all.voice = std::make_unique<LetterVoice>(script, false);
-    all.spare_voice = std::make_unique<LetterVoice>(script, true);
-    all.tools = std::make_unique<ScriptedTools>(script);
-    all.transfer = [this](const std::string& number) -> Status {
+  auto engines() {
+    tape.begin(toml);
+    auto all = noted(engines_of(script), tape.note());
+    all.transfer = tape.tap(Connect([this](const std::string& number) -> Status {
       script.transfers.push_back(number);
       if (script.transfer_fails) return Error{Errc::unavailable, "no"};
       return {};
-    };
+    }));
     return all;
   }
 
@@ -200,12 +257,14 @@ struct OpenCall {
       more = false;
       while (delivered < carrier.events.size()) {
         const auto event = carrier.events[delivered++];
+        tape.event(event);
         conversation.on_event(event);
         more = true;
       }
       while (!script.news.empty()) {
         auto news = std::move(script.news.front());
         script.news.pop_front();
+        tape.news(news);
         conversation.on_news(std::move(news));
         more = true;
       }
@@ -215,6 +274,9 @@ struct OpenCall {
     for (int t = 0; t < ms && !conversation.ended(); t += 20) {
       carrier.run(20, speaks);
       deliver();
+      const auto due = conversation.next_due_ms();
+      if (!due || carrier.session.sample_clock_ms(carrier.now) < *due) continue;
+      tape.due();
       conversation.on_due();
       deliver();
     }
@@ -225,20 +287,56 @@ struct OpenCall {
     run(ms, true);
     run(1000);
   }
+  void press(const std::string& keys) {
+    for (const char key : keys) {
+      carrier.text(R"({"event":"dtmf","streamSid":"MZ1","dtmf":{"digit":")" + std::string(1, key) +
+                   "\"}}");
+      run(100);
+    }
+  }
+  /// A machine was heard, whatever the line sounds like.
+  void machine(bool beep) {
+    conversation.on_event(media::MachineHeard{beep, carrier.session.sample_clock_ms(carrier.now)});
+    deliver();
+  }
   /// Lets the agent finish what it says.
   void listen(int ms = 8000) { run(ms); }
+  const media::HandlerReport& report() const { return conversation.report(); }
+  /// What the agent has said so far, also the part that nobody heard.
+  std::vector<std::string> said() const {
+    std::vector<std::string> texts;
+    for (const auto& turn : report().turns) {
+      if (turn.who == record::Speaker::agent) texts.push_back(turn.text);
+    }
+    return texts;
+  }
+  /// The whole tape, when the call is over or broken off.
+  std::string tape_file() {
+    tape.end(report());
+    return std::string(record::kTapeMagic) +
+           record::tape_chunk(record::Track::session, carrier.taped.take_tape(1)) +
+           record::tape_chunk(record::Track::handler, handler_track);
+  }
+
+  const std::string toml;
+  OpenAgent agent;
+  S script;
+  media::test::VirtualCarrier carrier;
+  std::string hung_up;
+  std::size_t delivered = 0;
+  std::string handler_track;
+  HandlerTape tape;
+  C conversation;
+};
+
+struct OpenCall : CallOf<OpenConversation, Script> {
+  explicit OpenCall(OpenAgent a = dentist()) : CallOf(std::move(a)) {}
+  explicit OpenCall(const std::string& text) : CallOf(text) {}
   const speech::ChatRequest& request() const { return script.requests.back(); }
   std::string asked(std::size_t back = 0) const {
     const auto& messages = request().messages;
     return messages[messages.size() - 1 - back].text;
   }
-
-  OpenAgent agent;
-  Script script;
-  media::test::VirtualCarrier carrier;
-  std::string hung_up;
-  std::size_t delivered = 0;
-  OpenConversation conversation;
 };
 
 }  // namespace call::flow::test

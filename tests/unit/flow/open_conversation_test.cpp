@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "core/flow/replay.hpp"
 #include "open_call.hpp"
 
 using namespace call;
@@ -57,8 +58,25 @@ TEST_CASE("flow.open: greeting, question, answer, and what the model is told of 
   REQUIRE(fall.first_heard_ms);
   CHECK(*fall.speech_end_ms <= *fall.endpoint_ms);
   CHECK(*fall.endpoint_ms <= *fall.final_transcript_ms);
-  CHECK(*fall.final_transcript_ms <= *fall.reply_ready_ms);
+  REQUIRE(fall.first_token_ms);
+  CHECK(*fall.final_transcript_ms <= *fall.first_token_ms);
+  CHECK(*fall.first_token_ms <= *fall.reply_ready_ms);
   CHECK(*fall.reply_ready_ms <= *fall.first_audio_sent_ms);
+}
+
+TEST_CASE("flow.open: the record has the words' times on the call's clock") {
+  OpenCall call;
+  call.listen(2000);
+  const auto from = call.carrier.session.sample_clock_ms(call.carrier.now);
+  call.say("do you have time", 600);
+  const auto& turn = call.conversation.report().turns.back();
+  REQUIRE(turn.who == record::Speaker::callee);
+  REQUIRE(turn.words.size() == 1);
+  CHECK(turn.words[0].text == "do you have time");
+  CHECK(turn.words[0].start_ms <= from);  // with the audio before the first voiced frame
+  CHECK(turn.words[0].start_ms >= from - 400);
+  CHECK(turn.words[0].end_ms >= from + 600);
+  CHECK(turn.words[0].end_ms <= from + 1200);
 }
 
 TEST_CASE("flow.open: the voice begins while the model still writes") {
@@ -151,6 +169,11 @@ TEST_CASE("flow.open: the model starts at the pause, and its answer waits for th
   call.listen();
   CHECK(call.script.requests.size() == 1);
   CHECK(call.carrier.heard_ms > before);
+  // It is told as it was: the first token came before the turn was over.
+  const auto& fall = call.conversation.report().waterfalls.at(0);
+  REQUIRE(fall.first_token_ms);
+  CHECK(*fall.first_token_ms < *fall.endpoint_ms);
+  CHECK(*fall.endpoint_ms <= *fall.reply_ready_ms);
 }
 
 TEST_CASE("flow.open: a callee who goes on is answered once, to all of it") {
@@ -395,9 +418,7 @@ TEST_CASE("flow.open: whatever happens, the rules hold and the call ends") {
     const auto chance = [&](int percent) {
       return std::uniform_int_distribution<int>(0, 99)(random) < percent;
     };
-    auto agent = dentist();
-    agent.speculative = chance(70);
-    OpenCall call(agent);
+    OpenCall call(dentist_toml() + (chance(70) ? "" : "speculative = false\n"));
     int calls = 0;
     bool hung_up_before = false;
     call.script.on_ask = [&](const speech::ChatRequest& request) {
@@ -462,5 +483,13 @@ TEST_CASE("flow.open: whatever happens, the rules hold and the call ends") {
     for (const auto& turn : call.conversation.report().turns) {
       if (turn.who == record::Speaker::agent) CHECK(turn.text.starts_with(turn.heard_text));
     }
+    // And again, from its tape.
+    const auto replayed = replay(call.tape_file());
+    REQUIRE(replayed);
+    if (const auto& d = replayed->handler_difference) {
+      FAIL(d->input << "\ntape: " << d->on_tape << "\nnow:  " << d->now);
+    }
+    CHECK(replayed->identical());
+    CHECK(replayed->handler_complete);
   }
 }

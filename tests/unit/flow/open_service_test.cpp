@@ -82,7 +82,8 @@ audio::Mulaw spoken(const char* words) {
 }
 
 struct World {
-  World() {
+  /// `tables`: more of the agent's file.
+  explicit World(const std::string& tables = {}) {
     fs::create_directories(dir / "agents");
     const auto agent = R"(
 prompt = "You are Anna. The caller is {name|unknown}."
@@ -104,7 +105,7 @@ voice = "v"
 [tools.weather]
 url = ")" + fake.http() +
                        R"(/tools/weather"
-)";
+)" + tables;
     REQUIRE(write_file_atomic(dir / "agents" / "anna.toml", agent));
     ServiceOptions options;
     options.server.listen = {"127.0.0.1", 0};
@@ -196,6 +197,15 @@ TEST_CASE("flow.open_service: a conversation with a tool, from the greeting to t
   std::vector<std::string> said;
   for (const auto& turn : record->turns)
     said.push_back(turn.who == record::Speaker::agent ? turn.heard_text : turn.text);
+  const auto& question = record->turns.at(1);
+  REQUIRE(question.words.size() == 6);
+  CHECK(question.words.front().text == "how");
+  CHECK(question.words.front().start_ms >= question.start_ms - 400);
+  CHECK(question.words.back().end_ms <= question.end_ms + 1000);
+  const auto& fall = record->waterfalls.at(0);
+  REQUIRE(fall.first_token_ms);
+  CHECK(*fall.final_transcript_ms <= *fall.first_token_ms);
+  CHECK(*fall.first_token_ms <= *fall.reply_ready_ms);
   CHECK(said == std::vector<std::string>{"Hello there.", "how is the weather in ulm",
                                          "Let me see. The sky is blue.", "thank you bye",
                                          "Good bye."});
@@ -211,6 +221,23 @@ TEST_CASE("flow.open_service: a conversation with a tool, from the greeting to t
   CHECK(last.at("messages")[0].at("content") == "You are Anna. The caller is דנה.");
   CHECK(last.at("messages").size() == 7);
   CHECK(last.at("messages")[4].at("content") == R"({"sky":"blue"})");
+}
+
+TEST_CASE("flow.open_service: a machine is told from a callee as the agent's file says") {
+  World world("[voicemail]\nlong_greeting_ms = 1500\nfarewell = \"Sorry to disturb.\"\n");
+  const std::string greeting = "Hello there. ";
+  REQUIRE(world.hears(greeting.size()));
+  world.says("you have reached the voice mail of");
+  REQUIRE(world.carrier->wait([](const Carrier& c) { return c.close.has_value(); }));
+  REQUIRE(world.service->drain(Deadline::after(seconds(10))));
+  const auto record = record::read_folder(world.dir / "spool" / "CA1");
+  REQUIRE(record);
+  CHECK(record->outcome == "machine");
+  CHECK(record->end_reason == "machine");
+  const auto& last = record->turns.back();
+  CHECK((last.who == record::Speaker::callee || last.heard_text == "Sorry to disturb."));
+  for (const auto& request : world.fake.requests())
+    CHECK_FALSE(request.path().ends_with("/chat/completions"));
 }
 
 TEST_CASE("flow.open_service: with every engine gone the caller still hears why the call ends") {

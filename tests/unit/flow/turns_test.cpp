@@ -1,4 +1,5 @@
 // Taking turns as an agent's [turns] and [voicemail] say; docs/turn-taking.md has the rules.
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "tests/unit/flow/spoken_call.hpp"
@@ -142,9 +143,21 @@ TEST_CASE("flow.turns: predecessor B11.28 a machine costs no minutes") {
   beep.deliver();
   CHECK(beep.carrier.session.end_reason() == "machine");
   CHECK(beep.conversation.report().outcome == "machine");
-  Call greeting;
+  Call greeting("Ada", "\n[voicemail]\nfarewell = \"\"\n");
   greeting.run(6200, true);
   CHECK(greeting.carrier.session.end_reason() == "machine");
+}
+
+TEST_CASE("flow.turns: whoever talks on and on is not hung up on in silence") {
+  Call greeting("Ada", "\n[voicemail]\nfarewell = \"Sorry, {name|you}.\"\n");
+  greeting.run(6200, true);
+  CHECK_FALSE(greeting.carrier.session.ended());
+  CHECK(greeting.said().back() == "Sorry, Ada.");
+  greeting.run(1500, true);
+  CHECK(greeting.carrier.session.end_reason() == "machine");
+  CHECK(greeting.conversation.report().outcome == "machine");
+  const auto turns = greeting.conversation.report().turns;
+  CHECK(std::ranges::any_of(turns, [](const auto& t) { return t.heard_text == "Sorry, Ada."; }));
 }
 
 TEST_CASE("flow.turns: a message is left behind the beep, or after a while without one") {

@@ -41,6 +41,16 @@ bool find(void* library, const char* name, Function*& function) {
 
 }  // namespace
 
+/// Most small models are made for 16 kHz and refuse less at the first sample.
+Status VoskModel::try_out(const std::shared_ptr<const VoskModel>& model) {
+  CALL_TRY(const auto recognizer, VoskRecognizer::create(model));
+  const audio::Pcm silence(audio::kFrameSamples, 0);
+  if (recognizer->push(silence)) return {};
+  return Error{Errc::invalid_argument,
+               "the model takes no audio of 8 kHz, which is what telephones have; add "
+               "--allow-upsample=true to its conf/mfcc.conf, or take one that does"};
+}
+
 Result<std::shared_ptr<const VoskModel>> VoskModel::load(const VoskOptions& options) {
   assert_may_block("VoskModel::load");
   // Never closed: its threads and statics may outlive every model.
@@ -76,7 +86,9 @@ Result<std::shared_ptr<const VoskModel>> VoskModel::load(const VoskOptions& opti
                                               "https://alphacephei.com/vosk/models there",
                                               options.model_dir.string())};
   }
-  return std::shared_ptr<const VoskModel>(new VoskModel(std::move(api), model));
+  std::shared_ptr<const VoskModel> loaded(new VoskModel(std::move(api), model));
+  CALL_CHECK(try_out(loaded).with_context(options.model_dir.string()));
+  return loaded;
 }
 
 VoskModel::VoskModel(std::shared_ptr<const Api> api, void* handle)

@@ -25,7 +25,8 @@ struct VoskOptions {
 class VoskModel {
  public:
   /// Errc::not_found: there is no such library, it is none of Vosk's, or it finds no model in the
-  /// directory; the text says what to do. Blocks, for seconds with a large model.
+  /// directory; Errc::invalid_argument: the model is not for telephones. The text says what to do.
+  /// Blocks, for seconds with a large model.
   static Result<std::shared_ptr<const VoskModel>> load(const VoskOptions& options);
   ~VoskModel();
   VoskModel(const VoskModel&) = delete;
@@ -35,6 +36,7 @@ class VoskModel {
   friend class VoskRecognizer;
   struct Api;
   VoskModel(std::shared_ptr<const Api> api, void* handle);
+  static Status try_out(const std::shared_ptr<const VoskModel>& model);
   const std::shared_ptr<const Api> api_;
   void* const handle_;
 };

@@ -1,7 +1,8 @@
 // A fake of a foreign library's ABI: the functions of vosk_api.h that core/speech/vosk.cpp calls, so
 // that loading and calling them is tested without Vosk and its models. It recognises nothing: each
 // final result is the next line of says.txt in the model's directory, its words spread evenly over the
-// audio since the last one. A sample of -32768 makes it fail.
+// audio since the last one. A sample of -32768 makes it fail, and so does audio of less than 16 kHz if
+// the first line is "16000".
 #include <algorithm>
 #include <cstddef>
 #include <deque>
@@ -84,6 +85,7 @@ void vosk_recognizer_set_words(void* recognizer, int words) {
 
 int vosk_recognizer_accept_waveform_s(void* recognizer, const short* data, int length) {
   auto& r = *static_cast<Recognizer*>(recognizer);
+  if (!r.lines.empty() && r.lines.front() == "16000" && r.rate < 16000) return -1;
   if (std::find(data, data + length, -32768) != data + length) return -1;
   r.samples += static_cast<std::size_t>(length);
   // As Vosk does, it finds an end by itself: behind two seconds.

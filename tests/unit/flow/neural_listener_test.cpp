@@ -121,6 +121,15 @@ TEST_CASE("flow.neural: what is missing is named, with what to do") {
   CHECK(why_not(CALL_FAKE_LIBVOSK, dir.path / "model").find("no model in") != std::string::npos);
 }
 
+TEST_CASE("flow.neural: a model that is not for telephones is found out when it is loaded") {
+  const Dir dir;
+  dir.says("16000\n");
+  const auto loaded = speech::VoskModel::load({CALL_FAKE_LIBVOSK, dir.path / "model"});
+  REQUIRE_FALSE(loaded);
+  CHECK(loaded.error().code == Errc::invalid_argument);
+  CHECK(loaded.error().context.find("--allow-upsample=true") != std::string::npos);
+}
+
 TEST_CASE("flow.neural: an agent names library and model; agents that name none load none") {
   const Dir dir;
   dir.says("hello\n");

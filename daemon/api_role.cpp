@@ -49,7 +49,7 @@ Status run_api(Process& process) {
   const carrier::Carrier carrier(account);
   CALL_TRY(const auto server, api::Server::start(options, {&pool, redis, &process.metrics()}));
   dialer::Instruments instruments(process.metrics());
-  const dialer::Deps deps{&pool, redis, &carrier, nullptr, nullptr, nullptr, &instruments};
+  const dialer::Deps deps{&pool, nullptr, redis, &carrier, nullptr, nullptr, nullptr, &instruments};
   const StartCleanup cleanup(process, deps, dialer_options(config));
   process.ready(fmt::format("serving on {}:{}", config.api.listen.host, server->port()));
   process.run_until_told_to_end();

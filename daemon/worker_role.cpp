@@ -27,6 +27,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kChorePeriod{1};
+// Well above what a batch of marks or settlements takes.
+constexpr milliseconds kBatchPatience{50};
 constexpr seconds kLookAtDatabase{2};
 constexpr seconds kDrain{60};  // above what the worker gives its jobs
 // Create-calls under way at the same time, all lists of the process together.
@@ -120,7 +122,8 @@ Status run_worker(Process& process, bool burst) {
   dialer::SenderPool senders(kSenders);
   dialer::Gate gate(redis);
   dialer::Wakes wakes(redis);
-  const dialer::Deps deps{&pool, redis, &carrier, &senders, &gate, &wakes, &instruments};
+  store::AttemptWriter attempts(pool, kBatchPatience);
+  const dialer::Deps deps{&pool, &attempts, redis, &carrier, &senders, &gate, &wakes, &instruments};
 
   auto options = worker_options(config, redis);
   options.burst = burst;

@@ -11,6 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kStorePatience{3000};
+// Well above what a batch of events takes, well below what the carrier waits.
+constexpr milliseconds kBatchPatience{50};
 // The caller waits: a Redis that is away must not be felt. The worker's relay is a second behind.
 constexpr milliseconds kPushPatience{500};
 constexpr milliseconds kNoWakes{2000};
@@ -21,7 +23,7 @@ constexpr std::size_t kMaxAddresses = 10000;
 }  // namespace
 
 Context::Context(Options options, Deps deps)
-    : options_(std::move(options)), deps_(std::move(deps)) {}
+    : options_(std::move(options)), deps_(std::move(deps)), events_(*deps_.store, kBatchPatience) {}
 
 Result<store::PooledConnection> Context::store() {
   auto connection = deps_.store->take(Deadline::after(kStorePatience));

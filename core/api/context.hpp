@@ -18,6 +18,7 @@
 #include "core/log/log.hpp"
 #include "core/metrics/metrics.hpp"
 #include "core/rq/client.hpp"
+#include "core/store/event_writer.hpp"
 #include "core/store/outbox.hpp"
 #include "core/store/tenants.hpp"
 
@@ -40,6 +41,8 @@ class Context {
 
   /// A connection for the time of one request. Errc::unavailable also when all are busy for long.
   Result<store::PooledConnection> store();
+  /// The carrier's events, those of many requests written together.
+  store::EventWriter& events() { return events_; }
   /// Jobs of a committed change, pushed now if Redis answers at once, else left to the worker.
   void push(store::Connection& connection, const std::vector<store::OutboxJob>& jobs);
   /// A slot of the list has come free: its driver, in whatever worker, should look. A hint: while Redis
@@ -58,6 +61,7 @@ class Context {
   const Options options_;
   const Deps deps_;
   const log::Logger log_{"api"};
+  store::EventWriter events_;
   Guarded<Clients> idle_clients_;
   Guarded<FailedSignIns> failed_;
   std::atomic<MonoClock::rep> no_wakes_before_{0};  // Redis did not answer

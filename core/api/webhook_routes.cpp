@@ -97,8 +97,9 @@ class Webhooks {
  private:
   bool is_signed(const Request& request, const net::Params& params) const;
   net::HttpResponse store_event(Hook hook, std::string_view token, const store::Event& event);
-  net::HttpResponse answer(store::Connection& connection, std::string_view token,
-                           const store::EventEffect& effect);
+  /// The jobs are in the outbox: what cannot be pushed now is left to the worker.
+  void push(const std::vector<store::OutboxJob>& jobs);
+  net::HttpResponse answer(std::string_view token, const store::EventEffect& effect);
   void note(const store::Event& event, const store::EventEffect& effect);
 
   Context& context_;
@@ -148,9 +149,7 @@ net::HttpResponse Webhooks::take(Hook hook, const Request& request) {
 net::HttpResponse Webhooks::store_event(Hook hook, std::string_view token,
                                         const store::Event& event) {
   CALL_CRASH_POINT("webhook.before");
-  auto connection = context_.store();
-  if (!connection) return problem(connection.error());
-  const auto effect = store::apply_event(**connection, event);
+  const auto effect = context_.events().apply(event);
   if (!effect) {
     context_.log().warn("webhook {} could not be stored: {}", to_string(hook),
                         effect.error().to_string());
@@ -158,11 +157,11 @@ net::HttpResponse Webhooks::store_event(Hook hook, std::string_view token,
   }
   CALL_CRASH_POINT("webhook.after");
   note(event, *effect);
-  context_.push(**connection, effect->jobs);
+  if (!effect->jobs.empty()) push(effect->jobs);
   if (effect->attempt_ended) context_.wake_driver(effect->list_id);
   switch (hook) {
     case Hook::answer:
-      return answer(**connection, token, *effect);
+      return answer(token, *effect);
     case Hook::stream_ended:
       return twiml(dialer::hangup_twiml());
     case Hook::status:
@@ -173,12 +172,17 @@ net::HttpResponse Webhooks::store_event(Hook hook, std::string_view token,
   return no_content();
 }
 
+void Webhooks::push(const std::vector<store::OutboxJob>& jobs) {
+  if (auto connection = context_.store()) context_.push(**connection, jobs);
+}
+
 /// Asked twice for the same call, the same document. A second call for one attempt, and a call that
 /// nobody knows, are hung up.
-net::HttpResponse Webhooks::answer(store::Connection& connection, std::string_view token,
-                                   const store::EventEffect& effect) {
+net::HttpResponse Webhooks::answer(std::string_view token, const store::EventEffect& effect) {
   if (effect.second_call) return twiml(dialer::hangup_twiml());
-  const auto call = store::call_by_token(connection, token);
+  auto connection = context_.store();
+  if (!connection) return problem(connection.error());
+  const auto call = store::call_by_token(**connection, token);
   if (!call && call.error().code == Errc::not_found) return twiml(dialer::hangup_twiml());
   if (!call) return problem(call.error());
   const auto& options = context_.options();

@@ -56,9 +56,13 @@ class Sending {
   AttemptReport run(const LeaseClock& clock, MonoClock::time_point send_at);
 
  private:
+  using Write = std::function<Status()>;
   using Change = std::function<Status(store::Connection&)>;
 
-  void settle(std::string_view what, const Change& write);
+  void settle(std::string_view what, const Write& write);
+  void settle(std::string_view what, const Change& change) {
+    settle(what, Write([&] { return with_store(deps_, change); }));
+  }
   void back_in_line(milliseconds delay);
   AttemptReport fenced(std::string why);
   Status pass_gate();
@@ -75,10 +79,10 @@ class Sending {
 
 /// An answer is evidence and must not be lost while PostgreSQL restarts. If it cannot be written at
 /// all, the attempt stays `sending`, which the next driver reads as unknown: never as "redial".
-void Sending::settle(std::string_view what, const Change& write) {
+void Sending::settle(std::string_view what, const Write& write) {
   const auto give_up = Deadline::after(2 * options_.lease_ttl);
   while (true) {
-    const auto written = with_store(deps_, write);
+    const auto written = write();
     if (written) {
       log_.debug("settled: {}", what);
       return;
@@ -153,8 +157,7 @@ AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
   switch (outcome.kind) {
     case Kind::placed:
       counts.placed.add();
-      settle("placed",
-             [&](auto& store) { return store::settle_placed(store, lease_, id, outcome.sid); });
+      settle("placed", [&] { return deps_.attempts->settle_placed(lease_, id, outcome.sid); });
       return {AttemptEnd::placed, {}, {}};
     case Kind::rejected: {
       counts.rejected.add();
@@ -187,8 +190,7 @@ AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
 AttemptReport Sending::run(const LeaseClock& clock, MonoClock::time_point send_at) {
   CALL_CRASH_SUBJECT(claim_.to_number);
   CALL_CRASH_POINT("sending.before");
-  const auto marked = with_store(
-      deps_, [&](auto& store) { return store::mark_sending(store, lease_, claim_.attempt_id); });
+  const auto marked = deps_.attempts->mark_sending(lease_, claim_.attempt_id);
   if (!marked && marked.error().code == Errc::permission) {
     log_.info("not sent: {}", marked.error().context);
     return {AttemptEnd::refused, {}, marked.error().context};

@@ -23,6 +23,7 @@
 #include "core/dialer/call_plan.hpp"
 #include "core/redis/endpoint.hpp"
 #include "core/rq/registry.hpp"
+#include "core/store/attempt_writer.hpp"
 #include "core/store/pool.hpp"
 #include "core/store/reconcile.hpp"
 
@@ -59,6 +60,7 @@ std::chrono::milliseconds reconcile_every(const Options& options);
 
 struct Deps {
   store::Pool* store = nullptr;
+  store::AttemptWriter* attempts = nullptr;
   redis::Endpoint redis;
   const carrier::Carrier* carrier = nullptr;
   SenderPool* senders = nullptr;

@@ -2,17 +2,43 @@
 
 #include <algorithm>
 #include <cctype>
+#include <nlohmann/json.hpp>
 
-#include "core/policy/policy.hpp"
+#include "core/json/json.hpp"
 #include "core/store/outbox_rows.hpp"
 
 namespace call::store {
 namespace {
 
 constexpr const char* kColumns =
-    "id, tenant_id, list_id, entry_id, n, state, epoch, call_sid, call_status, status_sequence, "
+    "id, tenant_id, list_id, entry_id, n, state, epoch, token, to_number, call_sid, call_status, "
+    "status_sequence, "
     "answered_by, error_code, error_message, duration_s, unix_us(answered_at) AS answered_at, "
     "unix_us(ended_at) AS ended_at";
+
+AttemptRow to_attempt(const Row& row) {
+  AttemptRow out;
+  out.id = text(row, "id");
+  out.tenant_id = number(row, "tenant_id");
+  out.list_id = number(row, "list_id");
+  out.entry_id = number(row, "entry_id");
+  out.n = static_cast<int>(number(row, "n"));
+  out.state = known(parse_attempt_state(text(row, "state")));
+  out.epoch = number(row, "epoch");
+  out.token = text(row, "token");
+  out.to_number = text(row, "to_number");
+  out.call_sid = text(row, "call_sid");
+  out.status = parse_call_status(text(row, "call_status"));
+  out.status_sequence = optional_number(row, "status_sequence");
+  out.answered_by = text(row, "answered_by");
+  out.error_code = text(row, "error_code");
+  out.error_message = text(row, "error_message");
+  out.duration_s = optional_number(row, "duration_s");
+  out.answered_at = optional_time(row, "answered_at");
+  out.ended_at = optional_time(row, "ended_at");
+  out.was_open = is_open(out.state);
+  return out;
+}
 
 std::optional<AttemptRow> lock_attempt(Txn& txn, const char* condition,
                                        const std::vector<Value>& values) {
@@ -20,29 +46,26 @@ std::optional<AttemptRow> lock_attempt(Txn& txn, const char* condition,
       txn, std::string("SELECT ") + kColumns + " FROM attempts WHERE " + condition + " FOR UPDATE",
       values);
   if (!row) return std::nullopt;
-  AttemptRow out;
-  out.id = text(*row, "id");
-  out.tenant_id = number(*row, "tenant_id");
-  out.list_id = number(*row, "list_id");
-  out.entry_id = number(*row, "entry_id");
-  out.n = static_cast<int>(number(*row, "n"));
-  out.state = known(parse_attempt_state(text(*row, "state")));
-  out.epoch = number(*row, "epoch");
-  out.call_sid = text(*row, "call_sid");
-  out.status = parse_call_status(text(*row, "call_status"));
-  out.status_sequence = optional_number(*row, "status_sequence");
-  out.answered_by = text(*row, "answered_by");
-  out.error_code = text(*row, "error_code");
-  out.error_message = text(*row, "error_message");
-  out.duration_s = optional_number(*row, "duration_s");
-  out.answered_at = optional_time(*row, "answered_at");
-  out.ended_at = optional_time(*row, "ended_at");
-  out.was_open = is_open(out.state);
-  return out;
+  return to_attempt(*row);
 }
 
 void keep_first(std::string& kept, const std::string& said) {
   if (kept.empty()) kept = said;
+}
+
+Json to_row(const AttemptRow& attempt) {
+  Json out{{"id", attempt.id},
+           {"state", to_string(attempt.state)},
+           {"call_sid", attempt.call_sid},
+           {"answered_by", attempt.answered_by},
+           {"error_code", attempt.error_code},
+           {"error_message", attempt.error_message}};
+  if (attempt.status) out["call_status"] = to_string(*attempt.status);
+  if (attempt.status_sequence) out["status_sequence"] = *attempt.status_sequence;
+  if (attempt.duration_s) out["duration_s"] = *attempt.duration_s;
+  if (attempt.answered_at) out["answered_at"] = to_rfc3339(*attempt.answered_at, 6);
+  if (attempt.ended_at) out["ended_at"] = to_rfc3339(*attempt.ended_at, 6);
+  return out;
 }
 
 /// The events that came under this SID before the attempt had it become the attempt's.
@@ -58,149 +81,6 @@ void adopt_events(Txn& txn, AttemptRow& attempt) {
                     text(row, "answered_by"), optional_number(row, "duration_s"),
                     text(row, "error_code"), text(row, "error_message"), time(row, "occurred_at")});
   }
-}
-
-/// What decides about an entry, its row locked.
-struct Situation {
-  ListState list = ListState::running;
-  int max_attempts = 1;
-  std::int64_t retry_after_s = 0;
-  std::string policy;  // the document, empty if none
-  EntryState entry = EntryState::pending;
-  std::optional<Outcome> outcome;
-  std::string reason;
-  bool newest = false;  // this attempt is the entry's last
-
-  bool in_progress() const { return entry == EntryState::dialing || entry == EntryState::in_call; }
-};
-
-/// Whether the entry may have to wait again. Then its list's state must hold until we commit, because
-/// cancel_list() finishes only entries that it finds waiting.
-bool may_wait_again(const AttemptRow& attempt) {
-  if (attempt.state == AttemptState::placed) return false;
-  return attempt.state != AttemptState::ended || attempt.status != CallStatus::completed ||
-         is_machine(attempt.answered_by);
-}
-
-Situation lock_situation(Txn& txn, const AttemptRow& attempt) {
-  if (may_wait_again(attempt))
-    query(txn, "SELECT 1 FROM lists WHERE id = $1 FOR SHARE", {attempt.list_id});
-  const auto row = query(
-      txn,
-      "SELECT l.state AS list, l.max_attempts, l.retry_after_s, p.document::text AS policy, "
-      "e.state, e.outcome, e.reason, NOT EXISTS (SELECT FROM attempts a WHERE a.entry_id = e.id "
-      "AND a.n > $2) AS newest FROM entries e JOIN lists l ON l.id = e.list_id JOIN tenants t ON "
-      "t.id = l.tenant_id LEFT JOIN policies p ON p.id = coalesce(l.policy_id, t.policy_id) WHERE "
-      "e.id = $1 FOR UPDATE OF e",
-      {attempt.entry_id, attempt.n})[0];
-  Situation out;
-  out.list = known(parse_list_state(text(row, "list")));
-  out.max_attempts = static_cast<int>(number(row, "max_attempts"));
-  out.retry_after_s = number(row, "retry_after_s");
-  out.policy = text(row, "policy");
-  out.entry = known(parse_entry_state(text(row, "state")));
-  out.outcome = parse_outcome(text(row, "outcome"));
-  out.reason = text(row, "reason");
-  // The look at the attempts may be older than the lock; of an entry in progress one is open, though, and
-  // if it is not this one, it is a newer one.
-  out.newest = flag(row, "newest") && (attempt.was_open || !out.in_progress());
-  return out;
-}
-
-/// The table in events.hpp.
-Outcome outcome_of(const AttemptRow& attempt, ListState list) {
-  switch (*attempt.status) {
-    case CallStatus::busy:
-      return Outcome::busy;
-    case CallStatus::no_answer:
-      return Outcome::no_answer;
-    case CallStatus::failed:
-      return Outcome::failed;
-    case CallStatus::canceled:
-      return list == ListState::cancelled ? Outcome::cancelled : Outcome::no_answer;
-    default:
-      return is_machine(attempt.answered_by) ? Outcome::machine : Outcome::completed;
-  }
-}
-
-bool reached_somebody(Outcome outcome) {
-  return outcome == Outcome::completed || outcome == Outcome::machine;
-}
-
-/// The pause before the next try, if there is to be one: by the policy's rule for this outcome, else
-/// by the list's settings.
-std::optional<std::int64_t> retry_after_s(const Situation& now, const AttemptRow& attempt,
-                                          Outcome outcome) {
-  const bool goes_on = now.list != ListState::cancelled && now.list != ListState::completed;
-  if (!goes_on) return std::nullopt;
-  bool worth_it =
-      outcome == Outcome::busy || outcome == Outcome::no_answer || outcome == Outcome::failed;
-  int max_attempts = now.max_attempts;
-  std::int64_t pause = now.retry_after_s;
-  if (!now.policy.empty()) {
-    const auto policy = policy::parse_policy(now.policy);
-    if (!policy) return std::nullopt;
-    if (const auto rule = policy->retry.find(to_string(outcome)); rule != policy->retry.end()) {
-      worth_it = true;
-      max_attempts = rule->second.max_attempts.value_or(max_attempts);
-      const auto& steps = rule->second.after;
-      const auto step = std::min(static_cast<std::size_t>(attempt.n), steps.size());
-      if (step > 0) pause = steps[step - 1].count();
-    }
-  }
-  if (worth_it && attempt.n < max_attempts) return pause;
-  return std::nullopt;
-}
-
-void move_entry(Txn& txn, const AttemptRow& attempt, EntryState state) {
-  query(txn,
-        "UPDATE entries SET state = $2, outcome = NULL, reason = '', updated_at = now() WHERE id = "
-        "$1",
-        {attempt.entry_id, state});
-}
-
-/// The call is over: its entry is done or waits for the next attempt.
-EntryStand conclude(Txn& txn, const Situation& now, const AttemptRow& attempt) {
-  const Outcome outcome = outcome_of(attempt, now.list);
-  const std::string reason = attempt.error_code.empty() ? "" : "carrier_" + attempt.error_code;
-  const auto pause = now.in_progress() ? retry_after_s(now, attempt, outcome) : std::nullopt;
-  if (pause) {
-    query(txn,
-          "UPDATE entries SET state = 'retry_wait', reason = $2, updated_at = now(), "
-          "next_attempt_at = now() + $3 * interval '1 s' WHERE id = $1",
-          {attempt.entry_id, outcome, *pause});
-    return {EntryState::retry_wait, std::nullopt, true};
-  }
-  // Late news about an entry that has gone on already: a machine verdict after the end, the true
-  // end of an attempt that was given up, or an operator's redial that is no longer needed.
-  const bool correction = now.entry == EntryState::done
-                              ? (now.outcome == Outcome::completed && outcome != *now.outcome) ||
-                                    now.reason == kUnknownReason
-                              : !now.in_progress() && reached_somebody(outcome);
-  if (!now.in_progress() && !correction) return {now.entry, now.outcome, false};
-  finish_entry(txn, attempt.entry_id, outcome, reason);
-  return {EntryState::done, outcome, true};
-}
-
-/// An abandoned attempt whose call shows signs of life takes its entry and its number again, if
-/// they are still free.
-bool reopen(Txn& txn, const Situation& now, AttemptRow& attempt) {
-  if (attempt.state != AttemptState::abandoned || !attempt.status) return false;
-  const bool waits = now.entry == EntryState::retry_wait || now.entry == EntryState::pending;
-  const bool given_up = now.entry == EntryState::done && now.reason == kUnknownReason;
-  const bool list_open = now.list == ListState::running || now.list == ListState::paused;
-  if (!list_open || !(waits || given_up)) return false;
-  const auto taken =
-      query_row(txn,
-                "SELECT 1 FROM attempts o JOIN attempts a ON a.to_number = "
-                "o.to_number AND a.from_number = o.from_number WHERE a.id = $1::uuid "
-                "AND o.id <> a.id AND o.state IN ('intent', 'sending', 'placed', "
-                "'unknown')",
-                {attempt.id});
-  if (taken) return false;
-  attempt.state = AttemptState::placed;
-  save(txn, attempt);
-  return true;
 }
 
 }  // namespace
@@ -229,14 +109,20 @@ std::optional<AttemptRow> lock_attempt_by_token(Txn& txn, std::string_view token
   return lock_attempt(txn, "token = $1", {token});
 }
 
-std::optional<AttemptRow> lock_attempt_of_call(Txn& txn, std::string_view token,
-                                               std::string_view call_sid) {
-  if (token.empty() || call_sid.empty()) return std::nullopt;
-  return lock_attempt(txn, "token = $1 AND call_sid = $2", {token, call_sid});
-}
-
 std::optional<AttemptRow> lock_attempt_by_sid(Txn& txn, std::string_view call_sid) {
   return lock_attempt(txn, "call_sid = $1", {call_sid});
+}
+
+std::vector<AttemptRow> lock_attempts_of_calls(Txn& txn, const std::vector<std::string>& tokens,
+                                               const std::vector<std::string>& call_sids) {
+  std::vector<AttemptRow> out;
+  const auto rows = query_once(txn,
+                               std::string("SELECT ") + kColumns +
+                                   " FROM attempts WHERE token = ANY($1::text[]) AND call_sid = "
+                                   "ANY($2::text[]) ORDER BY id FOR UPDATE",
+                               {plain_array(tokens), plain_array(call_sids)});
+  for (const auto& row : rows) out.push_back(to_attempt(row));
+  return out;
 }
 
 void merge(AttemptRow& attempt, const CallFacts& facts) {
@@ -279,30 +165,25 @@ void bind_sid(Txn& txn, AttemptRow& attempt, std::string_view call_sid) {
   adopt_events(txn, attempt);
 }
 
-void save(Txn& txn, const AttemptRow& attempt) {
-  query(txn,
-        "UPDATE attempts SET state = $2, call_sid = nullif($3, ''), call_status = $4, "
-        "status_sequence = $5, answered_by = $6, error_code = $7, error_message = $8, duration_s = "
-        "$9, answered_at = $10, ended_at = $11, placed_at = CASE WHEN $3 <> '' THEN "
-        "coalesce(placed_at, now()) END WHERE id = $1::uuid",
-        {attempt.id, attempt.state, attempt.call_sid, attempt.status, attempt.status_sequence,
-         attempt.answered_by, attempt.error_code, attempt.error_message, attempt.duration_s,
-         attempt.answered_at, attempt.ended_at});
-}
-
-EntryStand follow_attempt(Txn& txn, AttemptRow& attempt) {
-  const Situation now = lock_situation(txn, attempt);
-  if (!now.newest) return {now.entry, now.outcome, false};
-  if (attempt.state == AttemptState::ended) return conclude(txn, now, attempt);
-  const bool reopened = reopen(txn, now, attempt);
-  if (attempt.state != AttemptState::placed) return {now.entry, now.outcome, false};
-  const bool answered = attempt.status == CallStatus::in_progress;
-  const EntryState wanted = answered ? EntryState::in_call : EntryState::dialing;
-  if (now.entry == wanted || (now.entry != EntryState::dialing && !reopened)) {
-    return {now.entry, now.outcome, false};
+void save(Txn& txn, const std::vector<const AttemptRow*>& attempts) {
+  if (attempts.empty()) return;
+  Json rows = Json::array();
+  std::vector<std::string> ids;
+  for (const auto* attempt : attempts) {
+    ids.push_back(attempt->id);
+    rows.push_back(to_row(*attempt));
   }
-  move_entry(txn, attempt, wanted);
-  return {wanted, std::nullopt, true};
+  query_once(
+      txn,
+      "UPDATE attempts a SET state = n.state, call_sid = nullif(n.call_sid, ''), call_status = "
+      "n.call_status, status_sequence = n.status_sequence, answered_by = n.answered_by, error_code "
+      "= n.error_code, error_message = n.error_message, duration_s = n.duration_s, answered_at = "
+      "n.answered_at, ended_at = n.ended_at, placed_at = CASE WHEN n.call_sid <> '' THEN "
+      "coalesce(a.placed_at, now()) END FROM jsonb_to_recordset($1::jsonb) AS n(id uuid, state "
+      "text, call_sid text, call_status text, status_sequence bigint, answered_by text, error_code "
+      "text, error_message text, duration_s bigint, answered_at timestamptz, ended_at timestamptz) "
+      "WHERE a.id = n.id AND a.id = ANY($2::uuid[])",
+      {json::dump(rows), plain_array(ids)});
 }
 
 std::optional<OutboxJob> end_machine_call(Txn& txn, const AttemptRow& attempt) {

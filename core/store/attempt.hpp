@@ -26,6 +26,8 @@ struct AttemptRow {
   int n = 0;
   AttemptState state = AttemptState::intent;
   std::int64_t epoch = 0;
+  std::string token;
+  std::string to_number;
   std::string call_sid;
   std::optional<CallStatus> status;
   std::optional<std::int64_t> status_sequence;
@@ -64,10 +66,10 @@ bool is_machine(std::string_view answered_by);
 
 std::optional<AttemptRow> lock_attempt_by_id(Txn& txn, std::string_view id);
 std::optional<AttemptRow> lock_attempt_by_token(Txn& txn, std::string_view token);
-/// The attempt of that token if it has that SID.
-std::optional<AttemptRow> lock_attempt_of_call(Txn& txn, std::string_view token,
-                                               std::string_view call_sid);
 std::optional<AttemptRow> lock_attempt_by_sid(Txn& txn, std::string_view call_sid);
+/// Those that have one of the tokens and one of the SIDs. Both must be [A-Za-z0-9]+.
+std::vector<AttemptRow> lock_attempts_of_calls(Txn& txn, const std::vector<std::string>& tokens,
+                                               const std::vector<std::string>& call_sids);
 
 /// Adds what an event says. Pure, and the order of events does not matter: the status only rises in
 /// rank, times keep the earliest, texts keep the first that says something.
@@ -79,10 +81,13 @@ void lock_sid(Txn& txn, std::string_view call_sid);
 /// events that came under that SID before anybody knew whose it was.
 void bind_sid(Txn& txn, AttemptRow& attempt, std::string_view call_sid);
 /// Writes back what merge() and the protocol changed.
-void save(Txn& txn, const AttemptRow& attempt);
-/// Moves the entry to where its newest attempt says. May reopen an abandoned attempt whose call
-/// turns out to be up.
-EntryStand follow_attempt(Txn& txn, AttemptRow& attempt);
+void save(Txn& txn, const std::vector<const AttemptRow*>& attempts);
+inline void save(Txn& txn, const AttemptRow& attempt) {
+  save(txn, std::vector<const AttemptRow*>{&attempt});
+}
+/// Moves the entry of each to where its newest attempt says, and tells where it stands. May reopen an
+/// abandoned attempt whose call turns out to be up.
+std::vector<EntryStand> follow_attempts(Txn& txn, const std::vector<AttemptRow*>& attempts);
 
 /// An answering machine is on the line of a call that is up: asks for its end, once, unless the list
 /// talks to machines.

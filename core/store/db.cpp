@@ -58,6 +58,10 @@ pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& v
   return run_prepared(txn, name, values);
 }
 
+pqxx::result query_once(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
+  return run(txn, sql, values);
+}
+
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
   const auto rows = query(txn, sql, values);
   if (rows.empty()) return std::nullopt;
@@ -72,6 +76,10 @@ std::string int_array(const std::vector<std::int64_t>& values) {
     out += std::to_string(value);
   }
   return out + "}";
+}
+
+std::string plain_array(const std::vector<std::string>& values) {
+  return "{" + join(values, ",") + "}";
 }
 
 std::string text_array(const std::vector<std::string>& values) {

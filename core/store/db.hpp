@@ -72,10 +72,15 @@ class Value {
 
 /// Runs one statement with parameters $1, $2 ... May throw, as everything of libpqxx.
 pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& values = {});
+/// The same for a statement about a set of rows: planned each time, since a plan that was made while
+/// the tables were small would go on reading them whole.
+pqxx::result query_once(Txn& txn, const std::string& sql, const std::vector<Value>& values);
 /// The single row of a statement, or nullopt when it gave none.
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values);
 /// "{1,2,3}", for = ANY($1::bigint[]).
 std::string int_array(const std::vector<std::int64_t>& values);
+/// "{a,b}", for = ANY($1::text[]): of letters, digits and dashes.
+std::string plain_array(const std::vector<std::string>& values);
 /// ["a","b"], for jsonb_array_elements_text($1).
 std::string text_array(const std::vector<std::string>& values);
 

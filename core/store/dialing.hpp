@@ -86,10 +86,19 @@ struct ClaimResult {
 /// done/refused, and those that may not be called yet get the time and the reason.
 Result<ClaimResult> claim_entries(Connection& connection, const DriverLease& lease,
                                   const ClaimLimits& limits = {});
+/// An attempt on its way to the carrier.
+struct OnItsWay {
+  DriverLease lease;
+  std::string attempt_id;
+  std::string call_sid;  ///< of settle_placed(): what the carrier called it
+};
 /// intent -> sending, durably committed before this returns: only then may the first byte go out.
 /// Errc::permission: the policy says no by now (do-not-call, hours, not_after); the intent is undone
 /// and nothing is left to do.
 Status mark_sending(Connection& connection, const DriverLease& lease, std::string_view attempt_id);
+/// The same for several, of any lists, in one transaction; one result each, in their order.
+std::vector<Status> mark_sending(Connection& connection,
+                                 const std::vector<const OnItsWay*>& attempts);
 /// Undoes an intent; its entry waits for `delay` again. Errc::conflict unless it is an intent of
 /// this driver.
 Status drop_intent(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
@@ -99,6 +108,9 @@ Status drop_intent(Connection& connection, const DriverLease& lease, std::string
 /// webhook set. If a webhook has bound another SID, this second call is ended.
 Status settle_placed(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
                      std::string_view call_sid);
+/// The same for several, of any lists; one result each, in their order.
+std::vector<Status> settle_placed(Connection& connection,
+                                  const std::vector<const OnItsWay*>& attempts);
 /// 4xx: no call was made. The entry is done/failed, reason "carrier_CODE"; never retried by itself.
 Status settle_rejected(Connection& connection, const DriverLease& lease,
                        std::string_view attempt_id, std::string_view code,

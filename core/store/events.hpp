@@ -7,6 +7,9 @@
 // that matches nothing is kept and applied when settle_placed() or another event binds its SID.
 // System-wide: webhooks come before any tenant is known.
 //
+// A busy API applies events together (event_writer.hpp): a transaction for all of them costs hardly
+// more than one for each.
+//
 // How a call's end becomes an entry's outcome:
 //   completed, machine verdict          machine
 //   completed                           completed
@@ -74,6 +77,10 @@ struct EventEffect {
 };
 
 Result<EventEffect> apply_event(Connection& connection, const Event& event);
+/// The same for several, one result each, in their order. Those of calls that are known share one
+/// transaction; an event that PostgreSQL refuses harms no other.
+std::vector<Result<EventEffect>> apply_events(Connection& connection,
+                                              const std::vector<const Event*>& events);
 
 /// What a webhook needs to answer a call: its attempt's data. Errc::not_found for an unknown token.
 struct CallContext {

@@ -2,7 +2,12 @@
 // attempt, so they count whether or not it still holds the list; but a webhook may have come first,
 // and what it proved stays.
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
 #include "core/base/crash_point.hpp"
+#include "core/json/json.hpp"
 #include "core/log/log.hpp"
 #include "core/store/attempt.hpp"
 #include "core/store/dialing.hpp"
@@ -24,20 +29,40 @@ bool is_undecided(const AttemptRow& attempt) {
   return attempt.state == AttemptState::sending || attempt.state == AttemptState::unknown;
 }
 
-/// The usual case in one statement: nothing was heard of the call yet, so there is nothing to merge and
-/// its entry stays where it is. Nobody waits for the disk: a PostgreSQL that dies and forgets this has
-/// the attempt `sending`, and what became of it is asked, as if we had died before we wrote.
-bool place_at_once(Txn& txn, const DriverLease& lease, std::string_view attempt_id,
-                   std::string_view call_sid) {
-  const auto row = query_row(
-      txn,
-      "UPDATE attempts SET state = 'placed', call_sid = $4, placed_at = now() WHERE id = $1::uuid "
-      "AND list_id = $2 AND epoch = $3 AND state = 'sending' AND call_sid IS NULL AND call_status "
-      "IS NULL AND answered_by = '' AND NOT EXISTS (SELECT FROM attempts o WHERE o.call_sid = $4) "
-      "AND NOT EXISTS (SELECT FROM call_events e WHERE e.call_sid = $4 AND e.attempt_id IS NULL) "
-      "RETURNING set_config('synchronous_commit', 'off', true)",
-      {attempt_id, lease.list_id, lease.epoch, call_sid});
-  return row.has_value();
+/// The usual case, in one statement for all: nothing was heard of the call yet, so there is nothing to
+/// merge and its entry stays where it is. Nobody waits for the disk: a PostgreSQL that dies and forgets
+/// this has the attempt `sending`, and what became of it is asked, as if we had died before we wrote.
+/// The ids of those that are placed now.
+std::set<std::string> place_at_once(Txn& txn, const std::vector<const OnItsWay*>& attempts) {
+  Json rows = Json::array();
+  std::vector<std::string> ids;
+  std::vector<std::string> sids;
+  for (const auto* one : attempts) {
+    ids.push_back(one->attempt_id);
+    sids.push_back(one->call_sid);
+    rows.push_back({{"id", one->attempt_id},
+                    {"list_id", one->lease.list_id},
+                    {"epoch", one->lease.epoch},
+                    {"call_sid", one->call_sid}});
+  }
+  std::sort(sids.begin(), sids.end());
+  for (const auto& sid : sids) lock_sid(txn, sid);
+  std::set<std::string> out;
+  for (const auto& row : query_once(
+           txn,
+           "UPDATE attempts a SET state = 'placed', call_sid = n.call_sid, placed_at = now() FROM "
+           "jsonb_to_recordset($1::jsonb) AS n(id uuid, list_id bigint, epoch bigint, call_sid "
+           "text) WHERE a.id = n.id AND a.id = ANY($2::uuid[]) AND a.list_id = n.list_id AND "
+           "a.epoch = n.epoch AND a.state = 'sending' AND a.call_sid IS NULL AND a.call_status IS "
+           "NULL AND a.answered_by = '' AND NOT EXISTS (SELECT FROM attempts o WHERE o.call_sid = "
+           "n.call_sid) AND NOT EXISTS (SELECT FROM call_events e WHERE e.call_sid = n.call_sid "
+           "AND e.attempt_id IS NULL) RETURNING a.id, a.to_number, "
+           "set_config('synchronous_commit', 'off', true)",
+           {json::dump(rows), plain_array(ids)})) {
+    out.insert(text(row, "id"));
+    CALL_CRASH_POINT("settle.committing", text(row, "to_number"));
+  }
+  return out;
 }
 
 /// Binds the SID and follows what it brings. Errc::conflict: the call belongs to another attempt.
@@ -47,35 +72,57 @@ Status place(Txn& txn, AttemptRow& attempt, std::string_view call_sid) {
     return Error{Errc::conflict, "the call " + std::string(call_sid) + " is another attempt's"};
   }
   save(txn, attempt);
-  follow_attempt(txn, attempt);
+  follow_attempts(txn, {&attempt});
   end_machine_call(txn, attempt);
+  return {};
+}
+
+/// Something was heard of the call already, or it is not the attempt's.
+Status settle_alone(Connection& connection, const OnItsWay& one) {
+  bool second_call = false;
+  const auto body = [&](Txn& txn) -> Status {
+    lock_sid(txn, one.call_sid);
+    CALL_TRY(auto attempt, lock_own(txn, one.lease, one.attempt_id));
+    second_call = !attempt.call_sid.empty() && attempt.call_sid != one.call_sid;
+    if (second_call) {
+      insert_end_call_job(txn, attempt.tenant_id, attempt.id, one.call_sid);
+    } else {
+      CALL_CHECK(place(txn, attempt, one.call_sid));
+    }
+    CALL_CRASH_POINT("settle.committing", attempt.to_number);
+    return {};
+  };
+  CALL_CHECK(transact(connection, kSystem, "cannot settle the attempt", body));
+  if (second_call) {
+    log::Logger("store").error("attempt {} has a second call, {}: ending it", one.attempt_id,
+                               one.call_sid);
+  }
   return {};
 }
 
 }  // namespace
 
+std::vector<Status> settle_placed(Connection& connection,
+                                  const std::vector<const OnItsWay*>& attempts) {
+  const auto placed = in_transaction(
+      connection, kSystem, "cannot settle the attempt",
+      [&](Txn& txn) -> Result<std::set<std::string>> { return place_at_once(txn, attempts); });
+  // Where PostgreSQL is not there, asking again for each would only take longer.
+  const bool away =
+      !placed && (placed.error().code == Errc::unavailable || placed.error().code == Errc::timeout);
+  if (away) return std::vector(attempts.size(), Status(placed.error()));
+  std::vector<Status> out;
+  for (const auto* one : attempts) {
+    const bool done = placed && placed->contains(one->attempt_id);
+    out.push_back(done ? Status() : settle_alone(connection, *one));
+  }
+  return out;
+}
+
 Status settle_placed(Connection& connection, const DriverLease& lease, std::string_view attempt_id,
                      std::string_view call_sid) {
-  bool second_call = false;
-  const auto body = [&](Txn& txn) -> Status {
-    lock_sid(txn, call_sid);
-    if (!place_at_once(txn, lease, attempt_id, call_sid)) {
-      CALL_TRY(auto attempt, lock_own(txn, lease, attempt_id));
-      second_call = !attempt.call_sid.empty() && attempt.call_sid != call_sid;
-      if (second_call) {
-        insert_end_call_job(txn, attempt.tenant_id, attempt.id, call_sid);
-      } else {
-        CALL_CHECK(place(txn, attempt, call_sid));
-      }
-    }
-    CALL_CRASH_POINT("settle.committing");
-    return {};
-  };
-  CALL_CHECK(transact(connection, kSystem, "cannot settle the attempt", body));
-  if (second_call) {
-    log::Logger("store").error("attempt {} has a second call, {}: ending it", attempt_id, call_sid);
-  }
-  return {};
+  const OnItsWay one{lease, std::string(attempt_id), std::string(call_sid)};
+  return settle_placed(connection, std::vector<const OnItsWay*>{&one}).front();
 }
 
 Status settle_rejected(Connection& connection, const DriverLease& lease,

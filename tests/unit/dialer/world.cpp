@@ -50,6 +50,7 @@ World::World(FakeCarrier::Script script)
   auto endpoint = redis::parse_url(support::fresh_redis());
   REQUIRE(endpoint);
   deps.store = &pool;
+  deps.attempts = &attempts;
   deps.redis = *std::move(endpoint);
   deps.carrier = &carrier;
   deps.senders = &senders;

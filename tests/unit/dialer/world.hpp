@@ -60,6 +60,7 @@ class World {
   metrics::Registry registry;
   dialer::Instruments instruments{registry};
   store::Pool pool;
+  store::AttemptWriter attempts{pool, milliseconds(50)};
   carrier::Carrier carrier;
   dialer::SenderPool senders{4};
   std::optional<dialer::Gate> gate;

@@ -281,3 +281,51 @@ TEST_CASE("store.events: a webhook finds what it needs to answer the call") {
   CHECK(call_by_token(running.connection, "00").error().code == Errc::not_found);
   CHECK(call_by_attempt(running.connection, "no uuid").error().code == Errc::not_found);
 }
+
+TEST_CASE("store.events: events that come together are applied as if one after the other") {
+  Running running(3, [] {
+    auto list = new_list();
+    list.settings.concurrency = 3;
+    return list;
+  }());
+  const auto first = running.place(1);
+  const auto second = running.place(2);
+  const auto early = running.send();
+  const auto answered = Running::status_event(first.token, CallStatus::in_progress, 1);
+  const auto completed = Running::status_event(first.token, CallStatus::completed, 1);
+  const auto busy = Running::status_event(second.token, CallStatus::busy, 2);
+  const auto unbound = Running::status_event(early.token, CallStatus::ringing, 3);
+  const auto unknown = Running::status_event("", CallStatus::completed, 9);
+  auto malformed = busy;
+  malformed.call_sid = "CA'";
+  const std::vector<const Event*> together = {&completed, &malformed, &busy,     &unbound,
+                                              &answered,  &unknown,   &completed};
+  const auto results = apply_events(running.connection, together);
+  REQUIRE(results.size() == together.size());
+  CHECK(take(results[0]).attempt_ended);
+  CHECK(take(results[0]).entry_state == EntryState::done);
+  CHECK(results[1].error().code == Errc::invalid_argument);
+  CHECK(take(results[2]).attempt_id == second.attempt_id);
+  CHECK(take(results[2]).attempt_ended);
+  CHECK(take(results[3]).attempt_id == early.attempt_id);
+  CHECK_FALSE(take(results[4]).attempt_ended);
+  CHECK_FALSE(take(results[5]).matched);
+  CHECK(take(results[6]).duplicate);
+  CHECK(running.attempt(first).answered_at.has_value());
+  CHECK(running.entry(first).outcome == Outcome::completed);
+  CHECK(running.entry(second).outcome == Outcome::busy);
+  CHECK(running.attempt(early).call_sid == sid_of(3));
+  CHECK(running.value("SELECT count(*) FROM call_events") == "5");
+}
+
+TEST_CASE("store.events: an event that PostgreSQL refuses harms none that came with it") {
+  Running running(1);
+  const auto claim = running.place();
+  const auto good = Running::status_event(claim.token, CallStatus::completed, 1);
+  auto bad = Running::status_event(claim.token, CallStatus::ringing, 1);
+  bad.params_json = R"({"a":"\u0000"})";  // jsonb takes no such character
+  const auto results = apply_events(running.connection, {&bad, &good});
+  CHECK(results[0].error().code == Errc::invalid_argument);
+  CHECK(take(results[1]).attempt_ended);
+  CHECK(running.attempt(claim).state == AttemptState::ended);
+}

@@ -9,6 +9,7 @@ draws the same trials and faults: repeat a run with --seed. Exit 0: no violation
 import argparse
 import collections
 import concurrent.futures
+import datetime
 import json
 import os
 import random
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import zoneinfo
 
 import faults
 import oracle
@@ -28,6 +30,27 @@ LISTS_AT_ONCE = 10
 CONCURRENCY = 15
 STALL_S = 240
 TRIALS_A_SYSTEM = 2500  # then a fresh one
+HOURS_OF = 5  # each fifth list has calling hours
+NEW_YORK = zoneinfo.ZoneInfo("America/New_York")  # where the numbers are
+
+
+def every_other_minute(now):
+    """Hours that are open in each second minute from now on, the last of them for long: the policy, and the spans as
+    seconds since 1970."""
+    begin = int(now) // 60 * 60
+    spans = [(begin + 120 * n, begin + 120 * n + 60) for n in range(18)]
+    spans.append((spans[-1][0] + 120, spans[-1][0] + 12 * 3600))
+
+    def clock(t, end=False):
+        at = datetime.datetime.fromtimestamp(t, NEW_YORK).strftime("%H:%M")
+        return "24:00" if end and at == "00:00" else at
+    texts = []
+    for first, last in spans:
+        if clock(first) < clock(last, end=True):
+            texts.append(f"{clock(first)}-{clock(last, end=True)}")
+        else:
+            texts += [f"{clock(first)}-24:00", f"00:00-{clock(last)}"]
+    return "[hours]\nmon-sun = " + json.dumps(texts) + "\n", spans
 
 
 class Shard:
@@ -39,6 +62,7 @@ class Shard:
         self.rng = random.Random(f"{args.seed}/{shard}/environment")
         self.environment = collections.Counter()
         self.samples, self.pauses, self.running = [], [], []
+        self.spared = []  # (number, when it was on the do-not-call list for sure; None if it may not be)
         self.quiet = threading.Event()
         self.crash_in_cleanup = False
 
@@ -54,6 +78,9 @@ class Shard:
         try:
             with system:
                 system.sql(oracle.AUDIT)
+                policy, self.hours = every_other_minute(time.time())
+                (system.dir / "hours.toml").write_text(policy)
+                system.callctl("policy", "set", "hours", system.dir / "hours.toml")
                 system.add_faults([t.rule for t in self.trials if t.rule])
                 result = self._dial(system)
         except BaseException:
@@ -119,7 +146,8 @@ class Shard:
         csv.write_text("phone\n" + "\n".join(numbers) + "\n")
         create = system.callctl("list", "create", name, csv, "--key", name, "--from", f"+1500555{n % 10000:04d}",
                                 "--concurrency", CONCURRENCY, "--calls-per-second", 100, "--ring-timeout", 15,
-                                "--time-limit", 10, "--max-attempts", 1 + n % 2, "--retry-after", 1, check=False)
+                                "--time-limit", 10, "--max-attempts", 1 + n % 2, "--retry-after", 1,
+                                *(["--policy", "hours"] if n % HOURS_OF == 3 else []), check=False)
         if create.returncode != 0:
             return False
         return system.callctl("list", "start", name, "--confirm", name, check=False).returncode == 0
@@ -187,6 +215,8 @@ class Shard:
             system.api.signal(signal.SIGKILL)
         elif kind == "pause and resume" and self.running:
             self._pause(self.rng.choice(self.running))
+        elif kind == "a number is not to be called any more":
+            self._spare()
 
     def _pause(self, name):
         system = self.system
@@ -200,12 +230,25 @@ class Shard:
         while system.callctl("list", "resume", name, check=False).returncode not in (0, 1):
             time.sleep(0.3)
 
+    def _spare(self):
+        """Somebody who waits to be called asks not to be."""
+        system = self.system
+        waiting = system.sql("SELECT phone FROM entries e JOIN lists l ON l.id = e.list_id WHERE l.state = 'running' AND "
+                             "e.state IN ('pending', 'retry_wait') ORDER BY random() LIMIT 1", 20)
+        if not waiting:
+            return
+        number = waiting[0][0]
+        self.spared.append((number, None))
+        if system.callctl("dnc", "add", number, check=False).returncode == 0:
+            self.spared.append((number, float(system.sql("SELECT extract(epoch FROM clock_timestamp())", 20)[0][0])))
+
     # --- the verdict
 
     def _judge(self, system, seconds):
         replayed, bad = (0, [])
         books = oracle.Books(system)
-        bad += oracle.check(books, self.count, self.samples, self.pauses)
+        bad += oracle.check(books, self.count, self.samples, self.pauses, self.spared,
+                            {f"list-{n}": self.hours for n in range(3, self.count // LIST_SIZE + 1, HOURS_OF)})
         try:
             replayed, again = oracle.replay(system, self.args.seed, self.args.replay)
             bad += again

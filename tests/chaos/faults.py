@@ -110,8 +110,8 @@ def draw_pickups(seed, shard, trials):
 
 ENVIRONMENT = ("redis restart", "redis kill -9", "redis FLUSHALL", "postgres restart", "postgres kill -9",
                "worker SIGKILL", "worker SIGTERM", "worker SIGSTOP", "api SIGKILL", "api SIGTERM", "api SIGSTOP",
-               "pause and resume", "callctl cleanup run", "kill in the clean-up")
-WEIGHTS = (3, 2, 4, 2, 3, 3, 3, 2, 3, 2, 2, 5, 3, 2)
+               "pause and resume", "callctl cleanup run", "kill in the clean-up", "a number is not to be called any more")
+WEIGHTS = (3, 2, 4, 2, 3, 3, 3, 2, 3, 2, 2, 5, 3, 2, 5)
 
 
 def draw_environment(rng):

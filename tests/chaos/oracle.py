@@ -72,8 +72,9 @@ def seconds(rfc3339):
     return datetime.datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).timestamp()
 
 
-def check(books, handed_in, samples, pauses):
-    """A list of violations: (invariant, text)."""
+def check(books, handed_in, samples, pauses, spared=(), hours=None):
+    """A list of violations: (invariant, text). `spared`: numbers, and when they were on the do-not-call list (None: they
+    may be). `hours`: when the lists of those names may be dialed, as spans of seconds since 1970."""
     bad = []
     by_token, by_number, by_sid = {}, {}, {}
     for sid, create in books.creates.items():
@@ -117,6 +118,15 @@ def check(books, handed_in, samples, pauses):
         for attempt in books.attempts.values():
             if attempt["list"] == list_id and begin < float(attempt["sent"]) < end:
                 bad.append(("I6", f"attempt {attempt['id']} was sent while its list was paused"))
+    for number, since in spared:
+        for attempt in books.attempts.values():
+            if since and books.entries[attempt["entry"]]["phone"] == number and float(attempt["sent"]) > since:
+                bad.append(("I6", f"attempt {attempt['id']} was sent after {number} was not to be called any more"))
+    for attempt, _, now, _, _, at, _ in books.moves:
+        spans = (hours or {}).get(books.lists[books.attempts[attempt]["list"]]["name"]) if attempt in books.attempts else None
+        # It is asked a moment before it is noted.
+        if spans and now == "sending" and not any(first <= float(at) < last + 0.5 for first, last in spans):
+            bad.append(("I6", f"attempt {attempt} was sent outside its list's hours"))
     for attempt, was, now, status_was, status_now, _, _ in books.moves:
         if RANK[status_now] < RANK[status_was] or (RANK[status_was] == 4 and status_now != status_was):
             bad.append(("I7", f"attempt {attempt}: {status_was} -> {status_now}"))
@@ -131,7 +141,9 @@ def check(books, handed_in, samples, pauses):
                               f"{[books.calls[c] for c in calls]}"))
         last = max(by_entry[attempt["entry"]], key=lambda a: int(a["n"]))
         entry = books.entries[attempt["entry"]]
-        if attempt is last and attempt["state"] == "ended" and entry["outcome"] not in OUTCOME[attempt["status"]]:
+        refused = entry["reason"] == "dnc" and any(number == entry["phone"] for number, _ in spared)
+        fits = entry["outcome"] in OUTCOME.get(attempt["status"], ()) or refused
+        if attempt is last and attempt["state"] == "ended" and not fits:
             bad.append(("I9", f"entry {entry['id']} is {entry['outcome']}, its call {attempt['status']}"))
     return bad
 

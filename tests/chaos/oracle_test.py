@@ -31,10 +31,10 @@ def books():
 
 
 class Oracle(unittest.TestCase):
-    def seen(self, change, samples=(), pauses=(), handed_in=4):
+    def seen(self, change, samples=(), pauses=(), handed_in=4, spared=(), hours=None):
         changed = copy.deepcopy(books())
         change(changed)
-        return {invariant for invariant, _ in oracle.check(changed, handed_in, samples, pauses)}
+        return {invariant for invariant, _ in oracle.check(changed, handed_in, samples, pauses, spared, hours)}
 
     def test_books_that_agree(self):
         self.assertEqual(self.seen(lambda b: None), set())
@@ -53,6 +53,27 @@ class Oracle(unittest.TestCase):
         def change(b):
             b.attempts["a4"] = {**b.attempts["a1"], "id": "a4", "sid": "", "token": "t4", "n": "2", "state": "rejected"}
         self.assertIn("I2", self.seen(change))
+
+    def test_a_send_that_should_not_have_been(self):
+        self.assertIn("I6", self.seen(lambda b: None, pauses=[("1", 99, 101)]))
+        self.assertNotIn("I6", self.seen(lambda b: None, pauses=[("1", 101, 102)]))
+        self.assertIn("I6", self.seen(lambda b: None, spared=[("+1", 99)]))
+        self.assertNotIn("I6", self.seen(lambda b: None, spared=[("+1", 101), ("+1", None), ("+4", 99)]))
+
+    def test_a_send_outside_the_hours(self):
+        def send(at):
+            return lambda b: b.moves.append(["a1", "intent", "sending", "", "", str(at), "e1"])
+        for at in (59, 90, 121):
+            self.assertIn("I6", self.seen(send(at), hours={"l": [(60, 70), (110, 120)]}))
+        for at in (60, 70.2, 115):
+            self.assertNotIn("I6", self.seen(send(at), hours={"l": [(60, 70), (110, 120)]}))
+        self.assertNotIn("I6", self.seen(send(90), hours={"other": [(60, 70)]}))
+
+    def test_a_refusal_after_a_call_needs_its_reason(self):
+        def refuse(b):
+            b.entries["e2"].update(outcome="refused", reason="dnc")
+        self.assertIn("I9", self.seen(refuse))
+        self.assertNotIn("I9", self.seen(refuse, spared=[("+2", None)]))
 
     def test_an_entry_that_vanished_or_never_ends(self):
         self.assertIn("I3", self.seen(lambda b: b.entries.pop("e4")))

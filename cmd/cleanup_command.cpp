@@ -41,6 +41,9 @@ Result<store::CleanupOptions> cleanup_options(Session& session) {
   store::CleanupOptions options;
   options.unknown_deadline =
       std::chrono::duration_cast<std::chrono::seconds>(config->dialer.unknown_deadline);
+  options.retention = {
+      std::chrono::duration_cast<std::chrono::seconds>(config->retention.recordings),
+      std::chrono::duration_cast<std::chrono::seconds>(config->retention.personal_data)};
   return options;
 }
 

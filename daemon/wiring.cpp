@@ -86,6 +86,13 @@ api::Options api_options(const config::Config& config, const carrier::Options& a
   return options;
 }
 
+store::Retention retention_of(const config::Config& config) {
+  using std::chrono::duration_cast;
+  using std::chrono::seconds;
+  return {duration_cast<seconds>(config.retention.recordings),
+          duration_cast<seconds>(config.retention.personal_data)};
+}
+
 rq::WorkerOptions worker_options(const config::Config& config, redis::Endpoint redis) {
   rq::WorkerOptions options;
   options.redis = std::move(redis);

@@ -14,6 +14,7 @@
 #include "core/redis/endpoint.hpp"
 #include "core/rq/worker.hpp"
 #include "core/sim/server.hpp"
+#include "core/store/cleanup.hpp"
 #include "core/store/connection.hpp"
 
 namespace call::daemon {
@@ -26,6 +27,7 @@ Result<carrier::Options> carrier_options(const config::Config& config);
 carrier::SignatureKeys signature_keys(const carrier::Options& account);
 dialer::Options dialer_options(const config::Config& config);
 api::Options api_options(const config::Config& config, const carrier::Options& account);
+store::Retention retention_of(const config::Config& config);
 rq::WorkerOptions worker_options(const config::Config& config, redis::Endpoint redis);
 flow::ServiceOptions service_options(const config::Config& config);
 /// Where the carrier connects its media streams.

@@ -9,6 +9,7 @@
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/sender_pool.hpp"
 #include "core/dialer/wake.hpp"
+#include "core/filing/erasing.hpp"
 #include "core/filing/filing.hpp"
 #include "core/net/http_server.hpp"
 #include "core/rq/worker.hpp"
@@ -29,6 +30,7 @@ using std::chrono::seconds;
 constexpr seconds kChorePeriod{1};
 // Well above what a batch of marks or settlements takes.
 constexpr milliseconds kBatchPatience{50};
+constexpr seconds kLookForExpired{60};
 constexpr seconds kLookAtDatabase{2};
 constexpr seconds kDrain{60};  // above what the worker gives its jobs
 // Create-calls under way at the same time, all lists of the process together.
@@ -52,18 +54,19 @@ rq::Registry make_registry(const config::Config& config, const dialer::Deps& dep
   rq::Registry registry;
   dialer::register_jobs(registry, deps, dialer_options(config));
   filing::register_jobs(registry, pool, config.worker.records_dir);
+  filing::register_erasing(registry, pool, config.worker.records_dir, retention_of(config));
   registry.add("calld.noop", rq::noop);
   return registry;
 }
 
-// The outbox, lists without a driver, finished call records.
+// The outbox, lists without a driver, finished call records, and those that are to be erased.
 class Chores {
  public:
-  Chores(const dialer::Deps& deps, dialer::Options options, const config::Worker& settings,
-         runtime::Pulses& pulses)
-      : dialer_(deps, std::move(options)),
+  Chores(const dialer::Deps& deps, const config::Config& config, runtime::Pulses& pulses)
+      : dialer_(deps, dialer_options(config)),
         queue_(deps.redis),
-        settings_(settings),
+        settings_(config.worker),
+        retention_(retention_of(config)),
         pulse_(&pulses, "chores") {}
 
   void tick() {
@@ -72,17 +75,26 @@ class Chores {
     pulse_.beat();
     const auto found = filing::enqueue_ready(queue_, settings_.records_queue, settings_.spool_dir,
                                              Deadline::after(seconds(5)));
-    if (found) return;
-    if (const auto hidden = failures_.admit()) {
-      log_.warn("call records wait in the spool: {} ({} more not shown)", found.error().to_string(),
-                *hidden);
+    if (!found) {
+      if (const auto hidden = failures_.admit()) {
+        log_.warn("call records wait in the spool: {} ({} more not shown)",
+                  found.error().to_string(), *hidden);
+      }
+      return;
     }
+    if (MonoClock::now() < erase_at_) return;
+    erase_at_ = MonoClock::now() + kLookForExpired;
+    const auto asked = filing::enqueue_erasing(queue_, settings_.records_queue, retention_,
+                                               Deadline::after(seconds(5)));
+    if (!asked) log_.warn("nothing is erased for a while: {}", asked.error().to_string());
   }
 
  private:
   dialer::Chores dialer_;
   rq::Client queue_;
   const config::Worker settings_;
+  const store::Retention retention_;
+  MonoClock::time_point erase_at_{};
   runtime::Pulse pulse_;
   log::Throttle failures_{seconds(30)};
   const log::Logger log_{"filing"};
@@ -142,7 +154,7 @@ Status run_worker(Process& process, bool burst) {
 
   CALL_CHECK(wait_for_database(process, database));
   const StartCleanup cleanup(process, deps, dialer_options(config));
-  Chores chores(deps, dialer_options(config), config.worker, process.pulses());
+  Chores chores(deps, config, process.pulses());
   const Ticker ticker("chores", kChorePeriod, [&] { chores.tick(); });
   return work(process, worker);
 }

@@ -139,6 +139,12 @@ struct Record {
   std::int64_t disk_reserve = 0;  ///< bytes
 };
 
+/// How long what is personal is kept; 0: for ever.
+struct Retention {
+  Millis recordings{};
+  Millis personal_data{};
+};
+
 struct Config {
   Service service;
   Log log;
@@ -152,6 +158,7 @@ struct Config {
   Sim sim;
   Speech speech;
   Record record;
+  Retention retention;
 };
 
 /// A value from the command line. Wins over the environment, which wins over the file, which wins

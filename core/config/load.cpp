@@ -55,6 +55,10 @@ std::string nearest_key(std::string_view name) {
   return best;
 }
 
+bool is_under_a_day(Millis span) {
+  return span.count() > 0 && span < std::chrono::hours(24);
+}
+
 class Merge {
  public:
   Merge() {
@@ -92,6 +96,10 @@ class Merge {
     }
     if (config_.dialer.unknown_deadline < config_.dialer.unknown_grace) {
       fault("dialer.unknown_deadline must not be shorter than dialer.unknown_grace");
+    }
+    const auto& keep = config_.retention;
+    if (is_under_a_day(keep.recordings) || is_under_a_day(keep.personal_data)) {
+      fault("retention.recordings and retention.personal_data must be 0s or at least 1d");
     }
   }
 

@@ -266,6 +266,15 @@ const Key kKeys[] = {
     {.section = "record", .name = "disk_reserve", .type = Type::size,
      .slot = CALL_SLOT(record.disk_reserve), .fallback = "64M", .min = 0, .max = 1024 * 1024 * kMiB,
      .help = "With less free space in the spool no audio is written, so that records still fit."},
+
+    {.section = "retention", .name = "recordings", .type = Type::duration,
+     .slot = CALL_SLOT(retention.recordings), .fallback = "0s", .min = 0, .max = 3660 * kDay,
+     .help = "How long recordings and transcripts are kept, at least 1d; 0s keeps them for ever."},
+    {.section = "retention", .name = "personal_data", .type = Type::duration,
+     .slot = CALL_SLOT(retention.personal_data), .fallback = "0s", .min = 0, .max = 3660 * kDay,
+     .help = "How long the numbers, names and variables of a list are kept after its end, at least "
+             "1d, and never shorter than caps and cool-downs of its tenant look back; recordings "
+             "are not kept longer. 0s keeps them for ever. Do-not-call lists are not touched."},
 };
 // clang-format on
 

@@ -10,6 +10,7 @@
 #include "core/store/attempt.hpp"
 #include "core/store/db.hpp"
 #include "core/store/driver.hpp"
+#include "core/store/erase_rows.hpp"
 
 namespace call::store {
 namespace {
@@ -71,6 +72,7 @@ std::string count_state(Txn& txn) {
 
 /// True if it was still so. Looks again under the row's lock, because a driver may have come since.
 bool carry_out(Txn& txn, const CleanupAction& action) {
+  if (action.kind.starts_with("erase_")) return erase(txn, action);
   if (action.kind == "release_lease") {
     const auto row =
         query_row(txn,
@@ -195,12 +197,19 @@ Result<CleanupPass> run_pass(Connection& connection,
 
 }  // namespace
 
+std::optional<std::chrono::seconds> Retention::age_of_recordings() const {
+  if (recordings.count() == 0 && personal_data.count() == 0) return std::nullopt;
+  if (recordings.count() == 0) return personal_data;
+  return personal_data.count() == 0 ? recordings : std::min(recordings, personal_data);
+}
+
 Result<CleanupPass> cleanup_plan(Connection& connection, const CleanupOptions& options) {
   const auto body = [&](Txn& txn) -> Result<CleanupPass> {
     CleanupPass out;
     out.source = options.source;
     out.started_at = time(query(txn, "SELECT unix_us(now()) AS now")[0], "now");
     out.found = find_all(txn, options);
+    find_expired(txn, out.found, options.retention);
     out.before_json = count_state(txn);
     return out;
   };
@@ -211,6 +220,14 @@ Result<CleanupPass> cleanup_run(Connection& connection, const CleanupOptions& op
   return run_pass(connection, [&](Txn& txn) -> Result<Wanted> {
     return Wanted{options.source, find_all(txn, options), options.found_elsewhere,
                   options.done_elsewhere};
+  });
+}
+
+Result<CleanupPass> erase_run(Connection& connection, const CleanupOptions& options) {
+  return run_pass(connection, [&](Txn& txn) -> Result<Wanted> {
+    Wanted wanted{options.source, {}, options.found_elsewhere, options.done_elsewhere};
+    find_expired(txn, wanted.found, options.retention);
+    return wanted;
   });
 }
 

@@ -11,9 +11,11 @@
 #include "core/base/files.hpp"
 #include "core/base/ids.hpp"
 #include "core/crypto/base64.hpp"
+#include "core/flow/replay.hpp"
 #include "core/flow/service.hpp"
 #include "core/net/ws_client.hpp"
 #include "core/record/folder.hpp"
+#include "core/record/tape.hpp"
 #include "core/runtime/loop.hpp"
 #include "core/speech/synthesizer.hpp"
 #include "tests/support/fakes/providers.hpp"
@@ -110,6 +112,7 @@ url = ")" + fake.http() +
     ServiceOptions options;
     options.server.listen = {"127.0.0.1", 0};
     options.server.spool.dir = dir / "spool";
+    options.server.spool.tape_calls = true;
     options.catalog.agents_dir = dir / "agents";
     auto started = Service::start(std::move(options), {}, registry);
     if (!started) FAIL(started.error().to_string());
@@ -143,6 +146,19 @@ url = ")" + fake.http() +
     frames(silence);
     frames(spoken("yes I would like to know more about it"));
     frames(silence);
+  }
+  /// The call is over: its tape is played again, with no engine, and decides the same.
+  void check_replay() const {
+    const auto tape = read_file(dir / "spool" / "CA1" / record::kTapeFile, 64U << 20);
+    REQUIRE(tape);
+    const auto replayed = replay(*tape);
+    REQUIRE(replayed);
+    if (const auto& d = replayed->handler_difference) {
+      FAIL(d->input << "\ntape: " << d->on_tape << "\nnow:  " << d->now);
+    }
+    CHECK(replayed->identical());
+    CHECK(replayed->handler_complete);
+    CHECK(replayed->handler_decisions > 10);
   }
   bool hears(std::size_t letters) {
     return carrier->wait(
@@ -197,6 +213,7 @@ TEST_CASE("flow.open_service: a conversation with a tool, from the greeting to t
   std::vector<std::string> said;
   for (const auto& turn : record->turns)
     said.push_back(turn.who == record::Speaker::agent ? turn.heard_text : turn.text);
+  world.check_replay();
   const auto& question = record->turns.at(1);
   REQUIRE(question.words.size() == 6);
   CHECK(question.words.front().text == "how");
@@ -233,6 +250,7 @@ TEST_CASE("flow.open_service: a machine is told from a callee as the agent's fil
   const auto record = record::read_folder(world.dir / "spool" / "CA1");
   REQUIRE(record);
   CHECK(record->outcome == "machine");
+  world.check_replay();
   CHECK(record->end_reason == "machine");
   const auto& last = record->turns.back();
   CHECK((last.who == record::Speaker::callee || last.heard_text == "Sorry to disturb."));
@@ -259,6 +277,7 @@ TEST_CASE("flow.open_service: with every engine gone the caller still hears why 
   const auto record = record::read_folder(world.dir / "spool" / "CA1");
   REQUIRE(record);
   CHECK(record->outcome == "failed");
+  world.check_replay();
   CHECK(record->end_reason == "engine_failed");
   CHECK(record->turns.back().heard_text.starts_with("I am sorry, we have a technical problem."));
 }

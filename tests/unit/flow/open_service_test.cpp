@@ -2,6 +2,7 @@
 // on the other.
 #include <catch2/catch.hpp>
 #include <condition_variable>
+#include <deque>
 #include <filesystem>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -84,27 +85,18 @@ audio::Mulaw spoken(const char* words) {
 }
 
 struct World {
+  enum Engines { three, one };
   /// `tables`: more of the agent's file.
-  explicit World(const std::string& tables = {}) {
+  explicit World(const std::string& tables = {}, Engines engines = three) {
     fs::create_directories(dir / "agents");
     const auto agent = R"(
 prompt = "You are Anna. The caller is {name|unknown}."
 greeting = "Hello there."
+builtin_tools = ["hang_up", "collect_dtmf"]
 [conversation]
 speculative = false
-[listener]
-provider = "deepgram"
-url = ")" + fake.ws() + R"(/v1/listen"
-[model]
-provider = "openai"
-url = ")" + fake.http() +
-                       R"(/v1"
-model = "m"
-[voice]
-provider = "elevenlabs"
-url = ")" + fake.ws() + R"("
-voice = "v"
-[tools.weather]
+)" + (engines == three ? three_engines() : one_engine()) +
+                       R"([tools.weather]
 url = ")" + fake.http() +
                        R"(/tools/weather"
 )" + tables;
@@ -128,6 +120,59 @@ url = ")" + fake.http() +
   ~World() {
     service.reset();
     fs::remove_all(dir);
+  }
+  std::string three_engines() const {
+    return R"([listener]
+provider = "deepgram"
+url = ")" + fake.ws() +
+           R"(/v1/listen"
+[model]
+provider = "openai"
+url = ")" + fake.http() +
+           R"(/v1"
+model = "m"
+[voice]
+provider = "elevenlabs"
+url = ")" + fake.ws() +
+           R"("
+voice = "v"
+)";
+  }
+  std::string one_engine() {
+    fake.set_realtime({{}, [this](fakes::Connection& connection, const std::string& text) {
+                         answer_realtime(connection, nlohmann::json::parse(text));
+                       }});
+    return "[realtime]\nprovider = \"openai\"\nurl = \"" + fake.ws() + "/v1/realtime\"\n";
+  }
+  /// As OpenAI's: the answers in `answers`, one for each response.create; audio as the other fakes'.
+  void answer_realtime(fakes::Connection& connection, const nlohmann::json& message) {
+    const auto type = message.at("type").get<std::string>();
+    if (type == "session.update") connection.text(R"({"type":"session.updated"})");
+    if (type == "input_audio_buffer.commit") {
+      connection.text(
+          R"({"type":"conversation.item.input_audio_transcription.completed","transcript":"i have a code"})");
+    }
+    if (type != "response.create" || answers.empty()) return;
+    const auto answer = answers.front();
+    answers.pop_front();
+    const auto audio = fakes::mulaw_of(answer.text);
+    connection.text(nlohmann::json{
+        {"type", "response.output_audio_transcript.delta"},
+        {"item_id", "i1"},
+        {"delta",
+         answer.text}}.dump());
+    connection.text(nlohmann::json{{"type", "response.output_audio.delta"},
+                                   {"item_id", "i1"},
+                                   {"delta", crypto::base64_encode(audio)}}
+                        .dump());
+    if (!answer.call.empty()) {
+      connection.text(nlohmann::json{{"type", "response.function_call_arguments.done"},
+                                     {"call_id", "c-" + answer.call},
+                                     {"name", answer.call},
+                                     {"arguments", R"({"digits":4})"}}
+                          .dump());
+    }
+    connection.text(R"({"type":"response.done","response":{"status":"completed"}})");
   }
   void send(std::string text) {
     handle.post([text = std::move(text)](net::WsConnection& c) { c.send_text(text); });
@@ -166,6 +211,12 @@ url = ")" + fake.http() +
   }
 
   const fs::path dir = fs::temp_directory_path() / ("open-" + random_hex(6));
+  struct Answer {
+    std::string text;
+    std::string call;  ///< of a tool, behind it
+  };
+  std::deque<Answer> answers = {
+      {"Hello there.", ""}, {"Key it in.", "collect_dtmf"}, {"Thank you. Good bye.", "hang_up"}};
   fakes::Providers fake;
   metrics::Registry registry;
   runtime::Loop loop{"carrier"};
@@ -238,6 +289,39 @@ TEST_CASE("flow.open_service: a conversation with a tool, from the greeting to t
   CHECK(last.at("messages")[0].at("content") == "You are Anna. The caller is דנה.");
   CHECK(last.at("messages").size() == 7);
   CHECK(last.at("messages")[4].at("content") == R"({"sky":"blue"})");
+}
+
+TEST_CASE("flow.open_service: one engine for all, with keys, from the greeting to the record") {
+  World world({}, World::one);
+  const std::string greeting = "Hello there.";
+  REQUIRE(world.hears(greeting.size()));
+  world.says("");
+  const auto question = greeting + "Key it in.";
+  REQUIRE(world.hears(question.size()));
+  for (const char key : std::string("12#")) {
+    world.send(R"({"event":"dtmf","streamSid":"MZ1","dtmf":{"digit":")" + std::string(1, key) +
+               "\"}}");
+  }
+  REQUIRE(world.carrier->wait([](const Carrier& c) { return c.close.has_value(); }));
+  CHECK(world.hears(question.size() + std::string("Thank you. Good bye.").size()));
+  REQUIRE(world.service->drain(Deadline::after(seconds(10))));
+  const auto record = record::read_folder(world.dir / "spool" / "CA1");
+  REQUIRE(record);
+  CHECK(record->end_reason == "completed");
+  std::vector<std::string> said;
+  for (const auto& turn : record->turns)
+    said.push_back(turn.who == record::Speaker::agent ? turn.heard_text : turn.text);
+  CHECK(said == std::vector<std::string>{greeting, "i have a code", "Key it in.", "1", "2", "#",
+                                         "Thank you. Good bye."});
+  nlohmann::json result;
+  for (const auto& text : world.fake.messages()) {
+    const auto message = nlohmann::json::parse(text);
+    if (message.value("type", "") == "conversation.item.create") result = message.at("item");
+  }
+  CHECK(result.at("call_id") == "c-hang_up");
+  REQUIRE_FALSE(record->waterfalls.empty());
+  CHECK(record->waterfalls[0].first_token_ms);
+  world.check_replay();
 }
 
 TEST_CASE("flow.open_service: a machine is told from a callee as the agent's file says") {

@@ -16,6 +16,7 @@ using nlohmann::json;
 struct ListOptions {
   std::string list;
   std::string state;
+  Limit limit{1000};
 };
 
 struct ShowOptions {
@@ -62,10 +63,11 @@ Result<Exit> list_attempts(Session& session, const ListOptions& options) {
     CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
     list_id = list.id;
   }
-  CALL_TRY(const auto attempts, store::attempts(*connection, tenant.id, list_id, state));
+  CALL_TRY(const auto attempts,
+           store::attempts(*connection, tenant.id, list_id, state, options.limit.wanted()));
   json rows = json::array();
   for (const auto& attempt : attempts) rows.push_back(to_json(attempt, session));
-  CALL_CHECK(session.show(table("attempt ls"), rows));
+  CALL_CHECK(session.show_some(table("attempt ls"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -115,6 +117,7 @@ void add_attempt_commands(CLI::App& app, Session& session) {
         command.add_option("--list", options.list, "Only of this list")->type_name("LIST");
         command.add_option("--state", options.state, "Only in this state, e.g. unknown")
             ->type_name("STATE");
+        declare_limit(command, options.limit);
       },
       list_attempts);
   add_command<ShowOptions>(

@@ -20,7 +20,7 @@ using nlohmann::json;
 
 struct ListOptions {
   std::string list;
-  int limit = 100;
+  Limit limit{100};
 };
 
 struct ShowOptions {
@@ -35,7 +35,8 @@ Result<Exit> list_calls(Session& session, const ListOptions& options) {
     CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
     list_id = list.id;
   }
-  CALL_TRY(const auto records, store::call_records(*connection, tenant.id, list_id, options.limit));
+  CALL_TRY(const auto records,
+           store::call_records(*connection, tenant.id, list_id, options.limit.wanted()));
   json rows = json::array();
   for (const auto& row : records) {
     rows.push_back({{"call_sid", row.record.call_sid},
@@ -48,7 +49,7 @@ Result<Exit> list_calls(Session& session, const ListOptions& options) {
                     {"end_reason", row.record.end_reason},
                     {"path", row.record.path}});
   }
-  CALL_CHECK(session.show(table("call ls"), rows));
+  CALL_CHECK(session.show_some(table("call ls"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -106,10 +107,7 @@ void add_call_commands(CLI::App& app, Session& session) {
       *call, session, "ls", "Calls with a record, newest first",
       [](CLI::App& command, ListOptions& options) {
         command.add_option("--list", options.list, "Only of this list")->type_name("LIST");
-        command.add_option("--limit", options.limit, "At most so many")
-            ->type_name("N")
-            ->check(CLI::Range(1, 10000))
-            ->capture_default_str();
+        declare_limit(command, options.limit);
       },
       list_calls);
   add_command<ShowOptions>(

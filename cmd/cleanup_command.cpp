@@ -17,6 +17,10 @@ using nlohmann::json;
 
 struct NoOptions {};
 
+struct JournalOptions {
+  Limit limit{20};
+};
+
 struct RunOptions {
   bool dry_run = false;
 };
@@ -98,9 +102,9 @@ Result<Exit> replay(Session& session, const PassOptions& options) {
   return kDone;
 }
 
-Result<Exit> list_passes(Session& session, const NoOptions&) {
+Result<Exit> list_passes(Session& session, const JournalOptions& options) {
   CALL_TRY(auto* connection, session.database());
-  CALL_TRY(const auto passes, store::cleanup_passes(*connection));
+  CALL_TRY(const auto passes, store::cleanup_passes(*connection, options.limit.wanted()));
   json rows = json::array();
   for (const auto& pass : passes) {
     rows.push_back({{"id", pass.id},
@@ -110,7 +114,7 @@ Result<Exit> list_passes(Session& session, const NoOptions&) {
                     {"found", pass.found.size()},
                     {"done", pass.done.size()}});
   }
-  CALL_CHECK(session.show(table("cleanup ls"), rows));
+  CALL_CHECK(session.show_some(table("cleanup ls"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -149,8 +153,10 @@ void add_cleanup_commands(CLI::App& app, Session& session) {
         command.add_flag("--dry-run", options.dry_run, "Show what it would do, as plan does");
       },
       run);
-  add_command<NoOptions>(*cleanup, session, "ls", "The journal, newest first", nothing,
-                         list_passes);
+  add_command<JournalOptions>(
+      *cleanup, session, "ls", "The journal, newest first",
+      [](CLI::App& command, JournalOptions& options) { declare_limit(command, options.limit); },
+      list_passes);
   const auto pass = [](CLI::App& command, PassOptions& options) {
     command.add_option("pass", options.id, "Number")->required()->type_name("PASS");
   };

@@ -33,4 +33,14 @@ inline CLI::App* add_group(CLI::App& parent, const std::string& name, const std:
   return group;
 }
 
+/// --limit N, which is limit.rows unless somebody says so.
+inline void declare_limit(CLI::App& command, Limit& limit) {
+  constexpr int kMostRows = 1'000'000;
+  command.add_option("--limit", limit.rows, "At most so many")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMostRows))
+      ->capture_default_str()
+      ->each([&limit](const std::string&) { limit.given = true; });
+}
+
 }  // namespace call::cmd

@@ -74,7 +74,7 @@ std::string_view fixed_values(std::string_view placeholder) {
   return placeholder;
 }
 
-Candidates values_of(const CLI::Option& option, const LiveNames& live) {
+Candidates values_of(const CLI::Option& option, std::string_view prefix, const LiveNames& live) {
   // Behind a colon stands what the parser checks the value with.
   const auto type_name = option.get_type_name();
   const auto placeholder = std::string_view(type_name).substr(0, type_name.find(':'));
@@ -86,7 +86,7 @@ Candidates values_of(const CLI::Option& option, const LiveNames& live) {
     return found;
   }
   const bool positional = option.get_positional();
-  found.items = live(placeholder, positional ? "" : option.get_name());
+  found.items = live(placeholder, positional ? "" : option.get_name(), prefix);
   return found;
 }
 
@@ -102,7 +102,7 @@ Candidates options_of(const CLI::App* command) {
   return found;
 }
 
-Candidates arguments_of(const Walk& walk, const LiveNames& live) {
+Candidates arguments_of(const Walk& walk, std::string_view prefix, const LiveNames& live) {
   Candidates found;
   for (const auto* child : walk.command->get_subcommands(nullptr)) {
     found.items.push_back({child->get_name(), child->get_description()});
@@ -112,7 +112,7 @@ Candidates arguments_of(const Walk& walk, const LiveNames& live) {
   for (const auto* option : walk.command->get_options()) {
     if (!option->get_positional()) continue;
     const bool takes_all_others = option->get_items_expected_max() > 1;
-    if (position++ == walk.arguments || takes_all_others) return values_of(*option, live);
+    if (position++ == walk.arguments || takes_all_others) return values_of(*option, prefix, live);
   }
   return found;
 }
@@ -132,14 +132,15 @@ std::vector<Candidate> candidates(const Rows& rows, Name name, Help help) {
   return found;
 }
 
-std::vector<Candidate> lists(Session& session) {
+std::vector<Candidate> lists(Session& session, std::string_view prefix) {
+  constexpr int kMost = 100;  // more are no help: one types on
   auto connection = session.database();
   const auto tenant = session.tenant();
   if (!connection || !tenant) return {};
   return candidates(
-      store::list_summaries(**connection, tenant->id),
-      [](const auto& summary) { return summary.list.name; },
-      [](const auto& summary) { return std::string(store::to_string(summary.list.state)); });
+      store::lists_named(**connection, tenant->id, prefix, kMost),
+      [](const auto& list) { return list.name; },
+      [](const auto& list) { return std::string(store::to_string(list.state)); });
 }
 
 std::vector<Candidate> tenants(Session& session) {
@@ -169,27 +170,29 @@ Candidates complete(const CLI::App& app, const std::vector<std::string>& words, 
   Candidates found;
   if (walk.awaited != nullptr) {
     if (last == "=") last.clear();
-    found = values_of(*walk.awaited, live);
+    found = values_of(*walk.awaited, last, live);
   } else if (const auto equals = last.find('='); last.starts_with("--") && equals != last.npos) {
     const auto* option = find_option(walk.command, last.substr(0, equals));
-    if (option != nullptr && takes_value(*option)) found = values_of(*option, live);
+    if (option != nullptr && takes_value(*option))
+      found = values_of(*option, std::string_view(last).substr(equals + 1), live);
     for (auto& item : found.items) item.value.insert(0, last.substr(0, equals + 1));
   } else if (last.starts_with("-")) {
     found = options_of(walk.command);
   } else {
-    found = arguments_of(walk, live);
+    found = arguments_of(walk, last, live);
   }
   keep_matches(found, last);
   return found;
 }
 
 LiveNames live_names(Session& session) {
-  return [&session](std::string_view placeholder, std::string_view option) {
-    if (placeholder == "LIST") return lists(session);
-    if (placeholder == "QUEUE") return queues(session);
-    if (placeholder == "TENANT" || option == "--tenant") return tenants(session);
-    return std::vector<Candidate>();
-  };
+  return
+      [&session](std::string_view placeholder, std::string_view option, std::string_view prefix) {
+        if (placeholder == "LIST") return lists(session, prefix);
+        if (placeholder == "QUEUE") return queues(session);
+        if (placeholder == "TENANT" || option == "--tenant") return tenants(session);
+        return std::vector<Candidate>();
+      };
 }
 
 int print_candidates(const CLI::App& app, const std::vector<std::string>& words, Session& session) {

@@ -27,9 +27,10 @@ struct Candidates {
 };
 
 /// Names that exist, for a placeholder such as LIST; empty when there are none or nobody can say. `option` is the name
-/// of the option whose value is wanted, empty for an argument.
-using LiveNames =
-    std::function<std::vector<Candidate>(std::string_view placeholder, std::string_view option)>;
+/// of the option whose value is wanted, empty for an argument. `prefix` is what is typed of it: names that do not begin
+/// so are left out later.
+using LiveNames = std::function<std::vector<Candidate>(
+    std::string_view placeholder, std::string_view option, std::string_view prefix)>;
 
 /// `words`: what follows the program's name, the last one being typed. Options of the line that choose the
 /// configuration and the tenant are written into the session first.

@@ -1,4 +1,5 @@
 // callctl dnc: who must not be called.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -18,6 +19,7 @@ using nlohmann::json;
 
 constexpr std::size_t kLargestFile = 1U << 30;
 constexpr std::size_t kMistakesShown = 20;
+constexpr std::size_t kPage = 10'000;
 
 struct DncOptions {
   std::vector<std::string> patterns;
@@ -26,7 +28,7 @@ struct DncOptions {
   std::string region;
   std::string registry;
   std::string number;
-  int limit = 1000;
+  Limit limit{1000};
   bool all_tenants = false;
   bool skip_invalid = false;
   bool dry_run = false;
@@ -85,9 +87,23 @@ Result<Exit> remove(Session& session, const DncOptions& options) {
   return kDone;
 }
 
+/// Page by page, until there are as many as are wanted.
+Result<std::vector<store::DncRule>> rules(store::Connection& connection, std::int64_t tenant_id,
+                                          store::DncFilter filter, const Limit& limit) {
+  std::vector<store::DncRule> all;
+  for (;;) {
+    const auto missing = static_cast<std::size_t>(limit.wanted()) - all.size();
+    filter.limit = static_cast<int>(std::min<std::size_t>(missing, kPage));
+    CALL_TRY(auto page, store::dnc_rules(connection, tenant_id, filter));
+    if (!page.empty()) filter.after_id = page.back().id;
+    const bool last = page.size() < kPage || page.size() == missing;
+    std::ranges::move(page, std::back_inserter(all));
+    if (last) return all;
+  }
+}
+
 Result<Exit> list(Session& session, const DncOptions& options) {
   store::DncFilter filter;
-  filter.limit = options.limit;
   if (!options.registry.empty()) filter.registry = options.registry;
   if (!options.number.empty()) {
     filter.number = to_pattern(options.number, options.region);
@@ -96,7 +112,7 @@ Result<Exit> list(Session& session, const DncOptions& options) {
   }
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
-  CALL_TRY(const auto rules, store::dnc_rules(*connection, tenant.id, filter));
+  CALL_TRY(const auto rules, rules(*connection, tenant.id, filter, options.limit));
   json rows = json::array();
   for (const auto& rule : rules) {
     const bool prefix = rule.pattern.ends_with('*');
@@ -106,7 +122,7 @@ Result<Exit> list(Session& session, const DncOptions& options) {
                     {"note", rule.note},
                     {"created_at", to_rfc3339(rule.created_at)}});
   }
-  CALL_CHECK(session.show(table("dnc ls"), rows));
+  CALL_CHECK(session.show_some(table("dnc ls"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -221,10 +237,7 @@ void add_dnc_commands(CLI::App& app, Session& session) {
         declare_common(command, options);
         command.add_option("--number", options.number, "Only rules that match this number")
             ->type_name("NUMBER");
-        command.add_option("--limit", options.limit, "At most so many")
-            ->type_name("N")
-            ->check(CLI::Range(1, 10000))
-            ->capture_default_str();
+        declare_limit(command, options.limit);
       },
       list);
   add_command<DncOptions>(

@@ -28,7 +28,7 @@ struct ListOptions {
   std::string queue;
   std::vector<std::string> sets;
   JobFilter filter;
-  int limit = 50;
+  Limit limit{50};
 };
 
 struct EnqueueOptions {
@@ -60,12 +60,12 @@ Result<Exit> list_jobs(Session& session, const ListOptions& options) {
     if (!options.queue.empty() && queue.name != options.queue) continue;
     for (const auto set : sets)
       CALL_CHECK(walk_jobs(*redis, queue.name, set, [&](const rq::JobInfo& job) {
-        if (static_cast<int>(rows.size()) >= options.limit) return false;
+        if (static_cast<int>(rows.size()) == options.limit.wanted()) return false;
         if (options.filter(job)) rows.push_back(job_row(job));
         return true;
       }));
   }
-  CALL_CHECK(session.show(table("job ls"), rows));
+  CALL_CHECK(session.show_some(table("job ls"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -252,10 +252,7 @@ void declare_list(CLI::App& command, ListOptions& options) {
       ->type_name("NAME");
   command.add_option("--reason", options.filter.reason, "Whose error has this in its last line")
       ->type_name("TEXT");
-  command.add_option("--limit", options.limit, "At most so many")
-      ->type_name("N")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
+  declare_limit(command, options.limit);
 }
 
 /// Any number of words, each as typed. An option that "allows extra arguments" would have CLI11 take

@@ -13,7 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-struct NoOptions {};
+struct ListsOptions {
+  Limit limit{100};
+};
 
 struct ListOption {
   std::string list;
@@ -33,13 +35,14 @@ struct SetOptions {
   bool priority_given = false;
 };
 
-Result<Exit> list_lists(Session& session, const NoOptions&) {
+Result<Exit> list_lists(Session& session, const ListsOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
-  CALL_TRY(const auto summaries, store::list_summaries(*connection, tenant.id));
+  CALL_TRY(const auto summaries,
+           store::list_summaries(*connection, tenant.id, options.limit.wanted()));
   json rows = json::array();
   for (const auto& summary : summaries) rows.push_back(to_json(summary));
-  CALL_CHECK(session.show(table("list ls"), rows));
+  CALL_CHECK(session.show_some(table("list ls"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -178,8 +181,9 @@ Result<Exit> stop(Session& session, const StopOptions& o, const char* verb, Chan
 void add_list_commands(CLI::App& app, Session& session) {
   auto* list = add_group(app, "list", "Lists of people to call");
   add_import_commands(*list, session);
-  add_command<NoOptions>(
-      *list, session, "ls", "All lists, newest first", [](CLI::App&, NoOptions&) {}, list_lists);
+  add_command<ListsOptions>(
+      *list, session, "ls", "Lists, newest first",
+      [](CLI::App& c, ListsOptions& o) { declare_limit(c, o.limit); }, list_lists);
   add_command<ListOption>(
       *list, session, "show", "One list: settings and counts",
       [](CLI::App& c, ListOption& o) { declare_list(c, o.list); }, show_list);

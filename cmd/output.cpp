@@ -268,12 +268,15 @@ std::vector<Column> columns_of(const json& object) {
 }
 
 std::string render(const std::vector<Column>& columns, const json& rows, Format format,
-                   const Screen& screen) {
+                   const Screen& screen, std::optional<bool> truncated) {
   switch (format) {
     case Format::table:
       return render_table(columns, rows, screen);
-    case Format::json:
-      return json_text({{"version", kSchemaVersion}, {"items", rows}}, 2);
+    case Format::json: {
+      json document = {{"version", kSchemaVersion}, {"items", rows}};
+      if (truncated) document["truncated"] = *truncated;
+      return json_text(document, 2);
+    }
     case Format::csv:
       return render_csv(columns, rows, screen);
     case Format::ndjson:

@@ -45,8 +45,9 @@ struct Screen {
 Screen detect_screen(bool no_colour);
 
 /// A list of JSON objects as a table, one JSON document {"version":1,"items":[...]}, a line each, or RFC 4180 CSV.
+/// `truncated`, whether there are more than these, is a field of the document.
 std::string render(const std::vector<Column>& columns, const nlohmann::json& rows, Format format,
-                   const Screen& screen);
+                   const Screen& screen, std::optional<bool> truncated = {});
 
 /// One object: "key  value" lines for people; for scripts a JSON document or a line, both with "version":1, or a CSV
 /// of one row.

@@ -23,7 +23,7 @@ struct ShowOptions {
   std::string name;
   std::string set = "queued";
   bool by_reason = false;
-  int limit = 50;
+  Limit limit{50};
 };
 
 struct ChangeOptions {
@@ -63,14 +63,14 @@ Result<Exit> show_reasons(Session& session, redis::Connection& redis, const Show
   }));
   json rows = json::array();
   for (const auto& group : groups.take()) {
-    if (static_cast<int>(rows.size()) == options.limit) break;
+    if (static_cast<int>(rows.size()) == options.limit.wanted()) break;
     rows.push_back({{"jobs", group.jobs},
                     {"function", text_or_null(group.function)},
                     {"reason", group.reason},
                     {"newest", time_or_null(group.newest)},
                     {"newest_job", group.newest_job}});
   }
-  CALL_CHECK(session.show(table("queue show --by-reason"), rows));
+  CALL_CHECK(session.show_some(table("queue show --by-reason"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -82,9 +82,9 @@ Result<Exit> show_queue(Session& session, const ShowOptions& options) {
   json rows = json::array();
   CALL_CHECK(walk_jobs(*redis, options.name, set, [&](const rq::JobInfo& job) {
     rows.push_back(job_row(job));
-    return static_cast<int>(rows.size()) < options.limit;
+    return static_cast<int>(rows.size()) < options.limit.wanted();
   }));
-  CALL_CHECK(session.show(table("job ls"), rows));
+  CALL_CHECK(session.show_some(table("job ls"), std::move(rows), options.limit));
   return kDone;
 }
 
@@ -136,10 +136,7 @@ void declare_show(CLI::App& command, ShowOptions& options) {
                   ->capture_default_str();
   command.add_flag("--by-reason", options.by_reason, "Failed jobs, grouped by why they failed")
       ->excludes(set);
-  command.add_option("--limit", options.limit, "At most so many rows")
-      ->type_name("N")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
+  declare_limit(command, options.limit);
 }
 
 void declare_confirm(CLI::App& command, ChangeOptions& options) {

@@ -110,6 +110,18 @@ Status Session::show(const std::vector<Column>& columns, const nlohmann::json& r
   return show_text(render(columns, rows, format(), screen()));
 }
 
+Status Session::show_some(const std::vector<Column>& columns, nlohmann::json rows,
+                          const Limit& limit) const {
+  const auto most = static_cast<std::size_t>(limit.rows);
+  const bool truncated = rows.size() > most;
+  if (truncated) rows.erase(rows.begin() + limit.rows, rows.end());
+  CALL_CHECK(show_text(render(columns, rows, format(), screen(), truncated)));
+  // A limit that nobody chose is worth a word even where nobody wants to hear much.
+  if (truncated && limit.given) say("there are more than these {}", most);
+  if (truncated && !limit.given) warn("there are more than these {}; --limit N shows more", most);
+  return {};
+}
+
 Status Session::show_one(const std::vector<Column>& columns, const nlohmann::json& object) const {
   return print(render_one(columns, object, format(), screen()));
 }

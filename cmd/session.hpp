@@ -48,6 +48,14 @@ struct GlobalOptions {
   bool show_numbers = false;
 };
 
+/// --limit of a command that shows rows.
+struct Limit {
+  int rows;            ///< shown at most
+  bool given = false;  ///< somebody said so
+  /// How many to look for: one more tells that there are more.
+  int wanted() const { return rows + 1; }
+};
+
 class Session {
  public:
   GlobalOptions options;
@@ -71,6 +79,9 @@ class Session {
   Format format() const;
   Screen screen() const;
   Status show(const std::vector<Column>& columns, const nlohmann::json& rows) const;
+  /// The first rows, to the limit. `rows` are up to limit.wanted(): when there are more than the limit, that is said.
+  Status show_some(const std::vector<Column>& columns, nlohmann::json rows,
+                   const Limit& limit) const;
   Status show_one(const std::vector<Column>& columns, const nlohmann::json& object) const;
   /// What a command that changes something ends with: the object for scripts, nothing where people read say().
   Status show_done(const nlohmann::json& object) const;

@@ -38,7 +38,8 @@ Status look_at_database(Session& session, Look& look) {
     CALL_TRY(auto some, store::attempts(*connection, tenant.id, std::nullopt, state, kMostCalls));
     std::ranges::move(some, std::back_inserter(calls));
   }
-  CALL_TRY(auto lists, store::list_summaries(*connection, tenant.id, kMostLists));
+  CALL_TRY(auto lists, store::list_summaries(*connection, tenant.id, kMostLists,
+                                             store::ListOrder::running_first));
   for (auto& call : calls) call.to_number = session.number(call.to_number);
   std::ranges::sort(calls, {}, &store::Attempt::created_at);
   look.calls = std::move(calls);

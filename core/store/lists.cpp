@@ -162,16 +162,33 @@ Result<ListSummary> list_summary(Connection& connection, std::int64_t tenant_id,
 }
 
 Result<std::vector<ListSummary>> list_summaries(Connection& connection, std::int64_t tenant_id,
-                                                int limit) {
+                                                int limit, ListOrder order) {
   const auto body = [&](Txn& txn) -> Result<std::vector<ListSummary>> {
     std::vector<ListSummary> out;
     std::vector<std::int64_t> ids;
-    for (const auto& row : query(txn, select_lists("ORDER BY l.id DESC LIMIT $1"), {limit})) {
+    const auto* which = order == ListOrder::newest
+                            ? "ORDER BY l.id DESC LIMIT $1"
+                            : "ORDER BY l.state = 'running' DESC, l.state = 'paused' DESC, l.id "
+                              "DESC LIMIT $1";
+    for (const auto& row : query(txn, select_lists(which), {limit})) {
       out.push_back({to_list(row), {}});
       ids.push_back(out.back().list.id);
     }
     auto counts = count_lists(txn, int_array(ids));
     for (auto& summary : out) summary.counts = counts[summary.list.id];
+    return out;
+  };
+  return in_transaction(connection, tenant_id, "cannot read the lists", body);
+}
+
+Result<std::vector<List>> lists_named(Connection& connection, std::int64_t tenant_id,
+                                      std::string_view prefix, int limit) {
+  const auto body = [&](Txn& txn) -> Result<std::vector<List>> {
+    std::vector<List> out;
+    const auto rows =
+        query(txn, select_lists("WHERE starts_with(l.name, $1) ORDER BY l.id DESC LIMIT $2"),
+              {prefix, limit});
+    for (const auto& row : rows) out.push_back(to_list(row));
     return out;
   };
   return in_transaction(connection, tenant_id, "cannot read the lists", body);

@@ -93,9 +93,16 @@ Status check_settings(const ListSettings& settings);
 Result<List> find_list(Connection& connection, std::int64_t tenant_id, std::string_view id_or_name);
 Result<ListSummary> list_summary(Connection& connection, std::int64_t tenant_id,
                                  std::int64_t list_id);
-/// Newest first.
+enum class ListOrder {
+  newest,         ///< first
+  running_first,  ///< then the paused, then the others; of each the newest first
+};
 Result<std::vector<ListSummary>> list_summaries(Connection& connection, std::int64_t tenant_id,
-                                                int limit = 100);
+                                                int limit = 100,
+                                                ListOrder order = ListOrder::newest);
+/// Those whose name begins so, newest first.
+Result<std::vector<List>> lists_named(Connection& connection, std::int64_t tenant_id,
+                                      std::string_view prefix, int limit);
 
 /// What a state change did; `jobs` are committed in the outbox and should be pushed now.
 struct ListChange {

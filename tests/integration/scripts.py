@@ -257,6 +257,66 @@ class Scripts(WithSystem):
         self.assertNotIn("Aborted", run.stderr)
 
 
+class Limits(WithSystem):
+    """What is left out is never left out in silence."""
+
+    CUT = [["list", "ls"], ["call", "ls"], ["attempt", "ls"], ["dnc", "ls"], ["job", "ls"], ["queue", "show", "nightly"],
+           ["queue", "show", "default", "--by-reason"], ["cleanup", "ls"]]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        run = cls.system.callctl
+        two = cls.system.write("two.csv", "phone,name\n+12125550101,Dana\n+12125550102,Noa\n")
+        cls.system.dial("two", two)
+        run("dnc", "add", "+12125550198", "+12125550199")
+        run("job", "enqueue", "nightly", "f")
+        for function in ("no.such", "nor.this"):
+            run("job", "enqueue", "default", function, "--wait", code=1)
+        for _ in range(2):
+            run("cleanup", "run")
+        wait_for(lambda: len(cls.system.json("call", "ls")["items"]) == 2, 30, "two call records")
+
+    def test_every_command_with_a_limit_is_looked_at(self):
+        with_limit = {command for command in self.system.commands()
+                      if "--limit" in self.ctl(*command.split(), "--help")}
+        self.assertEqual(with_limit, {" ".join(words[:2]) for words in self.CUT})
+
+    def test_what_a_limit_leaves_out_is_said(self):
+        for words in self.CUT:
+            with self.subTest(" ".join(words)):
+                run = self.run_ctl("-o", "json", *words, "--limit", "1")
+                document = json.loads(run.stdout)
+                self.assertEqual((len(document["items"]), document["truncated"]), (1, True))
+                self.assertIn("there are more than these 1", run.stderr)
+                self.assertEqual(self.run_ctl("-q", *words, "--limit", "1").stderr, "", "it was asked for")
+                run = self.run_ctl("-o", "json", *words)
+                document = json.loads(run.stdout)
+                self.assertGreater(len(document["items"]), 1)
+                self.assertEqual((document["truncated"], run.stderr), (False, ""))
+                run = self.run_ctl(*words, "--limit", str(len(document["items"])))
+                self.assertEqual(run.stderr, "", "that many there are, and no more")
+
+    def test_a_limit_that_nobody_chose_is_said_even_quietly(self):
+        for n in range(100):
+            self.ctl("-q", "list", "create", f"many-{n}", self.short, *FROM)
+        run = self.run_ctl("-q", "-o", "csv", "list", "ls")
+        self.assertEqual(len(run.stdout.splitlines()), 101)
+        self.assertIn("warning: there are more than these 100; --limit N shows more", run.stderr)
+        run = self.run_ctl("-q", "-o", "csv", "list", "ls", "--limit", "1000")
+        self.assertEqual((len(run.stdout.splitlines()), run.stderr), (104, ""))
+        candidates = self.ctl("__complete", "--", "list", "show", "spring")
+        self.assertEqual(candidates.split("\t")[0], "spring-survey", "older than the newest hundred")
+
+    def test_many_rules_come_in_pages(self):
+        self.system.write("rules.csv", "\n".join(f"+1213{n:07}" for n in range(10_500)) + "\n")
+        self.ctl("dnc", "import", self.system.dir / "rules.csv", "--registry", "big")
+        document = json.loads(self.ctl("-o", "json", "dnc", "ls", "--registry", "big", "--limit", "10400"))
+        self.assertEqual((len(document["items"]), document["truncated"]), (10_400, True))
+        document = json.loads(self.ctl("-o", "json", "dnc", "ls", "--registry", "big", "--limit", "20000"))
+        self.assertEqual((len(document["items"]), document["truncated"]), (10_500, False))
+
+
 def with_user(url, user):
     """The same database, as somebody else."""
     scheme, rest = url.split("://", 1)

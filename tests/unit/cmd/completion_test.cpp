@@ -14,7 +14,7 @@ namespace {
 struct Shell {
   Shell() {
     declare_commands(app, session);
-    live = [](std::string_view placeholder, std::string_view option) {
+    live = [](std::string_view placeholder, std::string_view option, std::string_view) {
       std::vector<Candidate> names;
       if (placeholder == "LIST") {
         names = {{"spring", "running"}, {"spring sale", "draft"}, {"bad\x1b[2Jname", "draft"}};

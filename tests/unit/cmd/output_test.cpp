@@ -49,6 +49,8 @@ TEST_CASE("cmd.output: scripts get every column, versioned JSON, one object a li
   const auto document = json::parse(render(kColumns, kRows, Format::json, {}));
   CHECK(document["version"] == 1);
   CHECK(document["items"] == kRows);
+  CHECK_FALSE(document.contains("truncated"));
+  CHECK(json::parse(render(kColumns, kRows, Format::json, {}, true))["truncated"] == true);
   const auto lines = render(kColumns, kRows, Format::ndjson, {});
   CHECK(std::count(lines.begin(), lines.end(), '\n') == 3);
   CHECK(render(kColumns, kRows, Format::csv, {}) ==

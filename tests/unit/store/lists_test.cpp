@@ -133,6 +133,34 @@ TEST_CASE("store.lists: counts come from the rows") {
   CHECK(counts.attempts == 0);
 }
 
+TEST_CASE("store.lists: the newest, those that run, or those of a name") {
+  Database database;
+  const auto rows = numbers(1);
+  std::int64_t running = 0;
+  for (const auto* name : {"spring", "spring sale", "autumn"}) {
+    auto with = new_list();
+    with.name = name;
+    const auto list = take(create_list(database.connection, database.tenant.id, with, rows));
+    if (running == 0) running = list.id;
+  }
+  take(start_list(database.connection, database.tenant.id, running));
+  const auto first = [&](ListOrder order) {
+    return take(list_summaries(database.connection, database.tenant.id, 1, order))[0].list.name;
+  };
+  CHECK(first(ListOrder::newest) == "autumn");
+  CHECK(first(ListOrder::running_first) == "spring");
+  const auto named = [&](std::string_view prefix, int limit) {
+    std::string names;
+    for (const auto& list :
+         take(lists_named(database.connection, database.tenant.id, prefix, limit)))
+      names += list.name + ";";
+    return names;
+  };
+  CHECK(named("spring", 10) == "spring sale;spring;");
+  CHECK(named("spring", 1) == "spring sale;");
+  CHECK(named("%", 10).empty());
+}
+
 TEST_CASE("store.lists: entries come in pages, filtered") {
   Database database;
   auto rows = numbers(25);

@@ -13,7 +13,8 @@
 # Needs root and a mirror (or the kept root). It proves:
 #   - in an image (no service may be started) the packages install, and purging leaves nothing but records
 #   - in a running system: after installation nothing runs, nothing is enabled, nobody is called
-#   - with the tutorial's few commands every unit comes up under its hardening, with its secrets from credentials
+#   - the commands of docs/tutorial.md, taken out of it word for word, lead to a dialed list: the rehearsal, and the real
+#     thing with the simulator as the carrier; every unit comes up under its hardening, with its secrets from credentials
 #   - a list that is being dialed (through the simulator) goes on after an upgrade in its middle: each number once
 #   - a daemon that hangs is replaced by its watchdog; a campaign's timer fires on time, and never late
 set -eu
@@ -124,15 +125,41 @@ for unit in calld-api.service calld-media.service calld-worker@main.service call
 done
 [ -z "$(on ps -o pid= -u calld)" ] || fail "a process of calld runs after installation"
 
-step "configure, start"
-on sudo -u postgres createuser --createrole calld
-on sudo -u postgres createdb --owner calld calld
-on sudo -u calld callctl --quiet db migrate
+# The commands of the tutorial that stand in one block with the words.
+tutorial() {
+  found=$(awk -v words="$1" '/^    / { block = block substr($0, 5) "\n"; next }
+    { if (index(block, words)) printf "%s", block; block = "" }' docs/tutorial.md)
+  [ -n "$found" ] || fail "docs/tutorial.md has no commands with: $1"
+  echo "$found"
+}
+# follow WORDS [SED]: runs them in the system, changed by what only a person knows.
+follow() {
+  commands=$(tutorial "$1" | sed "${2:-}")
+  echo "$commands" | on sh -eu || fail "the tutorial's commands fail: $commands"
+}
+
+step "the tutorial: a rehearsal"
+follow 'calld up' >"$root/var/log/rehearsal.log" 2>&1 &
+rehearsal=$!
+n=0
+until on sudo -u calld calld up --state-dir /var/lib/calld/up --wait-ready 1 2>/dev/null; do
+  n=$((n + 1))
+  [ $n -lt 120 ] || fail "calld up: $(tail -n 5 "$root/var/log/rehearsal.log")"
+  sleep 1
+done
+follow 'rehearse list create'
+on pkill --signal INT --uid calld --full 'calld up' # Ctrl-C
+wait "$rehearsal" || true
+[ -z "$(on ps -o pid= -u calld)" ] || fail "the rehearsal does not end"
+
+step "the tutorial: configure, start"
+follow createuser
+follow 'config set appendonly'
 sed -i 's/^#account_sid = .*/account_sid = "AC00000000000000000000000000000001"/; s/^\[carrier\]/&\nbase_url = "http:\/\/127.0.0.1:8082"/; s/^#calls_per_second = .*/calls_per_second = 4/' "$root/etc/calld/calld.toml"
 sed -i 's/^#public_url = "https.*/public_url = "http:\/\/127.0.0.1:8080"/; s/^#public_url = "wss.*/public_url = "ws:\/\/127.0.0.1:8081"/' "$root/etc/calld/calld.toml"
 secret=a-secret-that-nothing-may-show
-echo "$secret" >"$root/etc/calld/secrets/carrier.auth_token"
-chmod 600 "$root/etc/calld/secrets/carrier.auth_token"
+commands=$(tutorial 'install -m 600')
+echo "$secret" | on sh -eu -c "$commands"
 cat >"$root/etc/systemd/system/carrier.service" <<'UNIT'
 [Unit]
 Description=The simulated carrier of the test
@@ -147,7 +174,7 @@ WantedBy=multi-user.target
 UNIT
 on systemctl daemon-reload
 on systemctl enable --quiet --now carrier.service
-on systemctl enable --quiet --now calld.target
+follow 'enable --now calld.target' '/doctor/d'
 units="calld-api.service calld-worker@main.service calld-media.service"
 for unit in $units calld.target calld-cleanup.timer; do
   [ "$(on systemctl is-active "$unit")" = active ] || fail "$unit does not run: $(on journalctl -n 15 --no-pager -u "$unit")"
@@ -168,6 +195,12 @@ else
   echo "not looked at: real-time scheduling of the media server (this machine lets nobody raise RLIMIT_RTPRIO)"
 fi
 on sudo -u calld env CALLD_CARRIER_AUTH_TOKEN_FILE=/dev/null callctl doctor --local || fail "the doctor finds an error"
+
+step "the tutorial: the first call"
+follow 'list create first' 's/YOUR-NUMBER/+12025550101/; s/YOUR-TWILIO-NUMBER/+15005550006/; /call show/d'
+call=$(on sudo callctl -o csv call ls --list first | sed -n '2s/,.*//p')
+[ -n "$call" ] || fail "there is no record of the first call"
+follow 'list create first' "/alias/b; s/call show CALL/call show $call/; t; d"
 
 step "a list that is being dialed, an upgrade in its middle"
 ctl() { on sudo -u calld callctl "$@"; }

@@ -1,10 +1,11 @@
 """Thirteen machines, each killed in turn while a list is dialed: nothing is lost, nobody is called twice.
 
-    python3 tests/machines/machines.py build/release/bin [--entries 24] [--keep]
+    python3 tests/machines/machines.py build/release/bin [--patroni] [--entries 24] [--keep]
 
 Two API nodes and two media nodes behind HAProxy, three workers, Redis with Sentinel, PostgreSQL with a synchronous
 standby, all in network namespaces of their own, with the configuration files of packaging/examples/machines. Killing is
-SIGKILL of everything on that machine. Needs root, iproute2, haproxy, postgresql, redis-server and redis-sentinel.
+SIGKILL of everything on that machine. Needs root, iproute2, haproxy, postgresql, redis-server and redis-sentinel; with
+--patroni, where nobody but Patroni promotes the standby, patroni and etcd-server as well.
 """
 import argparse
 import collections
@@ -19,6 +20,7 @@ import tempfile
 import time
 
 from network import Network, run, wait_for
+from postgres import Patroni, Replicated
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "packaging/examples/machines"
@@ -42,11 +44,12 @@ def postgres_bin():
 
 
 class Fleet:
-    def __init__(self, network, bin_dir):
+    def __init__(self, network, bin_dir, pair):
         self.network = network
         self.bin = pathlib.Path(bin_dir).resolve()
         self.dir = network.dir
         self.hosts = {name: network.add(name, address) for name, address in ADDRESSES.items()}
+        self.postgres = pair(self.hosts, postgres_bin(), EXAMPLES)
         token = self.dir / "auth_token"
         token.write_text("machines-token\n")
         token.chmod(0o600)
@@ -55,39 +58,6 @@ class Fleet:
         self.config.write_text(config)
 
     # Servers.
-
-    def start_postgres(self):
-        pg1, pg2, programs = self.hosts["pg1"], self.hosts["pg2"], postgres_bin()
-        for host in (pg1, pg2):
-            shutil.chown(host.dir, "postgres")
-        pg1.run(programs / "initdb", "-D", pg1.dir / "data", "--auth=trust", "-E", "UTF8", user="postgres")
-        settings = (EXAMPLES / "postgresql.conf").read_text() + f"unix_socket_directories = '{pg1.dir}'\n"
-        with open(pg1.dir / "data/postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(settings)
-        with open(pg1.dir / "data/pg_hba.conf", "a", encoding="utf-8") as file:
-            file.write("host all all 10.77.0.0/24 trust\nhost replication all 10.77.0.0/24 trust\n")
-        pg1.start("postgres", programs / "postgres", "-D", pg1.dir / "data", user="postgres")
-        wait_for(lambda: self.psql("pg1", "SELECT 1", check=False).returncode == 0, 30, "pg1 answers")
-        pg2.run(programs / "pg_basebackup", "-d", f"host={pg1.address} user=postgres application_name=pg2", "-R",
-                "-D", pg2.dir / "data", user="postgres", timeout=120)
-        with open(pg2.dir / "data/postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(f"unix_socket_directories = '{pg2.dir}'\n")
-        pg2.start("postgres", programs / "postgres", "-D", pg2.dir / "data", user="postgres")
-        wait_for(lambda: "sync" in self.psql("pg1", "SELECT sync_state FROM pg_stat_replication").stdout, 60,
-                 "pg2 follows pg1 synchronously")
-        self.psql("pg1", "CREATE ROLE calld LOGIN CREATEROLE")
-        self.psql("pg1", "CREATE DATABASE calld OWNER calld")
-
-    def psql(self, name, statement, check=True):
-        host = self.hosts[name]
-        return host.run("psql", "-h", host.address, "-U", "postgres", "-d", "postgres", "-XAtc", statement,
-                        check=check)
-
-    def promote_postgres(self):
-        """What Patroni does when the primary is gone: the standby takes over and waits for nobody."""
-        self.psql("pg2", "ALTER SYSTEM SET synchronous_standby_names = ''")
-        self.psql("pg2", "SELECT pg_promote()")
-        self.psql("pg2", "SELECT pg_reload_conf()")
 
     def start_redis(self):
         for name, extra in (("redis1", []), ("redis2", ["--replicaof", ADDRESSES["redis1"], "6379"])):
@@ -154,7 +124,7 @@ class Fleet:
 
     def start(self):
         (self.dir / "records").mkdir()
-        self.start_postgres()
+        self.postgres.start()
         self.start_redis()
         self.callctl("db", "migrate")
         chain, balancer = self.make_certificate()
@@ -212,13 +182,8 @@ class Killer:
             ("media1", lambda: fleet.hosts["media1"].kill()),
             ("redis1 (the primary)", lambda: fleet.hosts["redis1"].kill()),
             ("worker2", lambda: fleet.hosts["worker2"].kill()),
-            ("pg1 (the primary)", self.kill_postgres),
+            ("pg1 (the primary)", fleet.postgres.kill_primary),
         ]
-
-    def kill_postgres(self):
-        self.fleet.hosts["pg1"].kill()
-        time.sleep(3)  # until somebody notices
-        self.fleet.promote_postgres()
 
     def go(self, name, entries):
         for number, (what, kill) in enumerate(self.steps, 1):
@@ -277,20 +242,22 @@ def report(fleet, entries, began):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bin")
+    parser.add_argument("--patroni", action="store_true", help="Patroni runs the PostgreSQL servers")
     parser.add_argument("--entries", type=int, default=24)
     parser.add_argument("--keep", action="store_true", help="leave the directory with all logs")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         print("skipped: network namespaces need root")
         sys.exit(SKIPPED)
-    missing = [name for name in NEEDED if not shutil.which(name)]
+    pair = Patroni if arguments.patroni else Replicated
+    missing = [name for name in NEEDED + pair.NEEDED if not shutil.which(name)]
     if missing:
         sys.exit(f"missing: {', '.join(missing)} (packaging/install-deps test)")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="calld-machines-", dir="/tmp"))
     directory.chmod(0o755)
     began = time.monotonic()
     with Network(directory) as network:
-        fleet = Fleet(network, arguments.bin)
+        fleet = Fleet(network, arguments.bin, pair)
         try:
             fleet.start()
             print(f"{len(ADDRESSES)} machines are up after {time.monotonic() - began:.0f} s", flush=True)

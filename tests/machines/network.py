@@ -62,6 +62,19 @@ class Machine:
             except ProcessLookupError:
                 pass
             process.wait()
+        if label is None:
+            self.kill_left(sig)
+
+    def kill_left(self, sig):
+        """What has left the group of the process that started it."""
+        end = time.monotonic() + 10
+        while left := run("ip", "netns", "pids", self.space).stdout.split():
+            for pid in left:
+                try:
+                    os.kill(int(pid), sig if time.monotonic() < end else signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.1)
 
     def log(self, label):
         path = self.dir / f"{label}.log"

@@ -4,6 +4,7 @@ service manager's protocol.
     python3 tests/packaging/units.py BUILD_DIR [TestClass.test_name]
 """
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -20,7 +21,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/integration"))
 from harness import System, free_ports, wait_for  # noqa: E402
 
+sys.path.append(str(ROOT / "tests/interop"))
+import environment  # noqa: E402: beside another test
+
 BUILD = None
+KUBERNETES = ("1.25", "1.31", "1.37")
 SERVICES = {"calld-api.service": 15, "calld-worker@main.service": 15, "calld-cleanup.service": 15,
             "calld-media.service": 20}  # the highest exposure allowed, in tenths
 
@@ -137,6 +142,43 @@ class Examples(unittest.TestCase):
         run = subprocess.run([haproxy, "-c", "-f", self.dir / "haproxy.cfg"], capture_output=True, text=True, check=False)
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertNotIn("WARNING", run.stderr)
+
+
+    def test_kubernetes(self):
+        """By the schemas of Kubernetes; what is in its ConfigMap and its commands by calld."""
+        lines = (ROOT / "tests/packaging/requirements.txt").read_text().split()
+        python = environment.python_with(lines, pathlib.Path(BUILD) / "kubernetes")
+        manifest = ROOT / "packaging/examples/machines/calld.k8s.yaml"
+        for version in KUBERNETES:
+            run = subprocess.run([python.parent / "kubernetes-validate", "--strict", "-k", version, manifest],
+                                 capture_output=True, text=True, check=False)
+            self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        load = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))"
+        run = subprocess.run([python, "-c", load, manifest], capture_output=True, text=True, check=True)
+        documents = json.loads(run.stdout)
+        self.calld_understands(next(d for d in documents if d["kind"] == "ConfigMap")["data"]["calld.toml"])
+        containers = [c for d in documents if "template" in d.get("spec", {}) for c in d["spec"]["template"]["spec"]["containers"]]
+        self.assertEqual(len(containers), 4)
+        for container in containers:
+            self.calld_knows(container["command"][1:], [v["name"] for v in container.get("env", [])])
+
+    def calld_knows(self, words, variables):
+        """Its subcommand and options, and the keys that the variables stand for."""
+        calld = pathlib.Path(BUILD) / "bin/calld"
+        run = subprocess.run([calld, *words, "--help"], capture_output=True, text=True, check=False)
+        self.assertEqual(run.returncode, 0, words)
+        text = subprocess.run([calld, "config", "keys"], capture_output=True, text=True, check=True).stdout
+        keys = {f"CALLD_{section}_{key}".upper() for section, below in re.findall(r"(?ms)^\[(\w+)\](.*?)(?=^\[|\Z)", text)
+                for key in re.findall(r"(?m)^  (\w+) \(", below)}
+        self.assertLessEqual({name for name in variables if name.startswith("CALLD_")}, keys)
+
+    def test_nomad(self):
+        """Nomad itself is in no package registry of ours: what calld reads of the file is all that is looked at."""
+        text = (ROOT / "packaging/examples/machines/calld.nomad.hcl").read_text()
+        commands = re.findall(r'args += \[(.*)\]', text)
+        self.assertEqual(len(commands), 3)
+        for words in commands:
+            self.calld_knows(re.findall(r'"([^"]*)"', words), re.findall(r"^ +(CALLD_\w+)", text, re.M))
 
 
 class ServiceManager:

@@ -69,8 +69,9 @@ std::size_t width_of(char32_t c) {
   return in(kDoubleWidth, c) ? 2 : 1;
 }
 
-bool is_bidi_control(char32_t c) {
-  return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e || c == 0x200f;
+/// Line and paragraph separator, and what turns the direction of the text behind it.
+bool breaks_or_turns(char32_t c) {
+  return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e || c == 0x200f;
 }
 
 }  // namespace
@@ -92,7 +93,7 @@ std::string printable(std::string_view text) {
     const auto [c, length] = decode(text);
     if (c < 0x20 || (c >= 0x7f && c < 0xa0)) {
       safe += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
-    } else if (is_bidi_control(c)) {
+    } else if (breaks_or_turns(c)) {
       safe += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     } else if (c == 0xfffd && length == 1) {
       safe += "\xef\xbf\xbd";
@@ -109,7 +110,7 @@ std::string visible_controls(std::string_view json_text) {
   safe.reserve(json_text.size());
   while (!json_text.empty()) {
     const auto [c, length] = decode(json_text);
-    if ((c >= 0x7f && c < 0xa0) || is_bidi_control(c)) {
+    if ((c >= 0x7f && c < 0xa0) || breaks_or_turns(c)) {
       safe += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     } else {
       safe += json_text.substr(0, length);

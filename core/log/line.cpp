@@ -45,6 +45,16 @@ std::string_view colour(Level level) {
   return "\x1b[2m";
 }
 
+/// The character at the front, of three bytes, when it is one that breaks lines (U+2028, U+2029) or turns the direction
+/// of what follows (U+202A to U+202E, U+2066 to U+2069); else 0.
+unsigned line_breaker(std::string_view text) {
+  if (text.size() < 3 || text[0] != '\xe2') return 0;
+  const auto second = static_cast<unsigned char>(text[1]);
+  const auto third = static_cast<unsigned char>(text[2]);
+  const unsigned c = 0x2000U | (second & 0x3FU) << 6U | (third & 0x3FU);
+  return (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) ? c : 0;
+}
+
 // C0, DEL and C1 (U+0080 to U+009F, two bytes in UTF-8) drive terminals; everything else is text.
 void append_escaped(std::string& out, std::string_view text, bool quoted) {
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -64,6 +74,9 @@ void append_escaped(std::string& out, std::string_view text, bool quoted) {
       fmt::format_to(std::back_inserter(out), "\\u{:04x}", byte);
     } else if (c1) {
       fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned char>(text[++i]));
+    } else if (const auto breaker = line_breaker(text.substr(i)); breaker != 0) {
+      fmt::format_to(std::back_inserter(out), "\\u{:04x}", breaker);
+      i += 2;
     } else {
       out += text[i];
     }

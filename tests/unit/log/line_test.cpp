@@ -33,7 +33,7 @@ TEST_CASE("log.line: JSON keeps numbers bare and quotes the rest") {
 TEST_CASE("log.line: a peer cannot forge a line or drive the terminal") {
   const std::string evil =
       "x\n2026 error api: forged\x1b[2J\x7f\xc2\x9b"
-      "31m\xff";
+      "31m\xff \u2028 \u202e";
   for (const auto style : {LineStyle::text, LineStyle::json, LineStyle::journal_text}) {
     const std::string line = line_of(style, evil, {{"from", evil, false}});
     CHECK(line.find('\n') == line.size() - 1);
@@ -41,6 +41,8 @@ TEST_CASE("log.line: a peer cannot forge a line or drive the terminal") {
     CHECK(line.find('\x7f') == std::string::npos);
     CHECK(line.find("\xc2\x9b") == std::string::npos);
     CHECK(line.find('\xff') == std::string::npos);
+    CHECK(line.find("\xe2\x80") == std::string::npos);
+    CHECK(line.find("\\u2028 \\u202e") != std::string::npos);
     CHECK(line.find("\\u001b[2J") != std::string::npos);
   }
 }

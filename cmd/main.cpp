@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   const auto quiet = call::log::set_levels("warn");
   CALL_ASSERT(quiet.ok());
   Session session;
+  session.argv = argv;
   declare_commands(app, session);
 
   // Words that are still being typed are no command line yet: they do not go through the parser.

@@ -60,6 +60,8 @@ class Session {
  public:
   GlobalOptions options;
 
+  /// Of the program, as main() got it.
+  char** argv = nullptr;
   /// Set by the command line's parser, run by main().
   std::function<Result<Exit>()> action;
 

@@ -1,5 +1,6 @@
 #include "core/store/connection.hpp"
 
+#include "core/base/affinity.hpp"
 #include "core/base/strings.hpp"
 #include "core/store/db.hpp"
 
@@ -54,10 +55,15 @@ Connection& Connection::operator=(Connection&& other) noexcept = default;
 Connection::~Connection() = default;
 
 Result<Connection> Connection::open(const Options& options) {
+  assert_may_block("store");
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   Connection out(std::move(impl));
-  CALL_CHECK(out.ping());
+  try {
+    ensure_connected(*out.impl_);
+  } catch (...) {
+    return error_from_exception(*out.impl_, "cannot reach the database");
+  }
   return out;
 }
 

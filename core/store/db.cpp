@@ -44,13 +44,15 @@ pqxx::result run_prepared(Txn& txn, const std::string& name, const std::vector<V
 
 }  // namespace
 
-// Prepared once for each connection: PostgreSQL then neither parses it again nor, mostly, plans it.
-// The statements are few and constant, what differs from call to call is in their parameters. Not
+// Prepared for the connection when it is asked the second time: PostgreSQL then neither parses it
+// again nor, mostly, plans it. A command that asks once is not made to wait for two answers. The
+// statements are few and constant, what differs from call to call is in their parameters. Not
 // behind a pooler: the session that knows the statement may be another client's next time.
 pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
   auto& impl = txn.impl();
   if (impl.pooled) return run(txn, sql, values);
   const auto name = "s" + std::to_string(std::hash<std::string>{}(sql));
+  if (impl.asked.insert(name).second) return run(txn, sql, values);
   if (!impl.prepared.contains(name)) {
     impl.db->prepare(name, sql);
     impl.prepared.insert(name);

@@ -26,7 +26,8 @@ struct Connection::Impl {
   std::unique_ptr<pqxx::connection> db;  // null: not connected
   // A pooler stands in between: each transaction may meet another session of the server.
   bool pooled = false;
-  std::unordered_set<std::string> prepared;  // names of statements in this session
+  std::unordered_set<std::string> asked;     // names of statements that were asked before
+  std::unordered_set<std::string> prepared;  // those that this session knows
 };
 
 /// One transaction; rolled back by the destructor unless committed.

@@ -1,8 +1,10 @@
-"""docs/howto/python-rq.md, followed word for word with a real rq: its files are written, its commands run in the order of
-the page. What is changed: the address of Redis, and systemd, which is not here.
+"""What docs/howto says, done: the page about Python's RQ is followed word for word with a real rq, its files are written, its
+commands run in the order of the page; the script that the page about cron has runs twice at once, and once more.
+What is changed: addresses and directories, and systemd, which is not here.
 
     python3 tests/integration/howto.py build/release/bin build/release/interop
 """
+import json
 import os
 import pathlib
 import re
@@ -16,7 +18,7 @@ from harness import ROOT, System, wait_for
 sys.path.append(str(ROOT / "tests/interop"))
 import environment  # noqa: E402: beside another test
 
-PAGE = ROOT / "docs/howto/python-rq.md"
+HOWTO = ROOT / "docs/howto"
 CALLERS = """
 [defaults]
 ring_s = 0.3
@@ -43,7 +45,7 @@ def settings(text):
 
 class PythonRq(unittest.TestCase):
     def follow(self, version):
-        page = blocks(PAGE.read_text())
+        page = blocks((HOWTO / "python-rq.md").read_text())
         python = environment.python_with_rq(version, sys.argv[2])
         tomls = "".join(text for language, _, text in page if language == "toml" and REDIS not in text)
         with System(sys.argv[1], CALLERS, settings(tomls)) as system:
@@ -89,6 +91,28 @@ class PythonRq(unittest.TestCase):
         for version in VERSIONS:
             with self.subTest(f"rq {version}"):
                 self.follow(version)
+
+
+class Cron(unittest.TestCase):
+    def test_the_script_may_overlap_and_be_repeated(self):
+        (_, _, script), = [block for block in blocks((HOWTO / "cron.md").read_text()) if block[1] == "morning-news"]
+        with System(sys.argv[1], CALLERS) as system:
+            program = system.write("morning-news", script.replace("/var/lib/calld", str(system.dir)))
+            program.chmod(0o755)
+            (system.dir / "campaigns").mkdir()
+            system.write("campaigns/news.csv", "phone,name\n+12125550101,Dana\n+12125550102,Noa\n")
+            env = {**system.env, "CALLD_CONFIG": str(system.state / "calld.toml"),
+                   "PATH": f"{pathlib.Path(sys.argv[1]).resolve()}:{os.environ['PATH']}"}
+            runs = [subprocess.Popen([program], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                    for _ in range(2)]
+            for run in runs:
+                out, err = run.communicate(timeout=200)
+                self.assertEqual((run.returncode, out, err), (0, "", ""), system.logs())
+            again = subprocess.run([program], env=env, capture_output=True, text=True, timeout=200, check=False)
+            self.assertEqual((again.returncode, again.stdout, again.stderr), (0, "", ""))
+            ends = [json.loads(line) for line in (system.dir / "news.jsonl").read_text().splitlines()]
+            self.assertEqual([(end["state"], end["outcomes"]["completed"]) for end in ends], [("completed", 2)] * 3)
+            self.assertEqual(len(system.json("attempt", "ls")["items"]), 2, "each was called once")
 
 
 class Worker:

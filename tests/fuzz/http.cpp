@@ -1,0 +1,43 @@
+// What HTTP brings: query strings and forms, webhooks and their signatures, URLs, the XML of the carrier.
+#include "core/base/assert.hpp"
+#include "core/carrier/signature.hpp"
+#include "core/carrier/webhook.hpp"
+#include "core/carrier/xml.hpp"
+#include "core/net/form.hpp"
+#include "core/net/url.hpp"
+#include "tests/fuzz/fuzz.hpp"
+
+namespace call::fuzz {
+
+std::vector<std::string> seeds() {
+  return {
+      "CallSid=CA00000000000000000000000000000001&AccountSid=AC00000000000000000000000000000001&"
+      "CallStatus=completed&SequenceNumber=3&CallDuration=12&Timestamp=Fri%2C+27+Nov+2026+08%3A00%"
+      "3A"
+      "00+%2B0000&AnsweredBy=machine_end_beep&SipResponseCode=200&From=%2B14155550100",
+      "CallSid=CA00000000000000000000000000000001&StreamSid=MZ1&StreamEvent=stream-error&"
+      "StreamError=%D7%A9%D7%9C%D7%95%D7%9D&a=&b&=c&a=2",
+      "https://user:pw@calls.example.com:8443/twilio/status/t%20k?x=1&y=%2F#rc=5&rp=all",
+      "wss://[::1]:8081/ws/twilio-media/",
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><!-- hello --><Connect><Stream "
+      "url='wss://x/ws?a=1&amp;b=2'><Parameter name=\"token\" value=\"&#x5D0;&lt;&quot;\"/>"
+      "</Stream></Connect><Say>Good&#32;bye</Say></Response>",
+  };
+}
+
+void feed(std::string_view input) {
+  if (const auto params = net::decode_form(input)) {
+    const auto again = net::decode_form(net::encode_form(*params));
+    CALL_ASSERT(again && *again == *params);
+    const carrier::SignatureKeys keys{Secret("key"), Secret()};
+    CALL_ASSERT(!carrier::validate(keys, "https://x/", *params, input));
+    static_cast<void>(carrier::parse_webhook(*params));
+  }
+  const carrier::SignatureKeys keys{Secret("key"), Secret("other")};
+  CALL_ASSERT(!carrier::validate_json(keys, input, input, "no signature"));
+  CALL_ASSERT(!carrier::validate_upgrade(keys, input, "no signature"));
+  static_cast<void>(net::parse_url(input));
+  static_cast<void>(carrier::xml::parse(input));
+}
+
+}  // namespace call::fuzz

@@ -145,10 +145,13 @@ std::string Session::number(std::string_view phone) const {
 }
 
 void Session::message(std::string_view text) const {
-  std::string line = "callctl: ";
-  for (const auto part : split(text, '\n'))
-    line += printable(replace_all(std::string(part), "\t", "  ")) + "\n";
-  std::fputs(line.c_str(), stderr);
+  // What is behind a line break is indented: nothing in a message can pass for a message of its own.
+  std::string lines;
+  for (const auto part : split(text, '\n')) {
+    lines += lines.empty() ? "callctl: " : "  ";
+    lines += printable(replace_all(std::string(part), "\t", "  ")) + "\n";
+  }
+  std::fputs(lines.c_str(), stderr);
 }
 
 Status refuse_format(const Session& session, std::string_view what) {

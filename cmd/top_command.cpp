@@ -159,10 +159,7 @@ Status run_as_stream(Watcher& watcher, const Session& session, int count, Look& 
       for (const auto& line : draw_top(last, size, {})) text += line + "\n";
       if (count == 0 || seen < count) text += "\n";
     } else {
-      const bool lines = session.format() == Format::ndjson;
-      text =
-          to_json(last).dump(lines ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace) +
-          "\n";
+      text = json_text(to_json(last), session.format() == Format::ndjson ? -1 : 2);
     }
     CALL_CHECK(print(text));
   }

@@ -26,6 +26,7 @@ MARK = "injected"
 # Unicode, and a change of direction.
 EVIL = (f"{MARK}\n2026-11-27T00:00:00.000Z error api: forged\r\n<3>api: forged\x1b[2J\x1b]0;owned\x07\x00\x7f\u009b31m\u0085"
         "\u2028\u2029\u202edne\v\f")
+STREAM, CALL = "MZ" + "0" * 31 + "1", "CA" + "0" * 31 + "1"
 WITHOUT_NUL = EVIL.replace("\0", "")  # PostgreSQL's texts have none
 FORBIDDEN = [*(chr(c) for c in [*range(0x20), 0x7F, *range(0x80, 0xA0)] if chr(c) != "\n"), "\u2028", "\u2029", "\u202e"]
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -196,14 +197,15 @@ class Injection(unittest.TestCase):
                  "start": {"accountSid": EVIL, "streamSid": EVIL, "callSid": EVIL, "tracks": ["inbound"],
                            "mediaFormat": {"encoding": EVIL, "sampleRate": 8000, "channels": 1},
                            "customParameters": {"agent": EVIL, EVIL: EVIL}}}
-        good = {**start, "streamSid": f"MZ{MARK}", "start": {
-            **start["start"], "streamSid": f"MZ{MARK}", "callSid": f"CA{MARK}", "customParameters": {"agent": "echo", EVIL: EVIL},
+        good = {**start, "streamSid": STREAM, "start": {
+            **start["start"], "accountSid": "AC" + CALL[2:], "streamSid": STREAM, "callSid": CALL, "customParameters": {"agent": "echo", EVIL: EVIL},
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}}}
-        strange = [start, {"event": EVIL}, {EVIL: EVIL}, {**start, "sequenceNumber": EVIL}, good]
-        more = [{"event": "mark", "streamSid": f"MZ{MARK}", "mark": {"name": EVIL}},
-                {"event": "dtmf", "streamSid": f"MZ{MARK}", "dtmf": {"track": EVIL, "digit": EVIL}},
-                {"event": "media", "streamSid": f"MZ{MARK}", "media": {"track": EVIL, "payload": EVIL, "timestamp": EVIL}},
-                {"event": EVIL, "streamSid": f"MZ{MARK}"}, {"event": "stop", "streamSid": f"MZ{MARK}", "stop": {"callSid": EVIL}}]
+        nobody = {**good, "start": {**good["start"], "customParameters": {"agent": EVIL}}}
+        strange = [nobody, good, start, {"event": EVIL}, {EVIL: EVIL}, {**start, "sequenceNumber": EVIL}]
+        more = [{"event": "mark", "streamSid": STREAM, "mark": {"name": EVIL}},
+                {"event": "dtmf", "streamSid": STREAM, "dtmf": {"track": EVIL, "digit": EVIL}},
+                {"event": "media", "streamSid": STREAM, "media": {"track": EVIL, "payload": EVIL, "timestamp": EVIL}},
+                {"event": EVIL, "streamSid": STREAM}, {"event": "stop", "streamSid": STREAM, "stop": {"callSid": EVIL}}]
         for form in LINE:
             with self.subTest(form):
                 media = self.daemon("media", form)

@@ -67,6 +67,24 @@ const std::set<std::string> kStateKeys = {
     "silence",     "outcome", "hang_up", "interruptible", "silence_after_ms",
     "end_after_ms"};
 
+Result<std::optional<speech::VoskOptions>> read_listener(const TomlSource& source) {
+  if (source.find("listener") == nullptr) return std::optional<speech::VoskOptions>();
+  CALL_CHECK(source.check_keys("listener", {"provider", "model", "extra"}));
+  CALL_CHECK(source.check_keys("listener.extra", {"library"}));
+  CALL_TRY(const auto provider, source.text("listener.provider"));
+  if (provider == "embedded") return std::optional<speech::VoskOptions>();
+  if (provider != "libvosk")
+    return source.fault("listener.provider", "of a script must be libvosk or embedded");
+  speech::VoskOptions options;
+  CALL_TRY(const auto model, source.text("listener.model"));
+  CALL_TRY(const auto library, source.text("listener.extra.library"));
+  if (model.empty())
+    return source.fault("listener.model", "is not set: the directory of a model of Vosk's");
+  options.model_dir = model;
+  if (!library.empty()) options.library = library;
+  return std::optional(std::move(options));
+}
+
 /// The state's own words, or the agent's in [defaults].
 Result<AgentState> read_state(const TomlSource& source, const std::string& name) {
   const std::string path = "states." + name;
@@ -175,8 +193,9 @@ Status check_circles(const TomlSource& source, const Agent& agent) {
 Result<Agent> parse_agent(std::string_view toml, std::string_view name,
                           std::string_view source_name) {
   CALL_TRY(const auto source, TomlSource::parse(toml, source_name));
-  CALL_CHECK(source.check_keys("", {"description", "voice", "start", "give_up", "reprompts",
-                                    "intents", "slots", "states", "turns", "voicemail"}));
+  CALL_CHECK(
+      source.check_keys("", {"description", "voice", "start", "give_up", "reprompts", "intents",
+                             "slots", "states", "listener", "turns", "voicemail"}));
   Agent agent;
   agent.name = name;
   CALL_TRY(agent.voice, source.text("voice"));
@@ -190,6 +209,7 @@ Result<Agent> parse_agent(std::string_view toml, std::string_view name,
   CALL_TRY(agent.turns, read_turn_policy(source.json(), [&](auto path, auto why) {
              return source.fault(path, why);
            }));
+  CALL_TRY(agent.neural, read_listener(source));
   const Json* states = source.find("states");
   if (states == nullptr || !states->is_object())
     return source.fault("states", "there are no states");

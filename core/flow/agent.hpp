@@ -13,6 +13,8 @@
 //   no = "later"
 //   on = { stop = "removed" }          # further intents
 //   slot = "good_time"                 # where the answer is kept
+//   [listener]                         # optional: another recogniser than the built-in one
+//   provider = "libvosk"               # with model and extra.library, as in docs/agents.md
 //   [turns]                            # how it takes turns: docs/turn-taking.md
 //   [voicemail]                        # what it does when a machine answers: there as well
 //
@@ -22,12 +24,14 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "core/base/result.hpp"
 #include "core/flow/turn_policy.hpp"
 #include "core/speech/phrases.hpp"
+#include "core/speech/vosk.hpp"
 
 namespace call::flow {
 
@@ -58,6 +62,7 @@ struct Agent {
   std::string give_up;  ///< state after too many reprompts
   int reprompts = 2;    ///< of one state, before it gives up
   TurnPolicy turns;
+  std::optional<speech::VoskOptions> neural;  ///< who listens; none: PocketSphinx with the phrases
   speech::PhraseBook phrases;
   std::map<std::string, AgentState> states;
 };

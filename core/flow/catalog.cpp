@@ -27,6 +27,15 @@ struct Shared {
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const speech::VoskModel>> neural;
 };
 
+Result<std::shared_ptr<const speech::VoskModel>> neural_model(const speech::VoskOptions& options,
+                                                              Shared& shared) {
+  auto& model = shared.neural[{options.library, options.model_dir.string()}];
+  if (!model) {
+    CALL_TRY(model, speech::VoskModel::load(options).with_context("[listener]"));
+  }
+  return model;
+}
+
 /// Speaks what does not depend on the callee, so that it is in the cache when the first call comes.
 void warm_up(const ReadyAgent& ready) {
   for (const auto& [name, state] : ready.agent.states) {
@@ -41,41 +50,31 @@ void warm_up(const ReadyAgent& ready) {
 }
 
 Result<std::shared_ptr<const ReadyAgent>> make_ready(std::string_view toml, Agent agent,
-                                                     const Shared& shared) {
+                                                     Shared& shared) {
   const auto name = agent.voice.empty() ? shared.options.voice : agent.voice;
   const auto voice = speech::voice_from(name);
   if (!voice) return Error{Errc::invalid_argument, fmt::format("no voice \"{}\"", name)};
   CALL_TRY(auto matcher, speech::IntentMatcher::create(agent.phrases));
-  CALL_TRY(auto phrases, speech::PhraseModel::build(agent.phrases, shared.options.model));
+  std::shared_ptr<const speech::PhraseModel> phrases;
+  std::shared_ptr<const speech::VoskModel> neural;
+  if (agent.neural) {
+    CALL_TRY(neural, neural_model(*agent.neural, shared));
+  } else {
+    CALL_TRY(phrases, speech::PhraseModel::build(agent.phrases, shared.options.model));
+  }
   speech::VoiceStyle style;
   style.voice = *voice;
   auto ready = std::make_shared<const ReadyAgent>(
       ReadyAgent{std::string(toml), std::move(agent), std::move(matcher), std::move(phrases),
-                 speech::Synthesizer(style, shared.cache)});
+                 std::move(neural), speech::Synthesizer(style, shared.cache)});
   warm_up(*ready);
   return ready;
 }
 
 Result<std::shared_ptr<const ReadyAgent>> load_agent(std::string_view toml, std::string_view name,
-                                                     const std::string& source,
-                                                     const Shared& shared) {
+                                                     const std::string& source, Shared& shared) {
   CALL_TRY(auto agent, parse_agent(toml, name, source));
   return make_ready(toml, std::move(agent), shared).with_context(source);
-}
-
-/// `listen` of a libvosk: its model's directory, and perhaps its library.
-Result<std::shared_ptr<const speech::VoskModel>> neural_model(const EngineChoice& listen,
-                                                              Shared& shared) {
-  speech::VoskOptions options;
-  options.model_dir = listen.endpoint->model;
-  for (const auto& [name, value] : listen.endpoint->extra) {
-    if (name == "library") options.library = value;
-  }
-  auto& model = shared.neural[{options.library, options.model_dir.string()}];
-  if (!model) {
-    CALL_TRY(model, speech::VoskModel::load(options));
-  }
-  return model;
 }
 
 Result<std::shared_ptr<const ReadyOpenAgent>> load_open_agent(std::string_view toml,
@@ -99,8 +98,12 @@ Result<std::shared_ptr<const ReadyOpenAgent>> load_open_agent(std::string_view t
   }
   std::shared_ptr<const speech::VoskModel> neural;
   if (agent.listen.provider == "libvosk") {
-    CALL_TRY(neural,
-             neural_model(agent.listen, shared).with_context(file.string() + ": [listener]"));
+    speech::VoskOptions options;
+    options.model_dir = agent.listen.endpoint->model;
+    for (const auto& [key, value] : agent.listen.endpoint->extra) {
+      if (key == "library") options.library = value;
+    }
+    CALL_TRY(neural, neural_model(options, shared).with_context(file.string()));
   }
   speech::VoiceStyle style;
   style.voice = *voice;

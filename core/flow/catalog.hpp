@@ -28,7 +28,8 @@ struct ReadyAgent {
   std::string toml;  ///< what it was read from
   Agent agent;
   speech::IntentMatcher matcher;
-  std::shared_ptr<const speech::PhraseModel> phrases;
+  std::shared_ptr<const speech::PhraseModel> phrases;  ///< who listens: this ...
+  std::shared_ptr<const speech::VoskModel> neural;     ///< ... or this, the other one is null
   speech::Synthesizer voice;
 };
 

@@ -116,4 +116,21 @@ void NeuralListener::flush(std::uint32_t number) {
   sink_(said_);
 }
 
+void NeuralEars::take(speech::EngineEvent& news) {
+  if (auto* final = std::get_if<speech::FinalText>(&news)) {
+    heard_.text = std::move(final->text);
+    heard_.confidence = final->confidence;
+    heard_.accepted = !heard_.text.empty();
+    heard_.words = std::move(final->words);
+  } else if (const auto* failed = std::get_if<speech::ListeningFailed>(&news)) {
+    log_.warn("the callee's words are lost: {}", failed->error.to_string());
+  }
+}
+
+speech::Transcript NeuralEars::finish() {
+  heard_ = {};
+  listener_.flush(1);
+  return std::move(heard_);
+}
+
 }  // namespace call::flow

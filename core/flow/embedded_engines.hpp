@@ -74,4 +74,25 @@ class NeuralListener final : public speech::Listener {
   speech::FinalText said_;
 };
 
+/// The same for a script: libvosk with the operator's model.
+class NeuralEars final : public Ears {
+ public:
+  NeuralEars(std::shared_ptr<const speech::VoskModel> model, log::Logger log)
+      : log_(std::move(log)),
+        listener_(std::move(model), [this](speech::EngineEvent news) { take(news); }) {}
+
+  void start() override { listener_.begin(++utterance_); }
+  void push(audio::PcmView pcm) override { listener_.push(pcm); }
+  /// Whatever was understood is accepted; whether it was asked for, the dialogue knows.
+  speech::Transcript finish() override;
+
+ private:
+  void take(speech::EngineEvent& news);
+
+  log::Logger log_;
+  speech::RequestId utterance_ = 0;
+  speech::Transcript heard_;
+  NeuralListener listener_;
+};
+
 }  // namespace call::flow

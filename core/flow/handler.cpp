@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/flow/conversation.hpp"
+#include "core/flow/embedded_engines.hpp"
 #include "core/flow/sentences.hpp"
 #include "core/flow/taped_conversation.hpp"
 #include "core/log/log.hpp"
@@ -51,6 +52,12 @@ class PooledEars final : public Ears {
   log::Logger log_;
   std::optional<speech::RecognizerPool::Lease> lease_;
 };
+
+std::unique_ptr<Ears> ears_of(const ReadyAgent& agent, HandlerContext& context,
+                              const log::Logger& log) {
+  if (agent.neural) return std::make_unique<NeuralEars>(agent.neural, log);
+  return pooled_ears(context, agent.phrases, log);
+}
 
 /// Sentence by sentence: those without the callee's name come out of the cache.
 Speak speak_with(const speech::Synthesizer& voice) {
@@ -152,7 +159,7 @@ void run_handler(const std::shared_ptr<const ReadyAgent>& agent,
   tape.begin(agent->toml);
   Conversation conversation(
       Dialogue(agent->agent, agent->matcher, variables_of(link->start().parameters)),
-      tape.tap(port_of(link)), tape.tap(pooled_ears(context, agent->phrases, log)),
+      tape.tap(port_of(link)), tape.tap(ears_of(*agent, context, log)),
       tape.tap(speak_with(agent->voice)), log, agent->agent.turns);
   try {
     converse(conversation, *link, tape);

@@ -121,6 +121,42 @@ TEST_CASE("flow.neural: what is missing is named, with what to do") {
   CHECK(why_not(CALL_FAKE_LIBVOSK, dir.path / "model").find("no model in") != std::string::npos);
 }
 
+TEST_CASE("flow.neural: a script can be listened to by it as well") {
+  const Dir dir;
+  dir.says("yes please\nno\n");
+  fs::create_directories(dir.path / "agents");
+  const auto write = [&](const std::string& listener) {
+    REQUIRE(write_file_atomic(dir.path / "agents" / "poll.toml",
+                              std::string(builtin_survey()) + "\n[listener]\n" + listener));
+    CatalogOptions options;
+    options.agents_dir = dir.path / "agents";
+    return Catalog::load(options);
+  };
+  const auto catalog = write("provider = \"libvosk\"\nmodel = \"" + (dir.path / "model").string() +
+                             "\"\nextra = { library = \"" + CALL_FAKE_LIBVOSK + "\" }\n");
+  if (!catalog) FAIL(catalog.error().to_string());
+  const auto agent = catalog->find("poll");
+  REQUIRE(agent->neural);
+  CHECK_FALSE(agent->phrases);
+  CHECK_FALSE(catalog->find("survey")->neural);
+  NeuralEars ears(agent->neural, log::Logger("flow"));
+  for (const char* words : {"yes please", "no"}) {
+    ears.start();
+    for (int i = 0; i < 50; ++i) ears.push(audio::Pcm(160, 4000));
+    const auto heard = ears.finish();
+    CHECK(heard.text == words);
+    CHECK(heard.accepted);
+    CHECK(heard.words.back().end == milliseconds(1000));
+  }
+  ears.start();
+  ears.push(audio::Pcm(160, -32768));
+  CHECK_FALSE(ears.finish().accepted);
+
+  const auto fault = write("provider = \"deepgram\"\n");
+  REQUIRE_FALSE(fault);
+  CHECK(fault.error().context.find("listener.provider") != std::string::npos);
+}
+
 TEST_CASE("flow.neural: a model that is not for telephones is found out when it is loaded") {
   const Dir dir;
   dir.says("16000\n");

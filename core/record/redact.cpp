@@ -125,6 +125,18 @@ std::vector<Token> marked_tokens(std::string_view text, const Redaction& redacti
   return tokens;
 }
 
+/// The recogniser gave the times of all that it understood, not only of a part.
+bool are_whole(const std::vector<Word>& words, std::string_view text) {
+  std::string joined;
+  for (const auto& word : words) joined += word.text + " ";
+  const auto a = tokens_of(joined);
+  const auto b = tokens_of(text);
+  return std::ranges::equal(a, b, [&](const Token& x, const Token& y) {
+    return to_lower_ascii(std::string_view(joined).substr(x.begin, x.end - x.begin)) ==
+           to_lower_ascii(text.substr(y.begin, y.end - y.begin));
+  });
+}
+
 /// The turn's words as one text, redacted; their spans go to `out`. False: nothing was found.
 bool redact_words(Turn& turn, const Redaction& redaction, std::vector<Span>& out) {
   std::string text;
@@ -150,9 +162,10 @@ void redact_spoken(Turn& turn, const Redaction& redaction, std::vector<Span>& ou
   const auto heard = turn.heard_text;
   turn.text = redact_text(before, redaction);
   turn.heard_text = redact_text(heard, redaction);
+  const bool whole = are_whole(turn.words, before);
   const bool found = redact_words(turn, redaction, out);
   const bool changed = turn.text != before || turn.heard_text != heard;
-  if (changed && !found) {
+  if (changed && !(found && whole)) {
     out.push_back({turn.who, turn.start_ms - kMarginMs, turn.end_ms + kMarginMs});
   }
 }

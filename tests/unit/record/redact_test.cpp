@@ -60,6 +60,20 @@ TEST_CASE("record.redact: with word times exactly the words are masked, else the
   for (std::size_t i = 2; i < 6; ++i) CHECK(record.turns[0].words[i].text == kRedacted);
 }
 
+TEST_CASE("record.redact: words that are not all of the text do not say where the rest is") {
+  const Redaction secret{0, {"fox"}};
+  CallRecord record;
+  record.turns = {callee("a fox, and another Fox"), callee("A fox it is.", 5000, 6000)};
+  record.turns[0].words = {{"a", 1000, 1100}, {"fox,", 1200, 1500}};
+  record.turns[1].words = {
+      {"A", 5000, 5100}, {"Fox", 5200, 5300}, {"it", 5400, 5500}, {"is.", 5600, 5700}};
+  const auto spans = redact(record, secret);
+  REQUIRE(spans.size() == 2);
+  CHECK(spans[0] == Span{Speaker::callee, 920, 3080});  // all of the turn
+  CHECK(spans[1] == Span{Speaker::callee, 5120, 5380});
+  CHECK(record.turns[0].words[1].text == kRedacted);
+}
+
 TEST_CASE("record.redact: what the agent repeats is masked on its track, heard or not") {
   CallRecord record;
   Turn agent;

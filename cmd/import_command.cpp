@@ -2,8 +2,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <future>
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.hpp"
@@ -108,25 +110,49 @@ store::NewEntry entry_of(const contacts::Contact& contact) {
   return entry;
 }
 
+using Refused = Result<std::vector<store::RefusedRow>>;
+using Sink = std::function<Refused(std::span<const store::NewEntry>)>;
+
+/// Gives batches to the sink in their order, each on a thread of its own while the next one is read:
+/// half of an import is the reading of numbers, the other half PostgreSQL.
+class Handing {
+ public:
+  explicit Handing(const Sink& sink) : sink_(sink) {}
+
+  /// What the sink said of the batch before.
+  Refused next(std::vector<store::NewEntry> batch) {
+    CALL_TRY(auto refused, finish());
+    under_way_ =
+        std::async(std::launch::async, [this, batch = std::move(batch)] { return sink_(batch); });
+    return refused;
+  }
+  Refused finish() {
+    return under_way_.valid() ? under_way_.get() : Refused(std::vector<store::RefusedRow>());
+  }
+
+ private:
+  const Sink& sink_;
+  std::future<Refused> under_way_;  // its destructor waits
+};
+
 /// Reads the whole file; rows go to `sink` a batch at a time, which answers with the lines that it
 /// refused and why.
-using Sink =
-    std::function<Result<std::vector<store::RefusedRow>>(std::span<const store::NewEntry>)>;
-
 Result<Report> read_contacts(const Session& session, const FileOptions& options, const Sink& sink) {
   Report report;
   Progress progress(session);
+  Handing handing(sink);
   std::vector<store::NewEntry> batch;
   std::int64_t rows = 0;
-  const auto flush = [&]() -> Status {
-    if (batch.empty()) return {};
-    CALL_TRY(const auto refused, sink(batch));
+  const auto note = [&](const std::vector<store::RefusedRow>& refused) {
     report.accepted -= static_cast<std::int64_t>(refused.size());
     for (const auto& row : refused) {
       report.refused.push_back(
           {static_cast<std::size_t>(row.seq), row.phone_raw, row.reason, row.detail});
     }
-    batch.clear();
+  };
+  const auto flush = [&]() -> Status {
+    CALL_TRY(const auto refused, handing.next(std::exchange(batch, {})));
+    note(refused);
     progress.rows(rows);
     return {};
   };
@@ -146,6 +172,10 @@ Result<Report> read_contacts(const Session& session, const FileOptions& options,
       format_of(options));
   CALL_CHECK(read_into(reader, options.file));
   CALL_CHECK(flush());
+  CALL_TRY(const auto last, handing.finish());
+  note(last);
+  std::stable_sort(report.refused.begin(), report.refused.end(),
+                   [](const auto& a, const auto& b) { return a.line < b.line; });
   return report;
 }
 

@@ -280,7 +280,7 @@ const Key kKeys[] = {
 
 #undef CALL_SLOT
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSections = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kSections = {{
     {"service", "What all daemons share."},
     {"log", "Log lines go to standard error."},
     {"database", "PostgreSQL holds the truth about lists, attempts and calls."},
@@ -293,6 +293,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kSection
     {"sim", "The simulated carrier, for rehearsals and tests."},
     {"speech", "The built-in speech engines."},
     {"record", "What is kept of each call."},
+    {"retention", "How long what is personal is kept; the worker erases it, see docs/records.md."},
 }};
 
 }  // namespace

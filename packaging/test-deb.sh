@@ -197,7 +197,7 @@ fi
 on sudo -u calld env CALLD_CARRIER_AUTH_TOKEN_FILE=/dev/null callctl doctor --local || fail "the doctor finds an error"
 
 step "the tutorial: the first call"
-follow 'list create first' 's/YOUR-NUMBER/+12025550101/; s/YOUR-TWILIO-NUMBER/+15005550006/; /call show/d'
+follow 'list create first' 's/YOUR-NUMBER/+12125550101/; s/YOUR-TWILIO-NUMBER/+15005550006/; /call show/d'
 call=$(on sudo callctl -o csv call ls --list first | sed -n '2s/,.*//p')
 [ -n "$call" ] || fail "there is no record of the first call"
 follow 'list create first' "/alias/b; s/call show CALL/call show $call/; t; d"

@@ -30,8 +30,7 @@ struct Column {
   std::string title;  ///< table header; empty: not in the table, only for scripts
   Align align = Align::left;
   Fit fit = Fit::whole;
-  int drop =
-      0;  ///< on a terminal that is narrower still columns go in this order, 1 first; 0: never
+  int drop = 0;  ///< order in which narrow terminals lose columns, 1 first; 0: never
 };
 
 struct Screen {

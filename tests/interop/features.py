@@ -62,12 +62,12 @@ class Callbacks(Features):
         self.assertEqual(self.noted()[0][:2], [job.id, "stopped"])
 
     def test_on_stopped_of_a_function_that_ignores_the_stop(self):
-        job = self.waiting("calld.stubborn", 6, fields={"stopped_callback_name": "calld.note",
-                                                        "failure_callback_name": "calld.note"})
+        job = self.waiting("calld.stubborn", 12, fields={"stopped_callback_name": "calld.note",
+                                                         "failure_callback_name": "calld.note"})
         worker = self.worker()
         self.starts(job)
         self.cpp("stop", job.id)
-        self.ends(job, "stopped", 4)  # the function goes on
+        self.ends(job, "stopped", 9)  # the function goes on
         [[told, event, text]] = until(self.noted, what="the callback")
         self.assertEqual((told, event), (job.id, "stopped"))
         self.assertIn("Job stopped by user, work-horse terminated.", text)

@@ -139,7 +139,7 @@ def main():
         turns = trace(steps)
         rows = own_shares(turns, first_media)
         shares = [sum(row) for row in rows]
-        barge = [(e["t"] - e["onset"]) / 1000 for e in events if e["what"] == "clear"]
+        barge = [(e["t"] - e["onset"]) / 1000 for e in events if e["what"] == "clear" and "onset" in e]
         gaps = [e for e in events if e["what"] == "gap"]
         bad = [e for e in events if e["what"] in ("lost", "bad_message")]
         ticks = os.sysconf("SC_CLK_TCK")

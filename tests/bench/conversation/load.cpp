@@ -14,6 +14,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/audio/g711.hpp"
@@ -101,8 +102,9 @@ class Caller final : public net::WsHandler {
     } else if (const auto* mark = std::get_if<sim::MarkCommand>(&*command)) {
       if (playback_.mark(mark->name)) connection_->send_text(writer_.mark(mark->name));
     } else {
-      if (interrupting_) note("clear", {{"onset", onset_us_}, {"heard_ms", heard_ms_}});
-      interrupting_ = false;
+      Json clear = {{"heard_ms", heard_ms_}};
+      if (std::exchange(interrupting_, false)) clear["onset"] = onset_us_;
+      note("clear", std::move(clear));
       for (const auto& name : playback_.clear().marks) connection_->send_text(writer_.mark(name));
     }
   }

@@ -140,6 +140,7 @@ struct SileroVad::State {
   std::array<float, kWindow> window{};
   std::size_t filled = 0;
   float probability = 0;
+  std::size_t quiet = 0;  ///< windows in a row in which nothing was heard
 };
 
 namespace {
@@ -228,8 +229,22 @@ float SileroVad::push(audio::PcmView pcm) noexcept {
     if (state_->filled < kWindow) continue;
     state_->filled = 0;
     state_->probability = step();
+    forget_silence();
   }
   return state_->probability;
+}
+
+/// What the network remembers of a long silence makes it slow to hear the next word: after four
+/// seconds of it an interruption was noticed 60 to 100 ms later (p99) than with an empty memory
+/// (barge_in_bench).
+void SileroVad::forget_silence() noexcept {
+  constexpr float kNothing = 0.1F;
+  constexpr std::size_t kHalfASecond = 4096 / kWindow;
+  state_->quiet = state_->probability < kNothing ? state_->quiet + 1 : 0;
+  if (state_->quiet < kHalfASecond) return;
+  state_->quiet = 0;
+  state_->hidden.fill(0);
+  state_->cell.fill(0);
 }
 
 namespace {

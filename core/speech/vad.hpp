@@ -70,6 +70,7 @@ class SileroVad final : public Vad {
  private:
   struct State;
   float step() noexcept;
+  void forget_silence() noexcept;
   std::shared_ptr<const SileroModel> model_;
   std::unique_ptr<State> state_;
 };

@@ -1,8 +1,9 @@
 // What stops a speaking agent, how soon, and what should not have: for every length of confirmation
 // (turns.barge_in_ms) the time from the onset of an interruption (ITU-T P.56) to the decision, and
 // how many of the sounds that are no interruption were taken for one. Without a server: the voice
-// detector and the turn tracker of core/media, fed by frames as a carrier sends them. Each
-// interruption is heard at four places within a frame, on a quiet line and with noise 20 dB below.
+// detector and the turn tracker of core/media, fed by frames as a carrier sends them. Each sound
+// comes some time after an earlier sentence of the callee's, as it does in a call; interruptions at
+// four places within a frame, on a dead line, a quiet one and with noise 20 dB below.
 //
 //   cmake --build --preset release --target barge_in_bench && build/release/bin/barge_in_bench
 #include <algorithm>
@@ -23,24 +24,29 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::array kConfirmations = {60, 80, 100, 120, 140, 160, 200, 240};
-constexpr std::size_t kBefore = 1600 * 8;  // samples of line before the sound
+constexpr std::array kQuietMs = {1600, 4000};  // between the earlier sentence and the sound
 
 /// A sound on a line, as the detector sees it.
 struct Heard {
   double onset_ms = 0;
+  std::size_t begin = 0;             // frames that belong to the earlier sentence
   std::vector<float> probabilities;  // a frame of 20 ms each
 };
 
 Heard on_the_line(const std::shared_ptr<const speech::SileroModel>& model,
-                  const bench::Sound& sound, std::size_t phase, int noise) {
-  audio::Pcm pcm(kBefore + phase, 0);
+                  const bench::Sound& earlier, int quiet_ms, const bench::Sound& sound,
+                  std::size_t phase, int noise) {
+  audio::Pcm pcm = earlier.pcm;
+  pcm.resize(pcm.size() + static_cast<std::size_t>(quiet_ms) * audio::kSamplesPerMs + phase);
+  const std::size_t before = pcm.size();
   pcm.insert(pcm.end(), sound.pcm.begin(), sound.pcm.end());
   pcm.resize(pcm.size() + 8000);
-  audio::ComfortNoise(noise, 7 + static_cast<unsigned>(phase)).add_to(pcm);
+  if (noise > 0) audio::ComfortNoise(noise, 7 + static_cast<unsigned>(phase)).add_to(pcm);
   const auto line = audio::mulaw_decode(audio::MulawView(audio::mulaw_encode(audio::PcmView(pcm))));
   speech::SileroVad vad(model);
   Heard heard;
-  heard.onset_ms = static_cast<double>(kBefore + phase + sound.onset) / audio::kSamplesPerMs;
+  heard.onset_ms = static_cast<double>(before + sound.onset) / audio::kSamplesPerMs;
+  heard.begin = (before - 1000 * audio::kSamplesPerMs) / audio::kFrameSamples;
   for (std::size_t at = 0; at + audio::kFrameSamples <= line.size(); at += audio::kFrameSamples) {
     heard.probabilities.push_back(vad.push(audio::PcmView(line).subspan(at, audio::kFrameSamples)));
   }
@@ -54,11 +60,10 @@ std::optional<double> stopped_after(const Heard& heard, int confirmation_ms) {
   media::TurnTracker tracker(options);
   std::vector<media::Event> events;
   const audio::Pcm frame(audio::kFrameSamples);
-  double now = 0;
-  for (const float probability : heard.probabilities) {
-    now += 20;
-    if (tracker.push(frame, probability, {.audible = true, .interruptible = true}, events)) {
-      return now - heard.onset_ms;
+  for (std::size_t i = heard.begin; i < heard.probabilities.size(); ++i) {
+    if (tracker.push(frame, heard.probabilities[i], {.audible = true, .interruptible = true},
+                     events)) {
+      return static_cast<double>(i + 1) * 20 - heard.onset_ms;
     }
     events.clear();
   }
@@ -99,10 +104,15 @@ void show_stops(const std::string& kind, const std::vector<Heard>& all) {
 
 int main() {
   const auto model = speech::SileroModel::load();
+  const auto spoken = bench::interruptions();
   std::vector<Heard> wanted;
-  for (const auto& sound : bench::interruptions()) {
+  for (std::size_t i = 0; i < spoken.size(); ++i) {
+    const auto& earlier = spoken[(i + 1) % spoken.size()];
     for (const std::size_t phase : {0U, 40U, 80U, 120U}) {
-      for (const int noise : {20, 400}) wanted.push_back(on_the_line(model, sound, phase, noise));
+      for (const int quiet : kQuietMs) {
+        for (const int noise : {0, 20, 400})
+          wanted.push_back(on_the_line(model, earlier, quiet, spoken[i], phase, noise));
+      }
     }
   }
   show_delays(wanted);
@@ -114,7 +124,10 @@ int main() {
   for (const double loss : {20.0, 30.0, 40.0}) others.push_back(bench::echoes(loss));
   for (const auto& sounds : others) {
     std::vector<Heard> all;
-    for (const auto& sound : sounds.all) all.push_back(on_the_line(model, sound, 0, 20));
+    for (const auto& sound : sounds.all) {
+      const auto& earlier = spoken[all.size() % spoken.size()];
+      all.push_back(on_the_line(model, earlier, kQuietMs.back(), sound, 0, 20));
+    }
     show_stops(sounds.kind, all);
   }
   return 0;

@@ -145,7 +145,7 @@ TEST_CASE("flow.open: a mhm over the agent's voice does not stop it") {
       "First you come to us and then we have a look at all of it, and when we know what it is we "
       "talk about it together.");
   call.run(900);
-  call.say("Mhm.", 100);
+  call.say("Mhm.", 80);
   CHECK(call.carrier.clears == 0);
   call.say("Okay", 500);  // long enough to cut it off: it resumes
   call.listen();

@@ -87,7 +87,7 @@ TEST_CASE("media.session: a short answer over the agent's last words is a turn t
   carrier.start();
   carrier.say(1, 3000);
   carrier.run(1000);
-  carrier.run(100, true);
+  carrier.run(80, true);
   carrier.run(3000);
   REQUIRE(carrier.all<TurnEnded>().size() == 1);
   CHECK(carrier.last<TurnEnded>()->overlapped);
@@ -100,7 +100,7 @@ TEST_CASE("media.session: barge-in is confirmed by duration, clears, and knows w
   carrier.start();
   carrier.say(1, 5000);
   carrier.run(1000);
-  carrier.run(100, true);
+  carrier.run(80, true);
   CHECK(carrier.clears == 0);
   carrier.run(40, true);
   CHECK(carrier.clears == 1);

@@ -67,6 +67,27 @@ TEST_CASE("speech.vad: Silero hears speech of every voice through mu-law") {
   }
 }
 
+TEST_CASE("speech.vad: a word after a long silence is heard as soon as the first word of a call") {
+  // Frames with 0.5 or more in the first 400 ms of each sentence.
+  const auto frames_heard = [](SileroVad& vad, const audio::Pcm& pcm) {
+    return share_of_speech(vad, audio::Pcm(pcm.begin(), pcm.begin() + 3200)) * 20;
+  };
+  double at_once = 0;
+  double after_silence = 0;
+  for (const Voice voice : {Voice::slt, Voice::rms, Voice::awb, Voice::kal16}) {
+    for (const char* text : {"excuse me", "stop please", "hold on a moment", "hello"}) {
+      const auto word = telephone(said(voice, text));
+      SileroVad fresh(model());
+      at_once += frames_heard(fresh, word);
+      SileroVad used(model());
+      share_of_speech(used, telephone(said(voice, "that is not my name")));
+      share_of_speech(used, audio::Pcm(8000 * 5));
+      after_silence += frames_heard(used, word);
+    }
+  }
+  CHECK(after_silence >= 0.9 * at_once);  // 0.7 with the silence remembered
+}
+
 TEST_CASE("speech.vad: Silero is deaf to silence, noise, tones, ring-back and DTMF") {
   SileroVad vad(model());
   CHECK(share_of_speech(vad, audio::Pcm(40000, 0)) == 0);

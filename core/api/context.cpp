@@ -11,8 +11,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kStorePatience{3000};
-// Well above what a batch of events takes, well below what the carrier waits.
-constexpr milliseconds kBatchPatience{50};
+// Short: on a busy machine several batches side by side get on better than one large one after another.
+constexpr milliseconds kBatchPatience{1};
 // The caller waits: a Redis that is away must not be felt. The worker's relay is a second behind.
 constexpr milliseconds kPushPatience{500};
 constexpr milliseconds kNoWakes{2000};

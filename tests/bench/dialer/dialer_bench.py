@@ -47,7 +47,7 @@ webhooks = "lose"
 
 
 def cpu_s(pid):
-    """Processor time of a process and, for PostgreSQL, of the children that are alive."""
+    """Processor time of a process and of its children, those that have ended, too."""
     total = 0
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
@@ -56,6 +56,8 @@ def cpu_s(pid):
             continue
         if int(entry.name) == pid or int(fields[1]) == pid:
             total += int(fields[11]) + int(fields[12])
+        if int(entry.name) == pid:
+            total += int(fields[13]) + int(fields[14])
     return total / os.sysconf("SC_CLK_TCK")
 
 

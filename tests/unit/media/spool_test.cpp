@@ -110,7 +110,11 @@ TEST_CASE("media.spool: redacted words are silent in their track and nowhere els
   record::Turn turn;
   turn.who = record::Speaker::callee;
   turn.text = "my pin is 1234 okay";
-  turn.words = {{"my", 500, 600}, {"pin", 600, 900}, {"is", 900, 1000}, {"1234", 1200, 2000}};
+  turn.words = {{"my", 500, 600},
+                {"pin", 600, 900},
+                {"is", 900, 1000},
+                {"1234", 1200, 2000},
+                {"okay", 2200, 2400}};
   turn.start_ms = 500;
   turn.end_ms = 2500;
   record.turns = {turn};

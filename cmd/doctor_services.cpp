@@ -203,8 +203,10 @@ void check_clock(Findings& findings, const std::string& check, WallTime theirs,
 
 void check_postgresql(Session& session, Findings& findings) {
   auto connection = session.database_any_schema();
-  if (!connection) {
-    const auto& reason = connection.error().context;
+  // Not opened alone: a pooler that takes a connection may not take a transaction.
+  const Status usable = connection ? (**connection).ping() : Status(connection.error());
+  if (!usable) {
+    const auto& reason = usable.error().context;
     findings.error("postgresql", reason, way_in(reason));
     return;
   }

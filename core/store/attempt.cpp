@@ -116,11 +116,11 @@ std::optional<AttemptRow> lock_attempt_by_sid(Txn& txn, std::string_view call_si
 std::vector<AttemptRow> lock_attempts_of_calls(Txn& txn, const std::vector<std::string>& tokens,
                                                const std::vector<std::string>& call_sids) {
   std::vector<AttemptRow> out;
-  const auto rows = query_once(txn,
-                               std::string("SELECT ") + kColumns +
-                                   " FROM attempts WHERE token = ANY($1::text[]) AND call_sid = "
-                                   "ANY($2::text[]) ORDER BY id FOR UPDATE",
-                               {plain_array(tokens), plain_array(call_sids)});
+  const auto rows = query(txn,
+                          std::string("SELECT ") + kColumns +
+                              " FROM attempts WHERE token = ANY($1::text[]) AND call_sid = "
+                              "ANY($2::text[]) ORDER BY id FOR UPDATE",
+                          {plain_array(tokens), plain_array(call_sids)});
   for (const auto& row : rows) out.push_back(to_attempt(row));
   return out;
 }
@@ -173,7 +173,7 @@ void save(Txn& txn, const std::vector<const AttemptRow*>& attempts) {
     ids.push_back(attempt->id);
     rows.push_back(to_row(*attempt));
   }
-  query_once(
+  query(
       txn,
       "UPDATE attempts a SET state = n.state, call_sid = nullif(n.call_sid, ''), call_status = "
       "n.call_status, status_sequence = n.status_sequence, answered_by = n.answered_by, error_code "

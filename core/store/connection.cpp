@@ -21,7 +21,10 @@ std::string connection_string(const Options& options) {
       {"keepalives_idle", "10"},
       {"keepalives_interval", "5"},
       {"keepalives_count", "3"},
-      {"options", "-cstatement_timeout=" + std::to_string(options.statement_timeout.count())}};
+      // A plan is kept for long: made while a table is small, it shall not read the whole of it for a few
+      // rows once it is large. With the price of a page that is not in memory it would.
+      {"options", "-crandom_page_cost=1.1 -cstatement_timeout=" +
+                      std::to_string(options.statement_timeout.count())}};
   std::string out = options.url.reveal();
   if (out.find("://") == std::string::npos) {
     for (const auto& [key, value] : parameters) {

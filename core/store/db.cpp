@@ -60,10 +60,6 @@ pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& v
   return run_prepared(txn, name, values);
 }
 
-pqxx::result query_once(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
-  return run(txn, sql, values);
-}
-
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
   const auto rows = query(txn, sql, values);
   if (rows.empty()) return std::nullopt;

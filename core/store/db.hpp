@@ -73,9 +73,6 @@ class Value {
 
 /// Runs one statement with parameters $1, $2 ... May throw, as everything of libpqxx.
 pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& values = {});
-/// The same for a statement about a set of rows: planned each time, since a plan that was made while
-/// the tables were small would go on reading them whole.
-pqxx::result query_once(Txn& txn, const std::string& sql, const std::vector<Value>& values);
 /// The single row of a statement, or nullopt when it gave none.
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values);
 /// "{1,2,3}", for = ANY($1::bigint[]).

@@ -77,7 +77,7 @@ std::map<std::string, Status> mark(Txn& txn, const DriverLease& lease,
     for (const auto& id : attempts) out.emplace(id, policy.error());
     return out;
   }
-  const auto sent = query_once(txn, kMark, {plain_array(attempts), lease.epoch});
+  const auto sent = query(txn, kMark, {plain_array(attempts), lease.epoch});
   if (sent.empty()) return out;
   const auto decisions = judge_before_sending(txn, *std::move(policy), sent);
   for (std::size_t i = 0; i < decisions.size(); ++i) {

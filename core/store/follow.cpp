@@ -57,11 +57,11 @@ std::map<std::int64_t, Situation> lock_situations(Txn& txn,
     entries.insert(attempt->entry_id);
   }
   if (!lists.empty()) {
-    query_once(txn, "SELECT 1 FROM lists WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE",
-               {int_array({lists.begin(), lists.end()})});
+    query(txn, "SELECT 1 FROM lists WHERE id = ANY($1::bigint[]) ORDER BY id FOR SHARE",
+          {int_array({lists.begin(), lists.end()})});
   }
   std::map<std::int64_t, Situation> out;
-  for (const auto& row : query_once(
+  for (const auto& row : query(
            txn,
            "SELECT e.id, l.state AS list, l.max_attempts, l.retry_after_s, p.document::text AS "
            "policy, e.state, e.outcome, e.reason, (SELECT max(n) FROM attempts a WHERE a.entry_id "
@@ -190,13 +190,13 @@ void carry_out(Txn& txn, const std::vector<Move>& moves) {
     if (move.pause_s) row["pause_s"] = *move.pause_s;
     rows.push_back(std::move(row));
   }
-  query_once(txn,
-             "UPDATE entries e SET state = n.state, outcome = n.outcome, reason = n.reason, "
-             "updated_at = now(), next_attempt_at = CASE WHEN n.pause_s IS NULL THEN "
-             "e.next_attempt_at ELSE now() + n.pause_s * interval '1 s' END FROM "
-             "jsonb_to_recordset($1::jsonb) AS n(id bigint, state text, outcome text, reason text, "
-             "pause_s bigint) WHERE e.id = n.id AND e.id = ANY($2::bigint[])",
-             {json::dump(rows), int_array(ids)});
+  query(txn,
+        "UPDATE entries e SET state = n.state, outcome = n.outcome, reason = n.reason, "
+        "updated_at = now(), next_attempt_at = CASE WHEN n.pause_s IS NULL THEN "
+        "e.next_attempt_at ELSE now() + n.pause_s * interval '1 s' END FROM "
+        "jsonb_to_recordset($1::jsonb) AS n(id bigint, state text, outcome text, reason text, "
+        "pause_s bigint) WHERE e.id = n.id AND e.id = ANY($2::bigint[])",
+        {json::dump(rows), int_array(ids)});
 }
 
 }  // namespace

@@ -48,7 +48,7 @@ std::set<std::string> place_at_once(Txn& txn, const std::vector<const OnItsWay*>
   std::sort(sids.begin(), sids.end());
   for (const auto& sid : sids) lock_sid(txn, sid);
   std::set<std::string> out;
-  for (const auto& row : query_once(
+  for (const auto& row : query(
            txn,
            "UPDATE attempts a SET state = 'placed', call_sid = n.call_sid, placed_at = now() FROM "
            "jsonb_to_recordset($1::jsonb) AS n(id uuid, list_id bigint, epoch bigint, call_sid "

@@ -1,6 +1,10 @@
 // callctl: the operator's tool. Parses the command line, runs the one command chosen, turns its result into an exit
 // code. The commands are in the other files of this folder.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
 #include <string_view>
 
 #include "cmd/commands.hpp"
@@ -18,6 +22,23 @@ int finish(const Session& session, const call::Result<Exit>& result) {
   if (result) return *result;
   session.fail(result.error());
   return exit_code(result.error().code);
+}
+
+/// The word that stands where a command should. CLI11 only says that a command is missing.
+std::string unknown_command(const CLI::App& app) {
+  const CLI::App* group = &app;
+  while (!group->get_subcommands().empty()) group = group->get_subcommands().front();
+  const auto left = app.remaining(true);  // groups let it fall through to their parent
+  const bool wants_one = group->get_require_subcommand_min() > 0;
+  return wants_one && !left.empty() && !left.front().starts_with('-') ? left.front() : "";
+}
+
+int refuse(const CLI::App& app, const CLI::ParseError& error) {
+  const auto word = unknown_command(app);
+  if (word.empty()) return app.exit(error) == 0 ? kDone : kUsage;
+  fmt::print(stderr,
+             "callctl: there is no command \"{}\"; add --help to see those that there are\n", word);
+  return kUsage;
 }
 
 }  // namespace
@@ -41,7 +62,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    return refuse(app, error);
   }
   return finish(session, session.action());
 }

@@ -138,7 +138,8 @@ class Scripts(WithSystem):
         self.refused(1, "a list named long exists", "list", "create", "long", self.long, *FROM)
         self.refused(2, "add --confirm=long", "list", "start", "long")
         self.refused(2, "'short'", "list", "start", "long", "--confirm", "short")
-        self.assertEqual(self.run_ctl("list", "dance").returncode, 2)
+        self.refused(2, 'there is no command "dance"', "list", "dance")
+        self.refused(2, 'there is no command "lst"', "lst")
         for words in (["tenant", "create"], ["policy", "set", "--preset", "us-tsr"], ["caller", "add", "--", "Bad Name"]):
             words = [*words, "+14155550100"] if "Bad Name" in words else [*words, "Bad Name"]
             self.refused(2, "a-z, 0-9", *words)

@@ -151,6 +151,7 @@ Result<Report> read_contacts(const Session& session, const FileOptions& options,
     }
   };
   const auto flush = [&]() -> Status {
+    if (batch.empty()) return {};
     CALL_TRY(const auto refused, handing.next(std::exchange(batch, {})));
     note(refused);
     progress.rows(rows);

@@ -169,7 +169,7 @@ void Conversation::on_due() {
     if (!listening_.open) return greet();
     due_[kHello] = now + policy_.hello.count();  // somebody speaks, let them finish
   }
-  if (due_.take(kMachine, now)) last_words(policy_.machine_message, "completed");
+  if (due_.take(kMachine, now)) last_words(on_machine(policy_, true));
   if (due_.take(kKeys, now)) settle_keys(keys_->pause(), now);
   if (due_.take(kSilence, now)) {
     open_waterfall_.reset();
@@ -342,11 +342,7 @@ void Conversation::decide(const speech::Transcript& transcript, const media::Tur
 
 void Conversation::keep_keys(std::string keys, std::int64_t at_ms,
                              const std::optional<Understood>& understood) {
-  record::Turn kept;
-  kept.who = record::Speaker::callee;
-  kept.text = std::move(keys);
-  kept.digits = true;
-  kept.start_ms = kept.end_ms = at_ms;
+  record::Turn kept = turn_of_keys(std::move(keys), at_ms);
   kept.state = dialogue_.state().name;
   if (understood) kept.intent = understood->intent;
   report_.turns.push_back(std::move(kept));
@@ -395,31 +391,22 @@ void Conversation::settle_keys(KeyCollector::Outcome outcome, std::int64_t at_ms
 /// Nobody is there. Whatever was being said was said to a machine.
 void Conversation::on(const media::MachineHeard& event) {
   const auto act = on_machine(policy_, event.beep);
-  if (act == MachineAct::ignore) return;
+  if (act.kind == MachineAct::Kind::ignore) return;
   log_.debug("a machine has answered ({})", event.beep ? "beep" : "long greeting");
   machine_ = true;
   awaiting_hello_ = false;
   due_.clear();
   open_waterfall_.reset();
   if (speaking()) cut_off();
-  switch (act) {
-    case MachineAct::ignore:
-      return;
-    case MachineAct::hang_up:
-      return port_.send(media::HangUp{"machine"});
-    case MachineAct::say_farewell:
-      return last_words(policy_.machine_farewell, "machine");
-    case MachineAct::leave_message:
-      return last_words(policy_.machine_message, "completed");
-    case MachineAct::wait:
-      due_[kMachine] = event.at_ms + policy_.machine_patience.count();
-      return;
-  }
+  if (act.kind == MachineAct::Kind::hang_up) port_.send(media::HangUp{std::string(act.reason)});
+  if (act.kind == MachineAct::Kind::say) last_words(act);
+  if (act.kind == MachineAct::Kind::wait)
+    due_[kMachine] = event.at_ms + policy_.machine_patience.count();
 }
 
-void Conversation::last_words(const std::string& text, std::string_view reason) {
-  hang_up_reason_ = reason;
-  say(dialogue_.last_words(text));
+void Conversation::last_words(const MachineAct& act) {
+  hang_up_reason_ = act.reason;
+  say(dialogue_.last_words(act.words));
 }
 
 void Conversation::on(const media::CallEnded& event) {

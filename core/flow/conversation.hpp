@@ -96,7 +96,7 @@ class Conversation {
 
   bool is_hello(const speech::Transcript& transcript, std::int64_t voice_ms) const;
   void greet();
-  void last_words(const std::string& text, std::string_view reason);
+  void last_words(const MachineAct& act);
   void collect(const media::DigitPressed& event);
   void settle_keys(KeyCollector::Outcome outcome, std::int64_t at_ms);
   void keep_keys(std::string keys, std::int64_t at_ms, const std::optional<Understood>& understood);

@@ -4,6 +4,15 @@
 
 namespace call::flow {
 
+record::Turn turn_of_keys(std::string keys, std::int64_t at_ms) {
+  record::Turn turn;
+  turn.who = record::Speaker::callee;
+  turn.text = std::move(keys);
+  turn.digits = true;
+  turn.start_ms = turn.end_ms = at_ms;
+  return turn;
+}
+
 KeyCollector::Outcome KeyCollector::end() {
   if (static_cast<int>(keys_.size()) >= least_) return Outcome::complete;
   keys_.clear();

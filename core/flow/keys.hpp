@@ -1,10 +1,16 @@
 // Several keys of the telephone as one answer: a customer number, a date. Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
+#include "core/record/call_record.hpp"
+
 namespace call::flow {
+
+/// What the record keeps of keys that the callee has pressed.
+record::Turn turn_of_keys(std::string keys, std::int64_t at_ms);
 
 class KeyCollector {
  public:

@@ -360,7 +360,7 @@ void OpenConversation::on_due() {
     if (!speaks) return greet();
     due_[kHello] = now + agent_.turns.hello.count();  // let them finish
   }
-  if (due_.take(kMachine, now)) last_words(agent_.turns.machine_message, "completed");
+  if (due_.take(kMachine, now)) last_words(on_machine(agent_.turns, true));
   if (due_.take(kFiller, now) && thinking_ && !mouth_.speaking()) {
     // Stays open: the answer follows in the same breath.
     if (!mouth_.is_open()) mouth_.open(true, "filler");
@@ -386,12 +386,7 @@ void OpenConversation::collect(const media::DigitPressed& event) {
 void OpenConversation::on(const media::DigitPressed& event) {
   if (machine_) return;
   due_[kSilence].reset();
-  record::Turn kept;
-  kept.who = record::Speaker::callee;
-  kept.text = std::string(1, event.digit);
-  kept.digits = true;
-  kept.start_ms = kept.end_ms = event.at_ms;
-  report_.turns.push_back(std::move(kept));
+  report_.turns.push_back(turn_of_keys(std::string(1, event.digit), event.at_ms));
   if (collecting_) return collect(event);
   if (awaiting_hello_) return greet();  // a machine presses no keys
   abandon_reply();
@@ -407,7 +402,7 @@ void OpenConversation::on(const media::DigitPressed& event) {
 /// Nobody is there. Whatever was being said was said to a machine.
 void OpenConversation::on(const media::MachineHeard& event) {
   const auto act = on_machine(agent_.turns, event.beep);
-  if (act == MachineAct::ignore) return;
+  if (act.kind == MachineAct::Kind::ignore) return;
   log_.debug("a machine has answered ({})", event.beep ? "beep" : "long greeting");
   machine_ = true;
   awaiting_hello_ = false;
@@ -417,24 +412,15 @@ void OpenConversation::on(const media::MachineHeard& event) {
   stop_work();
   closing_.reset();
   due_.clear();
-  switch (act) {
-    case MachineAct::ignore:
-      return;
-    case MachineAct::hang_up:
-      return port_.send(media::HangUp{"machine"});
-    case MachineAct::say_farewell:
-      return last_words(agent_.turns.machine_farewell, "machine");
-    case MachineAct::leave_message:
-      return last_words(agent_.turns.machine_message, "completed");
-    case MachineAct::wait:
-      due_[kMachine] = event.at_ms + agent_.turns.machine_patience.count();
-      return;
-  }
+  if (act.kind == MachineAct::Kind::hang_up) port_.send(media::HangUp{std::string(act.reason)});
+  if (act.kind == MachineAct::Kind::say) last_words(act);
+  if (act.kind == MachineAct::Kind::wait)
+    due_[kMachine] = event.at_ms + agent_.turns.machine_patience.count();
 }
 
-void OpenConversation::last_words(const std::string& text, const char* reason) {
-  closing_ = Closing{reason, {}};
-  say_alone(spoken(text), false, "voicemail");
+void OpenConversation::last_words(const MachineAct& act) {
+  closing_ = Closing{std::string(act.reason), {}};
+  say_alone(spoken(act.words), false, "voicemail");
 }
 
 void OpenConversation::on(const media::CallEnded& event) {

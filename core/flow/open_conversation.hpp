@@ -151,7 +151,7 @@ class OpenConversation {
   void agent_heard();
   void collect(const media::DigitPressed& event);
   void stop_work();
-  void last_words(const std::string& text, const char* reason);
+  void last_words(const MachineAct& act);
 
   // open_thinking.cpp: the model and its tools
   void speculate(std::string_view text);

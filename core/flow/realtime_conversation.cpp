@@ -110,12 +110,7 @@ void RealtimeConversation::keep_turn(const media::TurnEnded& event) {
 void RealtimeConversation::on(const media::DigitPressed& event) {
   if (machine_) return;
   due_[kSilence].reset();
-  record::Turn turn;
-  turn.who = record::Speaker::callee;
-  turn.text = std::string(1, event.digit);
-  turn.digits = true;
-  turn.start_ms = turn.end_ms = event.at_ms;
-  report_.turns.push_back(std::move(turn));
+  report_.turns.push_back(turn_of_keys(std::string(1, event.digit), event.at_ms));
   if (collecting_) return collect(event.digit);
   if (awaiting_hello_) return greet();  // a machine presses no keys
   if (closing_) return;
@@ -148,7 +143,7 @@ void RealtimeConversation::end_collecting() {
 /// Nobody is there. Whatever was being said was said to a machine.
 void RealtimeConversation::on(const media::MachineHeard& event) {
   const auto act = on_machine(agent_.turns, event.beep);
-  if (act == MachineAct::ignore) return;
+  if (act.kind == MachineAct::Kind::ignore) return;
   log_.debug("a machine has answered ({})", event.beep ? "beep" : "long greeting");
   machine_ = true;
   awaiting_hello_ = false;
@@ -158,24 +153,15 @@ void RealtimeConversation::on(const media::MachineHeard& event) {
   stop_work();
   closing_.reset();
   due_.clear();
-  switch (act) {
-    case MachineAct::ignore:
-      return;
-    case MachineAct::hang_up:
-      return port_.send(media::HangUp{"machine"});
-    case MachineAct::say_farewell:
-      return last_words(agent_.turns.machine_farewell, "machine");
-    case MachineAct::leave_message:
-      return last_words(agent_.turns.machine_message, "completed");
-    case MachineAct::wait:
-      due_[kMachine] = event.at_ms + agent_.turns.machine_patience.count();
-      return;
-  }
+  if (act.kind == MachineAct::Kind::hang_up) port_.send(media::HangUp{std::string(act.reason)});
+  if (act.kind == MachineAct::Kind::say) last_words(act);
+  if (act.kind == MachineAct::Kind::wait)
+    due_[kMachine] = event.at_ms + agent_.turns.machine_patience.count();
 }
 
-void RealtimeConversation::last_words(const std::string& text, const char* reason) {
-  closing_ = Closing{reason, {}};
-  last_words_ = render(text, variables_, Reader::anyone);
+void RealtimeConversation::last_words(const MachineAct& act) {
+  closing_ = Closing{std::string(act.reason), {}};
+  last_words_ = render(act.words, variables_, Reader::anyone);
   ask(last_words_);
 }
 
@@ -344,7 +330,7 @@ void RealtimeConversation::on_due() {
     if (!listening_) return greet();
     due_[kHello] = now + agent_.turns.hello.count();  // let them finish
   }
-  if (due_.take(kMachine, now)) last_words(agent_.turns.machine_message, "completed");
+  if (due_.take(kMachine, now)) last_words(on_machine(agent_.turns, true));
   if (due_.take(kKeys, now)) end_collecting();
   if (!due_.take(kSilence, now)) return;
   const bool last = ++silences_ > agent_.silence_prompts;

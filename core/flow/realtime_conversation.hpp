@@ -88,7 +88,7 @@ class RealtimeConversation {
   void take_digits();
   void end_collecting();
   void stop_work();
-  void last_words(const std::string& text, const char* reason);
+  void last_words(const MachineAct& act);
   void ask(std::string_view say = {});
   void mark_text();
   void answer_comes();

@@ -183,16 +183,18 @@ Result<TurnPolicy> read_turn_policy(const Json& agent, const MakeFault& fault) {
 }
 
 MachineAct on_machine(const TurnPolicy& policy, bool beep) {
+  using Kind = MachineAct::Kind;
   switch (policy.machine) {
     case TurnPolicy::Machine::ignore:
-      return MachineAct::ignore;
+      return {};
     case TurnPolicy::Machine::hang_up:
-      return beep || policy.machine_farewell.empty() ? MachineAct::hang_up
-                                                     : MachineAct::say_farewell;
+      if (beep || policy.machine_farewell.empty()) return {Kind::hang_up, "machine"};
+      return {Kind::say, "machine", policy.machine_farewell};
     case TurnPolicy::Machine::leave_message:
-      return beep ? MachineAct::leave_message : MachineAct::wait;
+      if (!beep) return {Kind::wait};
+      return {Kind::say, "completed", policy.machine_message};
   }
-  return MachineAct::ignore;
+  return {};
 }
 
 bool is_back_channel(const TurnPolicy& policy, std::string_view words) {

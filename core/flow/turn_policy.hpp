@@ -59,12 +59,16 @@ Result<TurnPolicy> read_turn_policy(const nlohmann::json& agent, const MakeFault
 
 /// What an agent does now that a machine has been heard. A beep is a machine's; whoever talks on and on
 /// may be a person after all, and is not hung up on in silence.
-enum class MachineAct {
-  ignore,
-  hang_up,        ///< at once
-  say_farewell,   ///< then hang up
-  leave_message,  ///< then hang up
-  wait,           ///< machine_patience for the beep, then leave the message
+struct MachineAct {
+  enum class Kind {
+    ignore,
+    hang_up,  ///< at once
+    say,      ///< `words`, then hang up
+    wait,     ///< machine_patience for the beep, then as if it had come
+  };
+  Kind kind = Kind::ignore;
+  std::string_view reason{};  ///< of hanging up; lives as long as the program
+  std::string words{};
 };
 MachineAct on_machine(const TurnPolicy& policy, bool beep);
 

@@ -198,10 +198,12 @@ class Caller final : public net::WsHandler {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) return std::fprintf(stderr, "usage: conversation_load URL CALLS SECONDS\n"), 2;
+  if (argc != 5)
+    return std::fprintf(stderr, "usage: conversation_load URL CALLS SECONDS FIRST\n"), 2;
   const auto url = net::parse_url(argv[1]);
   const int calls = std::stoi(argv[2]);
   const int seconds = std::stoi(argv[3]);
+  const int first = std::stoi(argv[4]);  // calls are numbered from here
   if (!url) return std::fprintf(stderr, "%s\n", url.error().to_string().c_str()), 2;
   const auto words = lines();
   Shared shared;
@@ -212,7 +214,7 @@ int main(int argc, char** argv) {
     return shared.changed.wait_for(lock, span, done);
   };
   for (int i = 0; i < calls; ++i) {
-    auto caller = std::make_unique<Caller>(shared, i, words, loop);
+    auto caller = std::make_unique<Caller>(shared, first + i, words, loop);
     handles.push_back(net::ws_connect(loop, *url, {}, std::move(caller)));
     wait(milliseconds(20), [] { return false; });  // 50 calls a second
   }

@@ -62,6 +62,17 @@ Status refuse_foreign(const std::vector<MigrationStatus>& all) {
   return {};
 }
 
+/// What a migration makes belongs to whoever the rest belongs to, or the daemons could not use it: the
+/// operator who runs it (root, postgres) often is another role, a member of the owner or a superuser.
+void become_owner(Txn& txn) {
+  query(txn, R"(
+    SELECT set_config('role', owner.rolname, true) FROM pg_roles owner
+    WHERE owner.oid = coalesce(
+            (SELECT relowner FROM pg_class WHERE oid = to_regclass('schema_migrations')),
+            (SELECT datdba FROM pg_database WHERE datname = current_database()))
+      AND owner.rolname <> current_user AND pg_has_role(owner.oid, 'MEMBER'))");
+}
+
 void apply(Txn& txn, const Migration& migration) {
   txn.work().exec(std::string(migration.sql));
   query(txn, "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
@@ -78,6 +89,7 @@ Result<std::vector<MigrationStatus>> migrate(Connection& connection) {
   const auto body = [](Txn& txn) -> Result<std::vector<MigrationStatus>> {
     query(txn, "SET LOCAL statement_timeout = 0");  // a migration takes what it takes
     query(txn, "SELECT pg_advisory_xact_lock($1)", {kMigrationLock});
+    become_owner(txn);
     query(txn,
           "CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT "
           "NULL, checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");

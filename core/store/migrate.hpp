@@ -23,7 +23,8 @@ struct MigrationStatus {
 
 /// The number of the newest migration in this binary.
 int schema_version();
-/// Applies what is missing, under an advisory lock, so that two at once are harmless. Returns what
+/// Applies what is missing, under an advisory lock, so that two at once are harmless; as the owner of
+/// what is there already (of an empty database: its owner), if we may act for that role. Returns what
 /// was applied. Errc::conflict when the database is newer than this binary or an applied migration
 /// was changed.
 Result<std::vector<MigrationStatus>> migrate(Connection& connection);

@@ -39,6 +39,48 @@ TEST_CASE("store.migrate: two at once are harmless") {
   CHECK(applied[0] + applied[1] == static_cast<std::size_t>(schema_version()));
 }
 
+namespace {
+
+std::string as(const std::string& who, std::string url) {
+  const auto begin = url.find("//") + 2;
+  return url.replace(begin, url.find('@') - begin, who);
+}
+
+std::string owners(const std::string& url) {
+  return support::sql_value(url,
+                            "SELECT string_agg(DISTINCT tableowner, ',') FROM pg_tables "
+                            "WHERE schemaname = 'public'");
+}
+
+}  // namespace
+
+TEST_CASE("store.migrate: what an operator's migration makes belongs to the daemons' role") {
+  const std::string url = support::fresh_database();
+  support::sql(url, "CREATE ROLE daemons LOGIN CREATEROLE");
+  support::sql(url, "CREATE ROLE operator LOGIN PASSWORD 'test'");
+  support::sql(url, "GRANT daemons TO operator");
+  const auto database = support::sql_value(url, "SELECT current_database()");
+
+  // `sudo callctl db migrate` on an empty database.
+  support::sql(url, "ALTER DATABASE \"" + database + "\" OWNER TO daemons");
+  auto connection = support::connect(as("operator:test", url));
+  REQUIRE(take(migrate(connection)).size() == static_cast<std::size_t>(schema_version()));
+  CHECK(owners(url) == "daemons");
+
+  // The administrator's, where what is there belongs to another than the database does.
+  const std::string other = support::fresh_database();
+  support::sql(other, "GRANT CREATE ON SCHEMA public TO daemons");
+  support::sql(
+      other,
+      "CREATE TABLE schema_migrations (number int PRIMARY KEY, name text NOT NULL, checksum "
+      "text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())");
+  support::sql(other, "ALTER TABLE schema_migrations OWNER TO daemons");
+  auto administrator = support::connect(other);
+  REQUIRE(take(migrate(administrator)).size() == static_cast<std::size_t>(schema_version()));
+  CHECK(owners(other) == "daemons");
+  CHECK(support::sql_value(other, "SELECT current_user") != "daemons");
+}
+
 TEST_CASE("store.migrate: a newer database is refused with the way out") {
   Database database;
   database.run("INSERT INTO schema_migrations (number, name, checksum) VALUES (999, 'later', 'x')");

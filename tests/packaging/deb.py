@@ -19,11 +19,18 @@ class Deb(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.dir = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="calld-deb-")))
+        # What is not of calld's packages stays, whatever its name.
+        (cls.dir / "calld").mkdir()
+        for name in ("calld/checkout", "another_1_all.deb", "calld_0.0.0_amd64.deb"):
+            (cls.dir / name).write_text("here before")
         # Fails for an error or a warning of lintian.
         build = subprocess.run([ROOT / "packaging/build-deb.sh", "--prebuilt", BUILD, "--output", cls.dir],
                                capture_output=True, text=True, check=False)
         if build.returncode != 0:
             raise AssertionError("\n".join((build.stdout + build.stderr).splitlines()[-60:]))
+        (cls.dir / "another_1_all.deb").unlink()
+        assert len(list(cls.dir.glob("calld_*.deb"))) == 1, "an older package is still there"
+        assert (cls.dir / "calld/checkout").exists(), "a directory was deleted"
         cls.debs = {p.name.split("_")[0]: p for p in cls.dir.glob("*.deb")}
 
     def contents(self, package):

@@ -176,9 +176,14 @@ class Examples(unittest.TestCase):
         """Nomad itself is in no package registry of ours: what calld reads of the file is all that is looked at."""
         text = (ROOT / "packaging/examples/machines/calld.nomad.hcl").read_text()
         commands = re.findall(r'args += \[(.*)\]', text)
-        self.assertEqual(len(commands), 3)
+        roles = [re.match(r'"(\w+)"', words)[1] for words in commands]
+        self.assertEqual(sorted(roles), ["api", "media", "worker", "worker"])
         for words in commands:
             self.calld_knows(re.findall(r'"([^"]*)"', words), re.findall(r"^ +(CALLD_\w+)", text, re.M))
+        # raw_exec: what listens on one client has one network.
+        ports = re.findall(r'(?:LISTEN +=|"--listen",) "[^"]*:(\d+)"', text)
+        self.assertEqual(len(ports), len(commands), "a task listens where the defaults say")
+        self.assertEqual(len(set(ports)), len(ports), f"{ports}: two tasks share a port")
 
 
 class ServiceManager:

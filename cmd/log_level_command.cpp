@@ -1,4 +1,5 @@
-// callctl log-level: look at or change how much a running daemon says.
+// callctl log-level: look at or change how much a running daemon says. Of several daemons of one role all are changed,
+// and the first is shown.
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.hpp"
@@ -24,10 +25,10 @@ Result<Exit> log_level(Session& session, const LevelOptions& options) {
     request["level"] = options.level;
     if (options.module != "all") request["module"] = options.module;
   }
-  const auto socket = config->service.runtime_dir / (options.role + ".sock");
-  CALL_TRY(const auto answer, control::call(socket, request, service_deadline()));
+  CALL_TRY(const auto answers, control::call_all(config->service.runtime_dir, options.role, request,
+                                                 service_deadline()));
   json rows = json::array();
-  for (const auto& [module, level] : answer.at("levels").items()) {
+  for (const auto& [module, level] : answers.front().at("levels").items()) {
     if (options.module.empty() || options.module == "all" || options.module == module) {
       rows.push_back({{"module", module}, {"level", level}});
     }

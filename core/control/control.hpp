@@ -13,6 +13,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/base/deadline.hpp"
 #include "core/base/result.hpp"
@@ -51,6 +53,11 @@ class Server {
 /// Sends one request and returns its "result". An error answer comes back as that error;
 /// Errc::unavailable when nobody serves the path. Blocks up to the deadline.
 Result<Json> call(const std::filesystem::path& path, const Json& request, Deadline deadline);
+
+/// Every daemon of a role that runs here: the first serves ROLE.sock in the directory, a further one ROLE-PID.sock.
+/// What each answers; Errc::unavailable when none runs, any other error at once. Blocks up to the deadline.
+Result<std::vector<Json>> call_all(const std::filesystem::path& directory, std::string_view role,
+                                   const Json& request, Deadline deadline);
 
 /// {"level":"debug"} for all modules, {"module":"rq","level":"debug"} for one,
 /// {"spec":"info,rq=debug"} for a level specification; without any of them it only reads. Answers

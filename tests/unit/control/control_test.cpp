@@ -50,6 +50,23 @@ TEST_CASE("control: a request is answered by its handler, an error keeps its kin
   CHECK(ask(path, {{"cmd", "echo"}}).error().context == "command is missing");
 }
 
+TEST_CASE("control: every daemon of a role answers, whoever of them is left") {
+  TempDir dir;
+  const auto deadline = Deadline::after(seconds(5));
+  const Json ping = {{"command", "ping"}};
+  CHECK(call_all(dir.path, "worker", ping, deadline).error().code == Errc::unavailable);
+  auto first = Server::listen(dir.path / "worker.sock", {});
+  const auto second = Server::listen(dir.path / "worker-4711.sock", {});
+  const auto stranger = Server::listen(dir.path / "worker-of-a-test.sock", {});
+  REQUIRE((first.ok() && second.ok() && stranger.ok()));
+  CHECK(call_all(dir.path, "worker", ping, deadline)->size() == 2);
+  first->reset();
+  CHECK(call_all(dir.path, "worker", ping, deadline)->size() == 1);
+  CHECK(call_all(dir.path, "api", ping, deadline).error().code == Errc::unavailable);
+  CHECK(call_all(dir.path, "worker", {{"command", "nope"}}, deadline).error().code ==
+        Errc::not_found);
+}
+
 TEST_CASE("control: only the owner may speak, and the socket goes with the server") {
   TempDir dir;
   const auto path = dir.path / "api.sock";

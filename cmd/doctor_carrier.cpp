@@ -36,6 +36,31 @@ bool is_for_this_machine_only(const std::string& text) {
   return !url || net::is_loopback(url->host) || !url->tls();
 }
 
+/// The command that shows what answers there.
+std::string look_at(const std::string& url, std::string_view what) {
+  return fmt::format("curl -i {}  # {}", shell_word(url), what);
+}
+
+/// The token, or the finding why not: only root can read it where systemd hands it to the daemons.
+std::optional<Secret> read_token(const config::Config& config, const std::string& check,
+                                 Findings& findings) {
+  auto token = config::read_secret(config.carrier.auth_token_file);
+  if (token) return *std::move(token);
+  const auto& file = config.carrier.auth_token_file.path;
+  if (token.error().code == Errc::permission) {
+    findings.warning(check, "not looked at: " + token.error().context, "sudo callctl doctor");
+  } else if (file.empty()) {
+    findings.error(check, token.error().context,
+                   findings.edit("carrier.auth_token_file = "
+                                 "\"/etc/calld/secrets/carrier.auth_token\""));
+  } else {
+    findings.error(check, token.error().context,
+                   fmt::format("install -m 600 /dev/stdin {}  # paste the token, Enter, Ctrl-D",
+                               shell_word(file.native())));
+  }
+  return std::nullopt;
+}
+
 std::string base_of(std::string text) {
   while (text.ends_with('/')) text.pop_back();
   return text;
@@ -54,17 +79,19 @@ void check_signature(const std::string& base, const Secret& token, Findings& fin
   request.body = net::encode_form(form);
   const auto answer = ask(url, request);
   if (!answer) {
-    findings.error("webhook signature", answer.error().context, "look at the proxy before the API");
+    findings.error("webhook signature", answer.error().context,
+                   look_at(base + "/twilio/", "mend the proxy before the API"));
   } else if (answer->status == 403) {
     findings.error("webhook signature",
                    "the API at api.public_url refuses our own signature: it holds another token, "
                    "another public_url, or a proxy changes the path",
-                   "compare api.public_url and carrier.auth_token_file on both machines");
+                   findings.edit("compare api.public_url and carrier.auth_token_file with those "
+                                 "on the API's machine"));
   } else if (answer->status != 404 || answer->body.find(kNoSuchAttempt) == std::string::npos) {
     // Anybody answers 404; only the API that took the signature speaks of attempts.
     findings.error("webhook signature",
                    fmt::format("what answered {} is not calld's API", answer->status),
-                   "look at the proxy before the API: /twilio/ must reach it unchanged");
+                   look_at(base + "/twilio/", "through the proxy it must reach the API unchanged"));
   } else {
     findings.ok("webhook signature", "accepted");
   }
@@ -76,12 +103,13 @@ void check_media(const config::Config& config, Findings& findings) {
   const auto answer = ask(text + "/ws/twilio-media", {});
   if (!answer) {
     findings.error("media.public_url", answer.error().context,
-                   "start the media server, or mend the proxy before it");
+                   "systemctl start calld-media  # on its machine; or mend the proxy before it");
   } else if (answer->status != 426) {
     findings.error("media.public_url",
                    fmt::format("{} answered {} where a WebSocket is expected",
                                config.media.public_url, answer->status),
-                   "let the proxy pass /ws/twilio-media, with Upgrade, to media.listen");
+                   look_at(text + "/ws/twilio-media",
+                           "must be 426: the proxy must pass it, with Upgrade, to media.listen"));
   } else {
     findings.ok("media.public_url", "reachable");
   }
@@ -92,9 +120,10 @@ void check_form(const config::Config& config, Findings& findings) {
   for (const auto& [key, url] : {std::pair("api.public_url", config.api.public_url),
                                  std::pair("media.public_url", config.media.public_url)}) {
     if (!is_for_this_machine_only(url)) continue;
-    findings.error(key, fmt::format("{}: the carrier cannot reach it, or not by TLS", url),
-                   fmt::format("set {} to a public {} address", key,
-                               std::string_view(key).starts_with("media") ? "wss" : "https"));
+    findings.error(
+        key, fmt::format("{}: the carrier cannot reach it, or not by TLS", url),
+        findings.edit(fmt::format("{}: a public {} address", key,
+                                  std::string_view(key).starts_with("media") ? "wss" : "https")));
   }
 }
 
@@ -102,16 +131,12 @@ void check_form(const config::Config& config, Findings& findings) {
 
 void check_carrier(const config::Config& config, Findings& findings) {
   if (config.carrier.account_sid.empty()) {
-    findings.error("carrier", "carrier.account_sid is not set", "set it in calld.toml");
+    findings.error("carrier", "carrier.account_sid is not set",
+                   findings.edit("carrier.account_sid"));
     return;
   }
-  const auto token = config::read_secret(config.carrier.auth_token_file);
-  if (!token) {
-    findings.error(
-        "carrier", token.error().context,
-        "set carrier.auth_token_file; under systemd: /etc/calld/secrets/carrier.auth_token");
-    return;
-  }
+  const auto token = read_token(config, "carrier", findings);
+  if (!token) return;
   carrier::Options options;
   options.base_url = config.carrier.base_url;
   options.account_sid = config.carrier.account_sid;
@@ -119,12 +144,13 @@ void check_carrier(const config::Config& config, Findings& findings) {
   const auto account = carrier::look_at_account(options, patience());
   if (!account && account.error().code == Errc::permission) {
     findings.error("carrier", account.error().context,
-                   "compare carrier.account_sid and the token with the carrier's console");
+                   findings.edit("compare carrier.account_sid, and what is in "
+                                 "carrier.auth_token_file, with the carrier's console"));
     return;
   }
   if (!account) {
     findings.error("carrier", fmt::format("{}: {}", options.base_url, account.error().context),
-                   "look at the network, or correct carrier.base_url");
+                   look_at(options.base_url, "mend the network, or correct carrier.base_url"));
     return;
   }
   findings.ok("carrier", "takes our account and token at " + options.base_url);
@@ -132,11 +158,11 @@ void check_carrier(const config::Config& config, Findings& findings) {
     findings.error("balance",
                    fmt::format("{:.2f} {}: the carrier will refuse calls", *account->balance,
                                account->currency),
-                   "pay money into the carrier's account");
+                   "pay money into the account of the carrier");
   } else if (account->balance && *account->balance < kLowBalance) {
     findings.warning("balance",
                      fmt::format("{:.2f} {} are left", *account->balance, account->currency),
-                     "pay money into the carrier's account");
+                     "pay money into the account of the carrier");
   } else if (account->balance) {
     findings.ok("balance", fmt::format("{:.2f} {}", *account->balance, account->currency));
   }
@@ -152,10 +178,10 @@ void check_public_urls(const config::Config& config, Findings& findings) {
     findings.error("api.public_url",
                    health ? fmt::format("{}/healthz answered {}", base, health->status)
                           : health.error().context,
-                   "start the API, or mend the proxy before it");
+                   "systemctl start calld-api  # on its machine; or mend the proxy before it");
   } else {
     findings.ok("api.public_url", "reachable");
-    if (const auto token = config::read_secret(config.carrier.auth_token_file))
+    if (const auto token = read_token(config, "webhook signature", findings))
       check_signature(base, *token, findings);
   }
   check_media(config, findings);

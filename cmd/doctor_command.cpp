@@ -1,5 +1,8 @@
 // callctl doctor: what would keep this installation from calling, why, and the command that mends it.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.hpp"
@@ -10,6 +13,20 @@
 
 namespace call::cmd {
 namespace doctor {
+
+std::string shell_word(std::string_view word) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_/.,:@%+=-";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string_view::npos)
+    return std::string(word);
+  std::string out = "'";
+  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::string Findings::edit(std::string_view what) const {
+  return fmt::format("sudoedit {}  # {}", shell_word(file_), what);
+}
 
 void Findings::ok(std::string check, std::string detail) {
   all_.push_back({std::move(check), Severity::ok, std::move(detail), ""});
@@ -33,6 +50,7 @@ struct DoctorOptions {
   bool local = false;
   bool strict = false;
   bool problems = false;
+  std::vector<std::string> roles = {"api", "worker", "media"};
 };
 
 std::string_view to_string(doctor::Severity severity) {
@@ -64,15 +82,28 @@ Status show(const Session& session, const doctor::Findings& findings,
   return session.show(table("doctor"), rows);
 }
 
+/// As config::load finds it.
+std::string configuration_file(const Session& session) {
+  if (!session.options.config_file.empty()) return session.options.config_file;
+  const char* named = std::getenv("CALLD_CONFIG");
+  return named != nullptr && *named != '\0' ? named : "/etc/calld/calld.toml";
+}
+
+/// Nothing else can be looked at with a configuration that is not understood.
+void explain(const Error& error, doctor::Findings& findings) {
+  if (error.code == Errc::permission) {
+    findings.error("configuration", error.context, "sudo callctl doctor");
+    return;
+  }
+  for (const auto fault : split(error.context, '\n'))
+    findings.error("configuration", std::string(fault), findings.edit("then: calld config check"));
+}
+
 Result<Exit> examine(Session& session, const DoctorOptions& options) {
+  doctor::Findings findings(configuration_file(session));
   const auto loaded = session.configuration();
-  if (!loaded && loaded.error().code != Errc::invalid_argument) return loaded.error();
-  doctor::Findings findings;
   if (!loaded) {
-    // Nothing else can be looked at with a configuration that is not understood.
-    for (const auto fault : split(loaded.error().context, '\n')) {
-      findings.error("configuration", std::string(fault), "correct it, then: calld config check");
-    }
+    explain(loaded.error(), findings);
     CALL_CHECK(show(session, findings, options));
     return kUsage;
   }
@@ -80,8 +111,9 @@ Result<Exit> examine(Session& session, const DoctorOptions& options) {
   findings.ok("configuration", "understood");
   doctor::check_postgresql(session, findings);
   doctor::check_redis(session, findings);
-  doctor::check_daemons(*config, findings);
-  doctor::check_machine(*config, findings);
+  const doctor::Roles roles(options.roles.begin(), options.roles.end());
+  doctor::check_daemons(*config, roles, findings);
+  doctor::check_machine(*config, roles, findings);
   if (!options.local) {
     doctor::check_carrier(*config, findings);
     doctor::check_public_urls(*config, findings);
@@ -104,6 +136,12 @@ void add_doctor_command(CLI::App& app, Session& session) {
                          "Ask neither the carrier nor the public addresses");
         command.add_flag("--problems", options.problems, "Show only what is not well");
         command.add_flag("--strict", options.strict, "Exit 1 for warnings, too");
+        command
+            .add_option("--roles", options.roles,
+                        "What this machine runs, when that is not everything")
+            ->delimiter(',')
+            ->check(CLI::IsMember({"api", "worker", "media"}))
+            ->type_name("ROLE,...");
       },
       examine);
 }

@@ -25,8 +25,9 @@ std::string as_postgres(std::initializer_list<std::string_view> statements) {
 }
 
 /// How to get in, by what PostgreSQL or the pooler said.
-std::string way_in(const std::string& reason) {
-  constexpr std::string_view kPoolMode = "pgbouncer.ini: pool_mode = transaction for this database";
+std::string way_in(const std::string& reason, const Findings& findings) {
+  constexpr std::string_view kPoolMode =
+      "sudoedit /etc/pgbouncer/pgbouncer.ini  # pool_mode = transaction for this database";
   constexpr std::pair<std::string_view, std::string_view> kWays[] = {
       {"statement pooling mode", kPoolMode},
       // libpqxx 6, when PgBouncer in statement mode has ended the connection at the first BEGIN.
@@ -35,12 +36,13 @@ std::string way_in(const std::string& reason) {
       {"role \"root\" does not exist", "sudo -u calld callctl doctor"},
       {"role \"", "sudo -u postgres createuser --createrole calld"},
       {"database \"",
-       "sudo -u postgres createdb --owner calld calld && sudo -u calld callctl db migrate"},
-      {"password authentication failed", "correct the password in database.url"}};
+       "sudo -u postgres createdb --owner calld calld && sudo -u calld callctl db migrate"}};
   for (const auto& [words, way] : kWays) {
     if (reason.find(words) != std::string::npos) return std::string(way);
   }
-  return "systemctl start postgresql, or set database.url; for a trial: calld up";
+  if (reason.find("password authentication failed") != std::string::npos)
+    return findings.edit("correct the password in database.url");
+  return "systemctl start postgresql  # or set database.url; for a trial: calld up";
 }
 
 /// Session and transaction mode do; what a pooler does not pass on is the time limit that calld asks for.
@@ -51,7 +53,7 @@ void check_pooler(const store::ServerFacts& facts, Findings& findings) {
                      "a pooler stands in between and drops the time limit of statements: one that "
                      "hangs would hold its caller for ever",
                      as_postgres({"ALTER ROLE calld SET statement_timeout = '30s'"}) +
-                         ", then RECONNECT in PgBouncer's console");
+                         "  # then RECONNECT in PgBouncer's console");
   } else {
     findings.ok("postgresql pooler",
                 fmt::format("a pooler stands in between; statements end after {} s",
@@ -59,21 +61,52 @@ void check_pooler(const store::ServerFacts& facts, Findings& findings) {
   }
 }
 
+/// A standby that a commit does not wait for may be promoted without it: then calld calls somebody twice. One that
+/// commits wait for and that is not there stops everything.
+void check_replication(const store::ServerFacts& facts, Findings& findings) {
+  const std::string check = "postgresql replication";
+  const auto in_step = facts.standbys_in_step.value_or(facts.standbys);
+  if (facts.standby) return;
+  if (facts.standby_names.empty() && facts.standbys > 0) {
+    findings.error(check,
+                   fmt::format("{} standby(s), none synchronous: a fail-over forgets calls that "
+                               "were placed, and they would be placed again",
+                               facts.standbys),
+                   as_postgres({"ALTER SYSTEM SET synchronous_standby_names = '*'",
+                                "SELECT pg_reload_conf()"}));
+  } else if (facts.standby_names.empty()) {
+    findings.ok(check, "no standby");
+  } else if (in_step == 0) {
+    findings.error(check,
+                   fmt::format("every commit waits for a standby ({}), and none is in step: "
+                               "nothing is dialed until one is back, or is waited for no more",
+                               facts.standby_names),
+                   as_postgres({"ALTER SYSTEM SET synchronous_standby_names = ''",
+                                "SELECT pg_reload_conf()"}) +
+                       "  # if it will not be back soon; never fail over to it then");
+  } else {
+    findings.ok(check, fmt::format("{} synchronous standby(s)", in_step));
+  }
+}
+
 void check_settings(const store::ServerFacts& facts, Findings& findings) {
   if (facts.version < kOldestPostgres) {
     findings.error("postgresql version", facts.version_text + " is older than 13",
-                   "upgrade PostgreSQL");
+                   "apt-get install postgresql  # upgrade PostgreSQL, then pg_upgradecluster");
   } else {
     findings.ok("postgresql version", facts.version_text);
   }
   if (facts.standby) {
     findings.error("postgresql role", "a standby takes no changes",
-                   "let database.url name the primary (target_session_attrs=read-write)");
+                   findings.edit("let database.url name the primary, or all servers and "
+                                 "target_session_attrs=read-write"));
   }
-  if (facts.synchronous_commit == "off") {
+  if (facts.synchronous_commit == "off" || facts.synchronous_commit == "local") {
     findings.error(
         "postgresql synchronous_commit",
-        "off: a crash forgets calls that were placed, and they would be placed again",
+        fmt::format("{}: a {} forgets calls that were placed, and they would be placed again",
+                    facts.synchronous_commit,
+                    facts.synchronous_commit == "off" ? "crash" : "fail-over to a standby"),
         as_postgres({"ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()"}));
   } else {
     findings.ok("postgresql synchronous_commit", facts.synchronous_commit);
@@ -86,15 +119,16 @@ void check_settings(const store::ServerFacts& facts, Findings& findings) {
         as_postgres({"ALTER SYSTEM SET fsync = on", "ALTER SYSTEM SET full_page_writes = on",
                      "SELECT pg_reload_conf()"}));
   }
+  check_replication(facts, findings);
   check_pooler(facts, findings);
   const bool crowded = facts.connections * 10 > facts.connections_max * 8;
   const auto use =
       fmt::format("{} of {} connections in use", facts.connections, facts.connections_max);
   if (crowded) {
-    findings.warning(
-        "postgresql connections", use,
-        as_postgres({"ALTER SYSTEM SET max_connections = 200"}) +
-            ", then restart PostgreSQL; or a lower database.pool_size and worker.concurrency");
+    findings.warning("postgresql connections", use,
+                     as_postgres({"ALTER SYSTEM SET max_connections = 200"}) +
+                         " && systemctl restart postgresql  # or a lower database.pool_size and "
+                         "worker.concurrency");
   } else {
     findings.ok("postgresql connections", use);
   }
@@ -106,7 +140,7 @@ void check_contents(Session& session, store::Connection& connection, Findings& f
     findings.ok("tenant", tenant->name);
   } else {
     findings.error("tenant", tenant.error().context,
-                   "callctl tenant create " + session.options.tenant);
+                   "callctl tenant create " + shell_word(session.options.tenant));
   }
   const auto plan = store::cleanup_plan(connection, {});
   if (!plan) {
@@ -116,7 +150,7 @@ void check_contents(Session& session, store::Connection& connection, Findings& f
   } else {
     findings.warning("leftovers",
                      fmt::format("{} thing(s) left by a dead process", plan->found.size()),
-                     "callctl cleanup plan, then callctl cleanup run");
+                     "callctl cleanup plan && callctl cleanup run");
   }
 }
 
@@ -135,12 +169,13 @@ void check_redis_settings(std::string_view text, Findings& findings) {
   const auto major = parse_number<int>(split(version, '.').front());
   if (!major || *major < kOldestRedis) {
     findings.error("redis version", fmt::format("{} is older than {}", version, kOldestRedis),
-                   "upgrade Redis");
+                   "apt-get install redis-server  # upgrade Redis");
   } else {
     findings.ok("redis version", std::string(version));
   }
   if (info(text, "role") == "slave") {
-    findings.error("redis role", "a replica takes no changes", "let redis.url name the master");
+    findings.error("redis role", "a replica takes no changes",
+                   findings.edit("let redis.url name the master"));
   }
   const auto policy = info(text, "maxmemory_policy");
   if (policy != "noeviction") {
@@ -164,7 +199,7 @@ void check_redis_settings(std::string_view text, Findings& findings) {
       findings.error(
           "redis persistence",
           fmt::format("{} is err: Redis cannot write its data and may refuse changes", state),
-          "look at Redis's log; make room on its disk");
+          "redis-cli config get dir  # make room on that disk; why it failed is in Redis's log");
     }
   }
 }
@@ -175,7 +210,7 @@ void check_workers(redis::Connection& redis, Findings& findings) {
     findings.error("workers", workers.error().context, "callctl worker ls");
   } else if (workers->empty()) {
     findings.error("workers", "no worker is registered: nothing will be dialed",
-                   "systemctl start calld-worker@main, or calld worker");
+                   "systemctl start calld-worker@main  # without systemd: calld worker");
   } else {
     findings.ok("workers", fmt::format("{} worker slot(s)", workers->size()));
   }
@@ -191,7 +226,7 @@ void check_clock(Findings& findings, const std::string& check, WallTime theirs,
   const auto distance = std::chrono::abs(apart) - precision;
   const auto text = fmt::format("{} ms {}", std::chrono::abs(apart).count(),
                                 apart.count() < 0 ? "ahead of ours" : "behind ours");
-  const std::string repair = "timedatectl set-ntp true, on both machines";
+  const std::string repair = "timedatectl set-ntp true  # on both machines";
   if (distance > kHarmful) {
     findings.error(check, text + ": calling hours, tokens and signatures go wrong", repair);
   } else if (distance > kTolerable) {
@@ -207,7 +242,7 @@ void check_postgresql(Session& session, Findings& findings) {
   const Status usable = connection ? (**connection).ping() : Status(connection.error());
   if (!usable) {
     const auto& reason = usable.error().context;
-    findings.error("postgresql", reason, way_in(reason));
+    findings.error("postgresql", reason, way_in(reason, findings));
     return;
   }
   findings.ok("postgresql", "reachable");
@@ -224,7 +259,8 @@ void check_postgresql(Session& session, Findings& findings) {
     check_settings(*facts, findings);
     check_clock(findings, "clock of postgresql", facts->now, milliseconds(100));
   } else {
-    findings.error("postgresql", facts.error().context, "look at PostgreSQL's log");
+    findings.error("postgresql", facts.error().context,
+                   "tail -n 50 /var/log/postgresql/*.log  # on the machine of PostgreSQL");
   }
   check_contents(session, **connection, findings);
 }
@@ -236,8 +272,8 @@ void check_redis(Session& session, Findings& findings) {
     const bool refused =
         reason.find("NOAUTH") != std::string::npos || reason.find("WRONGPASS") != std::string::npos;
     findings.error("redis", reason,
-                   refused ? "correct the password in redis.url"
-                           : "systemctl start redis-server, or set redis.url");
+                   refused ? findings.edit("correct the password in redis.url")
+                           : "systemctl start redis-server  # or set redis.url");
     return;
   }
   findings.ok("redis", "reachable");
@@ -245,7 +281,8 @@ void check_redis(Session& session, Findings& findings) {
   if (text) {
     check_redis_settings(text->text, findings);
   } else {
-    findings.warning("redis version", text.error().context, "allow INFO to this Redis user");
+    findings.warning("redis version", text.error().context,
+                     "redis-cli acl setuser default +info  # or whom redis.url names");
   }
   const auto now = (*redis)->command(redis::cmd("TIME"), service_deadline());
   if (now && now->items.size() == 2) {

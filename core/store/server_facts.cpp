@@ -3,6 +3,25 @@
 #include "core/store/db.hpp"
 
 namespace call::store {
+namespace {
+
+/// Whoever may not see the states of standbys (as calld may not) sees how many are connected all the same.
+void look_at_standbys(Txn& txn, ServerFacts& facts) {
+  const auto row = query(txn, R"(
+      SELECT current_setting('synchronous_standby_names') AS names, count(pid) AS standbys,
+             count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')) AS in_step,
+             pg_has_role('pg_read_all_stats', 'USAGE') AS visible
+      FROM pg_stat_replication standby
+      WHERE state IS DISTINCT FROM 'backup'
+        AND application_name NOT IN ('pg_basebackup', 'pg_receivewal')
+        AND NOT EXISTS (SELECT FROM pg_replication_slots
+                        WHERE active_pid = standby.pid AND slot_type = 'logical'))")[0];
+  facts.standby_names = text(row, "names");
+  facts.standbys = number(row, "standbys");
+  if (flag(row, "visible")) facts.standbys_in_step = number(row, "in_step");
+}
+
+}  // namespace
 
 Result<ServerFacts> server_facts(Connection& connection) {
   return in_transaction(
@@ -30,6 +49,7 @@ Result<ServerFacts> server_facts(Connection& connection) {
         facts.connections = number(row, "connections");
         facts.connections_max = number(row, "connections_max");
         facts.now = time(row, "now");
+        look_at_standbys(txn, facts);
         return facts;
       });
 }

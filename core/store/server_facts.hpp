@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/base/clock.hpp"
@@ -17,7 +18,11 @@ struct ServerFacts {
   std::string synchronous_commit;
   bool fsync = true;
   bool full_page_writes = true;
-  bool standby = false;                            ///< recovering: no change can be written
+  bool standby = false;       ///< recovering: no change can be written
+  std::string standby_names;  ///< synchronous_standby_names
+  std::int64_t standbys = 0;  ///< that are connected; no base backups, no subscribers of changes
+  /// Of them, those that a commit waits for; nullopt: only pg_read_all_stats may see that.
+  std::optional<std::int64_t> standbys_in_step;
   bool pooled = false;                             ///< a pooler (PgBouncer) stands in between
   std::chrono::milliseconds statement_timeout{0};  ///< as the server has it for us; 0: none
   std::int64_t connections = 0;

@@ -5,16 +5,19 @@ mends it. Where the remedy is a command that fits here, it is run, and the findi
     python3 tests/integration/doctor.py BIN_DIR [TestClass[.test_name]]
 """
 import ctypes
+import functools
 import json
 import os
 import pathlib
 import pwd
 import re
 import shlex
+import shutil
 import socket
 import socketserver
 import subprocess
 import sys
+import tempfile
 import threading
 import tomllib
 import unittest
@@ -24,6 +27,17 @@ from private_servers import Liar, PgBouncer, Postgres, Redis, web_server
 
 BIN = None
 POOLER = ROOT / "packaging/examples/machines/pgbouncer.ini"
+# What a repair begins with. All but the last are programs of Debian or of calld's packages.
+PROGRAMS = {"apt-get", "calld", "callctl", "chown", "curl", "du", "install", "mkdir", "redis-cli", "ss", "sudo", "sudoedit",
+            "systemctl", "tail", "timedatectl",
+            "pay"}  # no command puts money into the carrier's account
+
+
+@functools.cache
+def is_a_command(repair):
+    """As the shell that it is pasted into reads it."""
+    read = subprocess.run(["bash", "-nc", repair], capture_output=True, check=False)
+    return read.returncode == 0 and repair.split()[0] in PROGRAMS
 
 
 class Doctor(unittest.TestCase):
@@ -37,12 +51,15 @@ class Doctor(unittest.TestCase):
     def examine(self, *options, code, env=None):
         """Every finding as (check, severity, detail, repair), all of the documented form."""
         run = self.system.callctl_run("-o", "json", "doctor", *options, env=env)
-        self.assertEqual(run.returncode, code, f"{run.stdout}\n{run.stderr}")
+        if code is not None:
+            self.assertEqual(run.returncode, code, f"{run.stdout}\n{run.stderr}")
         findings = json.loads(run.stdout)["items"]
         for finding in findings:
             self.assertIn(finding["severity"], ("ok", "warning", "error"), finding)
             self.assertTrue(finding["detail"], finding)
             self.assertEqual(bool(finding["repair"]), finding["severity"] != "ok", finding)
+            if finding["repair"]:
+                self.assertTrue(is_a_command(finding["repair"]), finding)
         return findings
 
     def expect(self, check, severity, detail="", repair="", options=("--local",), env=None, code=None):
@@ -93,6 +110,26 @@ class Well(Doctor):
         check = subprocess.run([BIN / "calld", "config", "check", "--config", bad], capture_output=True, check=False)
         self.assertNotEqual(check.returncode, 0)
         self.assertNotIn("nowhere", first["detail"])
+
+    def test_a_configuration_that_cannot_be_read(self):
+        missing = self.system.dir / "no such.toml"
+        self.expect("configuration", "error", "No such file", f"^sudoedit '{missing}'  # ", env={"CALLD_CONFIG": str(missing)},
+                    code=2)
+        if os.geteuid() != 0:
+            return  # nothing is unreadable otherwise
+        nobody = pwd.getpwnam("nobody")
+        with tempfile.NamedTemporaryFile(suffix=".toml") as file:  # root's alone
+            run = subprocess.run([self.system.bin / "callctl", "-o", "json", "doctor"], text=True, capture_output=True,
+                                 check=False, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
+                                 env={"CALLD_CONFIG": file.name})
+        self.assertEqual(run.returncode, 2, run.stderr)
+        (finding,) = json.loads(run.stdout)["items"]
+        self.assertEqual((finding["check"], finding["repair"]), ("configuration", "sudo callctl doctor"))
+
+    def test_a_machine_with_some_of_the_roles(self):
+        checks = {f["check"] for f in self.examine("--local", "--roles", "api,media", code=0)}
+        self.assertLessEqual({"api", "media", "media.spool_dir"}, checks)
+        self.assertFalse({"worker", "worker.records_dir"} & checks)
 
     def test_a_tenant_that_is_unknown(self):
         run = self.system.callctl_run("--tenant", "nobody", "-o", "json", "doctor", "--local")
@@ -156,7 +193,7 @@ class Postgresql(Doctor):
         self.expect("schema", "error", "newer than this program knows", "apt-get install", env=self.env())
 
     def repair_with_psql(self, finding):
-        words = shlex.split(finding["repair"])
+        words = shlex.split(finding["repair"], comments=True)
         self.assertEqual(words[:4], ["sudo", "-u", "postgres", "psql"])
         self.postgres.sql("postgres", *(w for w in words[4:] if w != "-c"))
 
@@ -192,16 +229,55 @@ class Postgresql(Doctor):
                 sleeper.terminate()
                 sleeper.wait()
 
+    def standby(self):
+        return Postgres(primary=self.postgres, max_connections=12, superuser_reserved_connections=1)
+
+    def waits_for(self, names):
+        self.postgres.sql("postgres", f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", "SELECT pg_reload_conf()")
+
     def test_a_standby(self):
         env = self.migrated()
         self.expect("postgresql", "ok", env=env)
-        with Postgres(primary=self.postgres, max_connections=12, superuser_reserved_connections=1) as standby:
+        with self.standby() as standby:
+            self.waits_for("*")
+            self.addCleanup(self.waits_for, "")
             self.expect("postgresql role", "error", "a standby takes no changes", "target_session_attrs=read-write",
                         env=self.env(standby.url(self.database)))
             # The remedy that it names: both servers, and whichever takes writes.
             both = (f"postgresql://calld@127.0.0.1:{standby.port},127.0.0.1:{self.postgres.port}/{self.database}"
                     "?target_session_attrs=read-write")
+            wait_for(lambda: self.replication(self.env(both))["severity"] == "ok", 20, "the standby is in step")
             self.examine("--local", env=self.env(both), code=0)
+
+    def replication(self, env):
+        found = {f["check"]: f for f in self.examine("--local", code=None, env=env)}
+        return found["postgresql replication"]
+
+    def test_replication(self):
+        """As calld sees it, who may not look at the states of standbys, and as the superuser does."""
+        self.migrated()
+        self.postgres.sql(self.database, "CREATE ROLE plain LOGIN", "GRANT calld TO plain")
+        self.addCleanup(self.waits_for, "")
+        seers = (self.env(), self.env(self.url.replace("calld@", "plain@")))
+        for env in seers:
+            self.expect("postgresql replication", "ok", "no standby", env=env)
+        with self.standby():
+            wait_for(lambda: self.replication(seers[0])["severity"] != "ok", 20, "the standby is connected")
+            for env in seers:
+                finding = self.expect("postgresql replication", "error", "none synchronous: a fail-over forgets", env=env)
+            self.repair_with_psql(finding)
+            for env in seers:
+                wait_for(lambda env=env: self.replication(env)["severity"] == "ok", 20, "the repair repairs")
+            self.postgres.sql("postgres", "ALTER SYSTEM SET synchronous_commit = local", "SELECT pg_reload_conf()")
+            finding = wait_for(lambda: self.has("postgresql synchronous_commit", seers[0]), 10, "the setting arrives")
+            self.assertRegex(finding["detail"], "local: a fail-over to a standby forgets")
+            self.repair_with_psql(finding)
+        for env in seers:
+            wait_for(lambda env=env: self.replication(env)["severity"] == "error", 20, "the standby is gone")
+            finding = self.expect("postgresql replication", "error", "every commit waits", "never fail over", env=env)
+        self.repair_with_psql(finding)
+        for env in seers:
+            wait_for(lambda env=env: self.replication(env)["severity"] == "ok", 20, "the repair repairs")
 
     def lied_to(self, change):
         self.migrated()
@@ -226,7 +302,7 @@ class Postgresql(Doctor):
         self.postgres.sql(self.database, "INSERT INTO outbox (queue, function, args, job_id) "
                                          "VALUES ('dial', 'calld.noop', '[]', 'left-behind')")
         finding = self.expect("leftovers", "warning", "1 thing", "callctl cleanup", env=env)
-        for command in finding["repair"].split(", then "):
+        for command in finding["repair"].split(" && "):
             self.system.callctl("-q", *command.split()[1:], env=env)
         self.expect("leftovers", "ok", env=env)
 
@@ -313,7 +389,7 @@ class Carrier(Doctor):
         self.look("carrier", "error", "account_sid is not set", "calld.toml", CALLD_CARRIER_ACCOUNT_SID="")
 
     def test_the_token_cannot_be_read(self):
-        self.look("carrier", "error", "nothing-here", "/etc/calld/secrets/carrier.auth_token",
+        self.look("carrier", "error", "nothing-here", "^install -m 600 /dev/stdin .*nothing-here",
                   CALLD_CARRIER_AUTH_TOKEN_FILE=str(self.system.dir / "nothing-here"))
 
     def test_the_token_is_wrong(self):
@@ -358,7 +434,7 @@ class Carrier(Doctor):
 
     def test_the_apis_public_address(self):
         nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
-        self.look("api.public_url", "error", "", "start the API", CALLD_API_PUBLIC_URL=nobody)
+        self.look("api.public_url", "error", "", "^systemctl start calld-api", CALLD_API_PUBLIC_URL=nobody)
         with web_server({}) as url:
             self.look("api.public_url", "error", "healthz answered 404", "proxy", CALLD_API_PUBLIC_URL=url)
         # A stranger who is healthy and knows no attempts must not pass for us.
@@ -372,7 +448,7 @@ class Carrier(Doctor):
 
     def test_the_media_servers_public_address(self):
         nobody = f"ws://127.0.0.1:{free_ports(1)[0]}"
-        self.look("media.public_url", "error", "", "start the media server", CALLD_MEDIA_PUBLIC_URL=nobody)
+        self.look("media.public_url", "error", "", "^systemctl start calld-media", CALLD_MEDIA_PUBLIC_URL=nobody)
         with web_server({}) as url:
             self.look("media.public_url", "error", "answered 404 where a WebSocket", "with Upgrade",
                       CALLD_MEDIA_PUBLIC_URL=url.replace("http", "ws"))
@@ -392,28 +468,47 @@ class Machine(Doctor):
                         f"ss -ltnp 'sport = :{ports['media']}'", env=env)
 
     def test_another_version(self):
-        runtime = self.system.dir / "other"
-        runtime.mkdir()
+        """Of the first worker that runs here, or of another when the first has ended."""
         status = {"ok": True, "result": {"role": "worker", "pid": os.getpid(), "version": "0.0.1", "state": ""}}
 
         class Control(socketserver.StreamRequestHandler):
             def handle(self):
                 self.rfile.readline()
                 self.wfile.write(json.dumps(status).encode() + b"\n")
-        with socketserver.ThreadingUnixStreamServer(str(runtime / "worker.sock"), Control) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            try:
-                self.expect("worker", "warning", "runs version 0.0.1", r"^systemctl restart calld-worker@main$",
-                            env={"CALLD_SERVICE_RUNTIME_DIR": str(runtime)})
-            finally:
-                server.shutdown()
-                thread.join()
+        for name in ("worker.sock", "worker-4711.sock"):
+            runtime = self.system.dir / f"other-{name}"
+            runtime.mkdir()
+            with self.subTest(name), socketserver.ThreadingUnixStreamServer(str(runtime / name), Control) as server:
+                thread = threading.Thread(target=server.serve_forever)
+                thread.start()
+                try:
+                    self.expect("worker", "warning", "runs version 0.0.1", r"^systemctl restart calld-worker@main$",
+                                env={"CALLD_SERVICE_RUNTIME_DIR": str(runtime)})
+                finally:
+                    server.shutdown()
+                    thread.join()
 
-    def test_too_few_open_files(self):
+    def media_pid(self):
         up = json.loads(subprocess.run([BIN / "calld", "up", "--state-dir", self.system.state, "--status", "--json"],
                                        capture_output=True, check=True).stdout)
-        pid = str(up["roles"]["media"]["pid"])
+        return up["roles"]["media"]["pid"]
+
+    @unittest.skipUnless(os.geteuid() == 0, "to go back to a higher priority needs root")
+    def test_loops_without_priority(self):
+        (loop,) = [int(t.name) for t in pathlib.Path(f"/proc/{self.media_pid()}/task").iterdir()
+                   if (t / "comm").read_text().strip() == "media-0"]
+        before = os.sched_getscheduler(loop), os.sched_getparam(loop), os.getpriority(os.PRIO_PROCESS, loop)
+        os.sched_setscheduler(loop, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, loop, 0)
+        try:
+            self.expect("media limits", "warning", "its loops have no priority", "LimitRTPRIO=10")
+        finally:
+            os.sched_setscheduler(loop, *before[:2])
+            os.setpriority(os.PRIO_PROCESS, loop, before[2])
+        self.assertNotIn("media limits", {f["check"] for f in self.examine("--local", code=0)})
+
+    def test_too_few_open_files(self):
+        pid = str(self.media_pid())
         before = subprocess.run(["prlimit", "--pid", pid, "--nofile", "--output", "SOFT", "--noheadings", "--raw"],
                                 capture_output=True, check=True, text=True).stdout.strip()
         subprocess.run(["prlimit", "--pid", pid, "--nofile=300:"], check=True)
@@ -424,9 +519,9 @@ class Machine(Doctor):
 
     def test_directories(self):
         nowhere = str(self.system.dir / "nowhere")
-        self.expect("media.spool_dir", "warning", "nowhere: No such file", "install -d -o calld",
+        self.expect("media.spool_dir", "warning", "nowhere: No such file", r"^install -d -o \w+ -g \w+ -m 750 ",
                     env={"CALLD_MEDIA_SPOOL_DIR": nowhere})
-        self.expect("worker.records_dir", "warning", "nowhere: No such file", "install -d -o calld",
+        self.expect("worker.records_dir", "warning", "nowhere: No such file", r"^install -d -o \w+ -g \w+ -m 750 ",
                     env={"CALLD_WORKER_RECORDS_DIR": nowhere})
 
     def in_own_mounts(self, script, env=None):
@@ -450,6 +545,31 @@ class Machine(Doctor):
         self.assertIn(f"make room below {place}", found["worker.records_dir"]["repair"])
 
     @unittest.skipUnless(os.geteuid() == 0, "mounting needs root")
+    def test_a_disk_without_room_for_names(self):
+        place = self.system.dir / "names"
+        place.mkdir()
+        code, found = self.in_own_mounts(f"mount -t tmpfs -o size=4g,nr_inodes=50 tmpfs {place}",
+                                         {"CALLD_MEDIA_SPOOL_DIR": str(place)})
+        self.assertEqual(code, 1)
+        self.assertRegex(found["media.spool_dir"]["detail"], r"^4\d more files fit: records of calls will be lost")
+        self.assertRegex(found["media.spool_dir"]["repair"], "^du -x --inodes")
+
+    @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
+    def test_a_directory_that_is_not_the_daemons(self):
+        """The daemons' user is whom their runtime directory belongs to."""
+        with tempfile.TemporaryDirectory(prefix="calld-doctor-", dir="/tmp") as top:
+            os.chmod(top, 0o755)
+            runtime, records = pathlib.Path(top, "run"), pathlib.Path(top, "the records' place")
+            for place in (runtime, records):
+                place.mkdir(mode=0o750)
+            shutil.chown(runtime, "nobody")
+            env = {"CALLD_SERVICE_RUNTIME_DIR": str(runtime), "CALLD_MEDIA_SPOOL_DIR": str(records),
+                   "CALLD_WORKER_RECORDS_DIR": str(records)}
+            finding = self.expect("worker.records_dir", "error", "nobody cannot write into .*place", "^chown nobody: ", env=env)
+            subprocess.run(["sh", "-c", finding["repair"]], check=True)
+            self.expect("worker.records_dir", "ok", env=env)
+
+    @unittest.skipUnless(os.geteuid() == 0, "mounting needs root")
     def test_no_time_zones(self):
         code, found = self.in_own_mounts("mount -t tmpfs tmpfs /usr/share/zoneinfo")
         self.assertEqual(code, 1)
@@ -467,15 +587,24 @@ class Machine(Doctor):
     @unittest.skipUnless(os.geteuid() == 0, "becoming another user needs root")
     def test_somebody_who_may_not_ask(self):
         nobody = pwd.getpwnam("nobody")
-        run = subprocess.run([self.system.bin / "callctl", "-o", "json", "doctor", "--local"], text=True,
+        token = self.system.write("roots", "the token\n")
+        token.chmod(0o600)
+        run = subprocess.run([self.system.bin / "callctl", "-o", "json", "doctor"], text=True,
                              capture_output=True, check=False, user=nobody.pw_uid, group=nobody.pw_gid,
                              extra_groups=[], env={**self.system.env, "CALLD_CONFIG": "", "CALLD_SERVICE_RUNTIME_DIR":
                                                    self.config["service"]["runtime_dir"],
                                                    "CALLD_DATABASE_URL": self.config["database"]["url"],
-                                                   "CALLD_REDIS_URL": self.config["redis"]["url"]})
+                                                   "CALLD_REDIS_URL": self.config["redis"]["url"],
+                                                   "CALLD_API_PUBLIC_URL": self.config["api"]["public_url"],
+                                                   "CALLD_CARRIER_ACCOUNT_SID": self.config["carrier"]["account_sid"],
+                                                   "CALLD_CARRIER_AUTH_TOKEN_FILE": str(token)})
         found = {f["check"]: f for f in json.loads(run.stdout)["items"]}
         self.assertEqual(found["media"]["severity"], "warning")
         self.assertIn("sudo -u calld callctl doctor", found["media"]["repair"])
+        # What only root can read keeps nobody from calling.
+        for check in ("carrier", "webhook signature"):
+            self.assertEqual((found[check]["severity"], found[check]["repair"]), ("warning", "sudo callctl doctor"))
+            self.assertIn("not looked at", found[check]["detail"])
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     tests/isolation/saturation.py --build build/release [--calls 60] [--seconds 8]
 
 The load, on the same cores: the API and its database are asked as fast as threads can ask, a worker runs jobs that only
-compute, sockets that talk nonsense are opened and closed, and a disk is written and synced. The media server's own
-histogram calld_media_tick_lateness_seconds tells how late its loops ran; a share of late ticks that moves with the load
+compute, sockets that talk nonsense are opened and closed, a disk is written and synced, and other callers of the same
+server converse through a recogniser, a language model and a voice over sockets. The media server's own histogram calld_media_tick_lateness_seconds tells how late its loops ran; a share of late ticks that moves with the load
 fails. Also: SIGTERM drains, which /readyz says, and running calls end by themselves."""
 import argparse
 import concurrent.futures
@@ -25,9 +25,11 @@ import time
 import urllib.error
 import urllib.request
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench/media"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
+from conversation import AGENT  # noqa: E402
 
 LATE_S = 0.02  # a frame
+TALKERS = 20
 
 
 def free_port():
@@ -54,12 +56,25 @@ def grant_realtime():
         pass
 
 
+class Engines:
+    """Recogniser, language model and voice of an agent named bench, in a process of their own."""
+
+    def __init__(self, build, agents):
+        self.process = subprocess.Popen([build / "bin/scripted_engines", "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        agents.mkdir()
+        (agents / "bench.toml").write_text(AGENT.format(port=int(self.process.stdout.readline())))
+
+    def end(self):
+        """How many answers of the language model were asked for."""
+        return sum(json.loads(line)["what"] == "chat_request" for line in self.process.communicate()[0].splitlines())
+
+
 class Media:
     def __init__(self, build, scratch):
         self.port = free_port()
         config = scratch / "media.toml"
         config.write_text(f'[media]\nlisten = "127.0.0.1:{self.port}"\nauth = "none"\nloops = 1\nmax_calls = 1000\n'
-                          f'spool_dir = "{scratch}/spool"\ndrain_timeout = "60s"\n[service]\nruntime_dir = "{scratch}"\n')
+                          f'spool_dir = "{scratch}/spool"\nagents_dir = "{scratch}/agents"\ndrain_timeout = "60s"\n[service]\nruntime_dir = "{scratch}"\n')
         self.log = scratch / "media.log"
         self.process = subprocess.Popen([build / "bin/calld", "media", "--config", config], stderr=self.log.open("w"),
                                         preexec_fn=grant_realtime)
@@ -108,6 +123,8 @@ class Storm:
         # What a worker computes: as many busy processes as there are cores, and one.
         self.burners = [subprocess.Popen([sys.executable, "-c", "while True: sum(range(10000))"])
                         for _ in range((os.cpu_count() or 2) + 1)]
+        self.talkers = subprocess.Popen([build / "bin/conversation_load", f"ws://127.0.0.1:{system['media_port']}/ws/twilio-media",
+                                         str(TALKERS), str(system["seconds"]), "0"], stdout=subprocess.DEVNULL)
 
     def until_stopped(self, work):
         while not self.stop.is_set():
@@ -144,6 +161,7 @@ class Storm:
             burner.kill()
             burner.wait()
         self.pool.shutdown()
+        self.talkers.wait(60)
         return self.counts
 
 
@@ -186,14 +204,16 @@ def main():
     system = subprocess.Popen([*up, "--free-ports"], stdout=subprocess.DEVNULL, stderr=(scratch / "up.log").open("w"))
     try:
         subprocess.run([*up, "--wait-ready", "90"], check=True, stdout=subprocess.DEVNULL)
+        engines = Engines(build, scratch / "agents")
         media = Media(build, scratch)
         quiet, quiet_ticks, _ = measure(media, load_program, args.calls, args.seconds)
         config = scratch / "state/calld.toml"
         text = config.read_text()
         api = re.search(r'\[api\][^\[]*?listen *= *"([^"]+)"', text, re.S)
-        storm = Storm(build, scratch, {"api": f"http://{api.group(1)}", "config": config, "media_port": media.port})
+        storm = Storm(build, scratch, {"api": f"http://{api.group(1)}", "config": config, "media_port": media.port,
+                                        "seconds": args.seconds})
         loaded, loaded_ticks, frames = measure(media, load_program, args.calls, args.seconds)
-        work = storm.end()
+        work = storm.end() | {"answers of the model": engines.end()}
         priority = media.priority()
         print(f"priority {priority}; ticks later than {LATE_S * 1000:.0f} ms: {quiet:.2%} of {quiet_ticks} before, "
               f"{loaded:.2%} of {loaded_ticks} under load ({work}); frames lost {frames['lost']}")
@@ -213,9 +233,11 @@ def main():
     finally:
         subprocess.run([*up, "--stop"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         system.wait(60)
-        if "media" in locals() and media.process.poll() is None:
-            media.process.kill()
-            media.process.wait()
+        for started in ("media", "engines"):
+            process = getattr(locals().get(started), "process", None)
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
         shutil.rmtree(scratch, ignore_errors=True)
 
 

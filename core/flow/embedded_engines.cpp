@@ -111,7 +111,7 @@ void NeuralListener::flush(std::uint32_t number) {
       failed_ = reply.error();
     }
   }
-  if (failed_) return sink_(speech::ListeningFailed{said_.utterance, *failed_});
+  if (failed_) return sink_(speech::ListeningFailed{said_.utterance, number, *failed_});
   said_.flush = number;
   sink_(said_);
 }

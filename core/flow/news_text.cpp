@@ -38,7 +38,7 @@ auto fields(Is<speech::FinalText> auto& n) {
   return std::tie(n.utterance, n.flush, n.text, n.confidence, n.words);
 }
 auto fields(Is<speech::ListeningFailed> auto& n) {
-  return std::tie(n.utterance, n.error);
+  return std::tie(n.utterance, n.flush, n.error);
 }
 auto fields(Is<speech::ReplyText> auto& n) {
   return std::tie(n.request, n.text);

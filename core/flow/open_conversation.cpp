@@ -142,7 +142,7 @@ void OpenConversation::on(speech::FinalText& news) {
 }
 
 void OpenConversation::on(speech::ListeningFailed& news) {
-  if (news.utterance != listening_.utterance || listening_.flush == 0) return;
+  if (news.utterance != listening_.utterance || news.flush != listening_.flush) return;
   listening_.failed = std::move(news.error);
   decide();
 }

@@ -50,11 +50,12 @@ class Channel::Link final : public net::WsHandler {
     const auto service = origin_of(channel_->options_.url);
     if (close.http_status != 0) {
       const auto error = error_of(close.http_status, "", service);
-      return channel_->lost(error, error.code == Errc::unavailable);
+      return channel_->lost(error, error.code == Errc::unavailable ? End::failure : End::refused);
     }
+    constexpr std::uint16_t kNormal = 1000;
     channel_->lost({Errc::closed, fmt::format("{} closed the connection: {}{}", service, close.code,
                                               close.reason.empty() ? "" : " " + close.reason)},
-                   true);
+                   close.code == kNormal ? End::polite : End::failure);
   }
 
  private:
@@ -83,15 +84,17 @@ void Channel::open(Owner& owner) {
 
 void Channel::connect() {
   ++round_;
+  useful_ = false;
   if (!breaker_->admit()) {
+    const Error error{Errc::unavailable, origin_of(options_.url) +
+                                             " has failed several times in a row; not tried for a "
+                                             "while"};
+    hopeless_ = error;
     // Told later, so that nobody is called back from inside open().
-    return timer_.after(milliseconds(0), [self = shared_from_this()] {
-      self->lost(
-          {Errc::unavailable, origin_of(self->options_.url) +
-                                  " has failed several times in a row; not tried for a while"},
-          true, false);
-    });
+    return timer_.after(milliseconds(0),
+                        [self = shared_from_this(), error] { self->lost(error, End::held); });
   }
+  hopeless_.reset();
   net::WsClientOptions client;
   client.limits.max_message_bytes = options_.max_message_bytes;
   client.limits.handshake_timeout = options_.connect_timeout;
@@ -104,25 +107,27 @@ void Channel::connect() {
 void Channel::opened(net::WsConnection& connection) {
   connection_ = &connection;
   up_since_ = MonoClock::now();
-  breaker_->succeeded();
   owner_->on_up();
 }
 
-void Channel::lost(const Error& error, bool may_come_back, bool is_failure) {
+void Channel::useful() {
+  if (!std::exchange(useful_, true)) breaker_->succeeded();
+}
+
+void Channel::lost(const Error& error, End end) {
   if (owner_ == nullptr) return;
-  const bool was_up = std::exchange(connection_, nullptr) != nullptr;
-  const auto now = MonoClock::now();
-  if (!was_up && is_failure) breaker_->failed(now);
-  if (was_up && now - up_since_ >= options_.proven_after) pause_ = options_.first_pause;
-  ++round_;
-  const bool again = may_come_back && options_.reconnect;
+  forget_connection();
+  const bool at_fault = end == End::failure || end == End::refused;
+  if (at_fault && !std::exchange(useful_, false)) breaker_->failed();
+  if (end == End::refused) hopeless_ = error;
+  const bool again = end != End::refused && options_.reconnect;
   if (again) {
     timer_.after(scattered(pause_), [self = shared_from_this()] {
       if (self->owner_ != nullptr) self->connect();
     });
     pause_ = std::min(pause_ * 2, options_.longest_pause);
   }
-  owner_->on_down(error, again);
+  owner_->on_down(error, again && end != End::held);
 }
 
 bool Channel::send_text(std::string_view message) {
@@ -139,26 +144,37 @@ bool Channel::send_binary(std::string_view message) {
   return sent == net::Send::ok;
 }
 
-void Channel::drop(const Error& why) {
-  if (connection_ == nullptr) return;
-  auto* connection = connection_;
+void Channel::forget_connection() {
+  const bool was_up = std::exchange(connection_, nullptr) != nullptr;
+  if (was_up && MonoClock::now() - up_since_ >= options_.proven_after)
+    pause_ = options_.first_pause;
   ++round_;
-  connection->close(1000, "");
-  // Told later: the owner may be in the middle of something.
-  timer_.after(milliseconds(0), [self = shared_from_this(), why] { self->lost(why, true); });
 }
 
-void Channel::close() {
-  owner_ = nullptr;
-  ++round_;
-  timer_.cancel();
-  if (connection_ != nullptr) {
-    connection_->close(1000, "");
-    connection_ = nullptr;
+void Channel::hang_up() {
+  auto* present = connection_;
+  forget_connection();
+  if (present != nullptr) {
+    present->close(1000, "");
   } else {
     // On its way: the attempt is given up.
     handle_.post([](net::WsConnection& connection) { connection.close(1000, ""); });
   }
+}
+
+void Channel::drop(const Error& why) {
+  if (owner_ == nullptr) return;
+  hang_up();
+  useful_ = false;
+  // Told later: the owner may be in the middle of something.
+  timer_.after(milliseconds(0),
+               [self = shared_from_this(), why] { self->lost(why, End::failure); });
+}
+
+void Channel::close() {
+  owner_ = nullptr;
+  timer_.cancel();
+  hang_up();
 }
 
 }  // namespace call::provider

@@ -1,9 +1,14 @@
 // A WebSocket to a provider that is kept up: it connects, connects again with growing pauses, and
 // tells its owner. Lives on the host's loop; only make() may be called elsewhere.
+//
+// It also keeps the service's breaker: a connection that is lost, or dropped, without having been of
+// use is a failure, whether it was made or not. A service that takes connections and says nothing
+// would never be left alone otherwise.
 #pragma once
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "core/net/ws_client.hpp"
@@ -32,8 +37,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
     virtual void on_up() = 0;
     virtual void on_text(std::string_view message) = 0;
     virtual void on_binary(std::string_view message) = 0;
-    /// Lost, or not made. `again`: another attempt follows by itself.
-    virtual void on_down(const Error& error, bool again) = 0;
+    /// Lost, or not made. `soon`: another attempt follows by itself, worth waiting for.
+    virtual void on_down(const Error& error, bool soon) = 0;
   };
 
   static std::shared_ptr<Channel> make(Host& host, ChannelOptions options,
@@ -47,16 +52,29 @@ class Channel : public std::enable_shared_from_this<Channel> {
   bool send_text(std::string_view message);
   bool send_binary(std::string_view message);
   bool up() const { return connection_ != nullptr; }
+  /// Why there is nothing to wait for: refused for good, or left alone for a while. nullptr: there is.
+  const Error* out_of_service() const { return hopeless_ ? &*hopeless_ : nullptr; }
+  /// The service has said something that was asked for.
+  void useful();
   /// Ends the connection, without waiting; the owner hears nothing any more.
   void close();
-  /// Cuts the present connection as if it had been lost.
+  /// Cuts the present connection, or gives up the attempt to make it, as if it had been lost: it was
+  /// of no use.
   void drop(const Error& why);
 
  private:
   class Link;
   void connect();
   void opened(net::WsConnection& connection);
-  void lost(const Error& error, bool may_come_back, bool is_failure = true);
+  enum class End {
+    failure,  ///< another attempt follows
+    polite,   ///< the same, and nobody's fault
+    refused,  ///< the next one would be refused as well
+    held      ///< by the breaker: not tried; another attempt follows, but not soon
+  };
+  void lost(const Error& error, End end);
+  void hang_up();
+  void forget_connection();
 
   Host& host_;
   const ChannelOptions options_;
@@ -68,6 +86,8 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::uint32_t round_ = 0;  ///< tells the present connection's news from an older one's
   std::chrono::milliseconds pause_;
   MonoClock::time_point up_since_{};
+  bool useful_ = false;  ///< the present connection
+  std::optional<Error> hopeless_;
 };
 
 }  // namespace call::provider

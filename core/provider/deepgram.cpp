@@ -19,6 +19,11 @@ constexpr milliseconds kKeepAlive{4000};
 constexpr milliseconds kTick{1000};
 /// The server's times are rounded.
 constexpr std::int64_t kToleranceMs = 20;
+/// A Finalize need not be answered when little was left to say. This long nothing more came: that was
+/// all.
+constexpr milliseconds kSettled{1000};
+/// So much audio the server does not pass over in silence: then it is the server that is not well.
+constexpr std::int64_t kNeverPassedOverMs = 3000;
 
 std::string_view as_bytes(audio::MulawView mulaw) {
   return {reinterpret_cast<const char*>(mulaw.data()), mulaw.size()};
@@ -79,7 +84,8 @@ class DeepgramListener::Stream final : public ListenerStream {
  public:
   Stream(Host& host, std::shared_ptr<const Endpoint> endpoint, speech::EngineSink sink)
       : ListenerStream(host, endpoint, std::move(sink), options_of(*endpoint)),
-        tick_(host.loop()) {}
+        tick_(host.loop()),
+        settled_(host.loop()) {}
 
   void start() override {
     ListenerStream::start();
@@ -87,6 +93,7 @@ class DeepgramListener::Stream final : public ListenerStream {
   }
   void stop() override {
     tick_.cancel();
+    settled_.cancel();
     channel_->send_text(R"({"type":"CloseStream"})");
     ListenerStream::stop();
   }
@@ -101,13 +108,16 @@ class DeepgramListener::Stream final : public ListenerStream {
   }
 
   void on_connected() override {
-    final_until_ms_ = 0;
-    owed_ = 0;
+    final_until_ms_ = heard_until_ms_ = 0;
+    asked_ms_ = unwanted_until_ms_ = 0;
     kept_from_ms_ = utterance_from_ms_ = 0;
     last_sent_ = MonoClock::now();
   }
 
+  void on_disconnected() override { settled_.cancel(); }
+
   void on_begin() override {
+    settled_.cancel();
     finals_.clear();
     partial_.clear();
     kept_from_ms_ = utterance_from_ms_ = sent_ms();
@@ -118,15 +128,23 @@ class DeepgramListener::Stream final : public ListenerStream {
     last_sent_ = MonoClock::now();
   }
 
-  /// When everything that was sent is final already the server has nothing left to say.
   void ask_for_words() override {
-    const bool covered =
-        owed_ == 0 && !finals_.empty() && final_until_ms_ + kToleranceMs >= sent_ms();
-    if (covered) return answer(words_so_far());
+    if (asked_ms_ < sent_ms()) unwanted_until_ms_ = std::exchange(asked_ms_, sent_ms());
+    if (all_is_final()) return answer(words_so_far());
     channel_->send_text(R"({"type":"Finalize"})");
+    await_the_rest();
   }
 
-  void on_unwanted_answer() override { ++owed_; }
+  /// Then the server has nothing left to say.
+  bool all_is_final() const { return final_until_ms_ + kToleranceMs >= asked_ms_; }
+
+  void await_the_rest() {
+    settled_.cancel();
+    if (asked_ms_ - heard_until_ms_ > kNeverPassedOverMs) return;  // ListenerStream's own deadline
+    settled_.after(std::min(kSettled, endpoint_->answer_timeout), [this] {
+      if (flush_) answer(words_so_far());
+    });
+  }
 
   std::int64_t sent_ms() const { return audio::duration_of(sent()).count(); }
 
@@ -146,19 +164,22 @@ class DeepgramListener::Stream final : public ListenerStream {
     if (!result) return channel_->drop(result.error());
     if (!result->error.empty()) last_error_ = {Errc::unavailable, "Deepgram: " + result->error};
     if (!result->is_result) return;
+    channel_->useful();
+    heard_until_ms_ = std::max(heard_until_ms_, result->end_ms);
     const bool ours = result->end_ms > utterance_from_ms_ + kToleranceMs;
     if (ours && result->is_final) {
       keep_final(*result);
     } else if (ours) {
       partial_ = result->text;
     }
-    if (result->from_finalize) {
-      if (owed_ > 0) {
-        --owed_;
-      } else if (flush_) {
-        return answer(words_so_far());
-      }
+    // Which Finalize was answered tells how far the answer goes.
+    const bool the_answer =
+        result->from_finalize && result->end_ms > unwanted_until_ms_ + kToleranceMs;
+    if (flush_ && (the_answer || all_is_final())) {
+      settled_.cancel();
+      return answer(words_so_far());
     }
+    if (flush_) await_the_rest();
     if (ours) tell_partial(words_so_far());
   }
 
@@ -175,12 +196,16 @@ class DeepgramListener::Stream final : public ListenerStream {
   }
 
   runtime::Timer tick_;
-  int owed_ = 0;  ///< answers to Finalize messages that nobody waits for any more
+  runtime::Timer settled_;
   std::string finals_;
   std::string partial_;
   std::int64_t kept_from_ms_ = 0;       ///< beginning of the kept audio, on this connection
   std::int64_t utterance_from_ms_ = 0;  ///< on this connection
+  // All on this connection.
   std::int64_t final_until_ms_ = 0;
+  std::int64_t heard_until_ms_ = 0;     ///< final or not
+  std::int64_t asked_ms_ = 0;           ///< the end of what the last Finalize was about
+  std::int64_t unwanted_until_ms_ = 0;  ///< the same of the one before
   MonoClock::time_point last_sent_{};
 };
 

@@ -101,13 +101,21 @@ class ElevenLabsVoice::Utterance final : public VoiceUtterance,
   void add(const std::string& text) override {
     if (over_) return;
     text_.append(text);
-    if (channel_->up()) send_text(text);
+    if (std::exchange(parted_, false)) {
+      connections_ = 0;
+      connect();
+    } else if (channel_->up()) {
+      send_text(text);
+    }
     await_audio(service_.endpoint->answer_timeout);
   }
 
   void end() override {
     no_more_ = true;
-    if (!over_ && channel_->up()) channel_->send_text(R"({"text":""})");
+    if (over_) return;
+    if (text_.size() == 0 || parted_) return finish();
+    if (channel_->up()) channel_->send_text(R"({"text":""})");
+    if (!timer_.armed()) await_audio(service_.endpoint->silence_timeout);
   }
 
   void stop() override {
@@ -137,13 +145,16 @@ class ElevenLabsVoice::Utterance final : public VoiceUtterance,
 
   void await_audio(milliseconds limit) {
     timer_.after(limit, [self = shared_from_this()] {
-      self->broken({Errc::timeout, self->origin() + " sent no audio in time"});
+      self->channel_->drop({Errc::timeout, self->origin() + " sent no audio in time"});
     });
   }
 
   void on_up() override {
     channel_->send_text(opening_of(*service_.endpoint));
-    if (!text_.rest().empty()) send_text(text_.rest());
+    if (!text_.rest().empty()) {
+      send_text(text_.rest());
+      await_audio(service_.endpoint->answer_timeout);
+    }
     if (no_more_) channel_->send_text(R"({"text":""})");
   }
 
@@ -151,9 +162,9 @@ class ElevenLabsVoice::Utterance final : public VoiceUtterance,
   void on_text(std::string_view text) override {
     const auto self = shared_from_this();
     auto message = parse_elevenlabs(text);
-    if (!message) return broken(message.error());
+    if (!message) return channel_->drop(message.error());
     if (!message->error.empty()) {
-      return broken({Errc::unavailable, origin() + ": " + message->error});
+      return channel_->drop({Errc::unavailable, origin() + ": " + message->error});
     }
     if (!message->audio.empty()) take(*message);
     if (message->is_final && no_more_ && !over_) finish();
@@ -171,12 +182,17 @@ class ElevenLabsVoice::Utterance final : public VoiceUtterance,
     samples_ += audio.mulaw.size();
     aligned_ = aligned_ || !message.chars.empty();
     service_.sink(std::move(audio));
-    await_audio(service_.endpoint->silence_timeout);
+    if (!owes_nothing()) return await_audio(service_.endpoint->silence_timeout);
+    channel_->useful();
+    timer_.cancel();
   }
 
+  /// All text so far has been spoken, and more is to come from us.
+  bool owes_nothing() const { return aligned_ && !no_more_ && trim(text_.rest()).empty(); }
+
   void finish() {
+    if (text_.size() > 0) channel_->useful();
     stop();
-    service_.breaker->succeeded();
     const auto end = audio::duration_of(samples_).count();
     service_.sink(speech::SpokenAudio{id_, {}, {{text_.size(), end}}});
     service_.sink(speech::SpeakingDone{id_});
@@ -187,17 +203,19 @@ class ElevenLabsVoice::Utterance final : public VoiceUtterance,
   /// Once more with what has not been spoken yet, if that is known.
   void broken(const Error& error) {
     if (over_) return;
+    if (owes_nothing()) {  // closed in a long pause: made again with the next words
+      parted_ = true;
+      return timer_.cancel();
+    }
     const bool rest_is_known = samples_ == 0 || aligned_;
     const bool may_pass = error.code != Errc::permission && error.code != Errc::not_found &&
                           error.code != Errc::invalid_argument;
     if (rest_is_known && samples_ > 0 && no_more_ && trim(text_.rest()).empty()) return finish();
     if (may_pass && rest_is_known && connections_ < kMaxConnections) {
       channel_->close();
-      service_.breaker->failed();
       return connect();
     }
     stop();
-    service_.breaker->failed();
     service_.sink(speech::SpeakingFailed{id_, error});
   }
 
@@ -208,6 +226,7 @@ class ElevenLabsVoice::Utterance final : public VoiceUtterance,
   int connections_ = 0;
   bool aligned_ = false;
   bool no_more_ = false;
+  bool parted_ = false;  ///< from the service, in a pause
   bool over_ = false;
 };
 

@@ -112,7 +112,7 @@ class OpenAiListener::Request final : public net::HttpReceiver {
  private:
   void fail(const Error& error) {
     breaker_->failed();
-    sink_(speech::ListeningFailed{utterance_, error});
+    sink_(speech::ListeningFailed{utterance_, flush_, error});
   }
 
   const std::shared_ptr<Breaker> breaker_;
@@ -156,7 +156,7 @@ void OpenAiListener::flush(std::uint32_t number) {
   const auto service = origin_of(endpoint_->url);
   if (!breaker_->admit()) {
     return sink_(speech::ListeningFailed{
-        utterance_, {Errc::unavailable, service + " has failed several times in a row"}});
+        utterance_, number, {Errc::unavailable, service + " has failed several times in a row"}});
   }
   const auto boundary = "calld-" + random_hex(12);
   net::HttpRequest request;

@@ -34,7 +34,7 @@ void ListenerStream::stop() {
 
 void ListenerStream::begin(speech::RequestId utterance) {
   late_.cancel();
-  if (std::exchange(flush_, std::nullopt)) on_unwanted_answer();
+  flush_.reset();
   utterance_ = utterance;
   confidence_ = 1;
   kept_.clear();
@@ -55,7 +55,8 @@ void ListenerStream::push(audio::PcmView pcm) {
 }
 
 void ListenerStream::flush(std::uint32_t number) {
-  if (std::exchange(flush_, number)) on_unwanted_answer();
+  flush_ = number;
+  if (const auto* why = channel_->out_of_service()) return fail(*why);
   late_.after(endpoint_->answer_timeout, [this] { too_late(); });
   if (channel_->up()) ask_for_words();
 }
@@ -68,9 +69,10 @@ void ListenerStream::on_up() {
   if (flush_) ask_for_words();
 }
 
-void ListenerStream::on_down(const Error& error, bool again) {
+void ListenerStream::on_down(const Error& error, bool soon) {
   last_error_ = error;
-  if (!again && flush_) fail(error);
+  on_disconnected();
+  if (!soon && flush_) fail(error);
 }
 
 void ListenerStream::answer(std::string text) {
@@ -95,10 +97,7 @@ void ListenerStream::tell_partial(std::string text) {
 }
 
 void ListenerStream::too_late() {
-  if (auto words = words_so_far(); !words.empty()) {
-    on_unwanted_answer();
-    return answer(std::move(words));
-  }
+  if (auto words = words_so_far(); !words.empty()) return answer(std::move(words));
   const bool up = channel_->up();
   fail(up ? Error{Errc::timeout, "no transcript from " + origin_of(endpoint_->url) + " in time"}
           : last_error_);
@@ -108,8 +107,8 @@ void ListenerStream::too_late() {
 
 void ListenerStream::fail(const Error& error) {
   late_.cancel();
-  flush_.reset();
-  sink_(speech::ListeningFailed{utterance_, error});
+  const auto number = std::exchange(flush_, std::nullopt).value_or(0);
+  sink_(speech::ListeningFailed{utterance_, number, error});
 }
 
 StreamingListener::StreamingListener(Host& host, std::shared_ptr<ListenerStream> stream)

@@ -41,14 +41,13 @@ class ListenerStream : public Channel::Owner {
 
   /// A new connection: nothing has been said over it. The kept audio is sent again behind this.
   virtual void on_connected() = 0;
+  virtual void on_disconnected() {}
   virtual void on_begin() = 0;
   virtual void send_audio(audio::PcmView pcm) = 0;
   /// Asks for the words of the utterance so far; answer() gives them.
   virtual void ask_for_words() = 0;
   /// Better than none, when the answer does not come.
   virtual std::string words_so_far() const = 0;
-  /// An answer is still to come that nobody waits for any more.
-  virtual void on_unwanted_answer() {}
 
   // ---- what it is given
 
@@ -75,7 +74,7 @@ class ListenerStream : public Channel::Owner {
 
  private:
   void on_up() final;
-  void on_down(const Error& error, bool again) final;
+  void on_down(const Error& error, bool soon) final;
   void on_binary(std::string_view) final {}
   void send(audio::PcmView pcm);
   void too_late();

@@ -34,14 +34,14 @@ class VoskListener::Stream final : public ListenerStream {
 
  private:
   enum class Kind { audio, reset, flush };
-  struct Message {
-    Kind kind = Kind::audio;
-    std::string bytes;
-  };
   struct OnTheWay {
     Kind kind = Kind::audio;
     std::uint64_t epoch = 0;  ///< of begin()
     std::uint32_t flush = 0;
+  };
+  struct Message {
+    OnTheWay what;
+    std::string bytes;
   };
 
   static ChannelOptions options_of(const Endpoint& endpoint) {
@@ -66,7 +66,7 @@ class VoskListener::Stream final : public ListenerStream {
     segment_.clear();
     partial_.clear();
     segment_words_ = 0;
-    if (heard_anything_) to_send_.push_back({Kind::reset, {}});
+    if (heard_anything_) to_send_.push_back({{Kind::reset, epoch_, 0}, {}});
     heard_anything_ = false;
     ++epoch_;
     pump();
@@ -81,17 +81,19 @@ class VoskListener::Stream final : public ListenerStream {
       bytes += static_cast<char>(value >> 8U);
     }
     // While replies are awaited audio gathers into one message.
-    if (!to_send_.empty() && to_send_.back().kind == Kind::audio) {
+    const bool more = !to_send_.empty() && to_send_.back().what.kind == Kind::audio &&
+                      to_send_.back().what.epoch == epoch_;
+    if (more) {
       to_send_.back().bytes += bytes;
     } else {
-      to_send_.push_back({Kind::audio, std::move(bytes)});
+      to_send_.push_back({{Kind::audio, epoch_, 0}, std::move(bytes)});
     }
     pump();
   }
 
   void ask_for_words() override {
     flushed_ = kept_.size();
-    to_send_.push_back({Kind::flush, {}});
+    to_send_.push_back({{Kind::flush, epoch_, flush_.value_or(0)}, {}});
     heard_anything_ = false;
     pump();
   }
@@ -102,10 +104,10 @@ class VoskListener::Stream final : public ListenerStream {
     while (channel_->up() && on_the_way_.size() < kMaxOnTheWay && !to_send_.empty()) {
       const auto message = std::move(to_send_.front());
       to_send_.pop_front();
-      const bool sent = message.kind == Kind::audio ? channel_->send_binary(message.bytes)
-                                                    : channel_->send_text(kReset);
+      const bool sent = message.what.kind == Kind::audio ? channel_->send_binary(message.bytes)
+                                                         : channel_->send_text(kReset);
       if (!sent) return;
-      on_the_way_.push_back({message.kind, epoch_, flush_.value_or(0)});
+      on_the_way_.push_back(message.what);
     }
   }
 
@@ -113,6 +115,7 @@ class VoskListener::Stream final : public ListenerStream {
     auto reply = speech::parse_vosk(message);
     if (!reply) return channel_->drop(reply.error());
     if (on_the_way_.empty()) return;  // nobody asked
+    channel_->useful();
     const auto asked = on_the_way_.front();
     on_the_way_.pop_front();
     take(asked, *reply);

@@ -41,9 +41,10 @@ struct FinalText {
   double confidence = 1;
   std::vector<TimedWord> words;  ///< where the engine gives them; from the utterance's first sample
 };
-/// The utterance is lost. Later ones may succeed.
+/// Instead of the answer to that flush(): the utterance is lost. Later ones may succeed.
 struct ListeningFailed {
   RequestId utterance = 0;
+  std::uint32_t flush = 0;
   Error error;
 };
 

@@ -10,6 +10,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kChunkMs = 200;
+constexpr const char* kBroken = "broken by the test";
+constexpr std::uint16_t kInternalError = 1011;
 
 std::string sse(const Json& json) {
   return "data: " + json.dump() + "\n\n";
@@ -81,36 +83,44 @@ class DeepgramSocket final : public Socket {
     samples_ += bytes.size();
     if (pending_.empty()) pending_ = owner_.next_transcript(number_, ++utterances_);
     if (!owner_.keep_log) return;
-    result(pending_.substr(0, pending_.find(' ')), false, false, milliseconds(0));
+    result(pending_.substr(0, pending_.find(' ')), from_, samples_, false);
   }
   void on_text(const std::string& text) override {
     owner_.note_text(text);
-    if (text.find("Finalize") == std::string::npos || owner_.mute_finalize == "yes") return;
+    if (text.find("Finalize") == std::string::npos) return;
+    if (owner_.breaks_midway) {
+      connection_.text(Json{{"type", "Error"}, {"description", kBroken}}.dump());
+      return connection_.close_socket(kInternalError, "");
+    }
+    if (owner_.unanswered_finalizes > 0) {
+      --owner_.unanswered_finalizes;
+      return pending_.clear();
+    }
     const auto words = std::exchange(pending_, {});
     owner_.tell("finalize", words);
-    connection_.later(owner_.timing().transcript, [this, words] {
+    const auto from = std::exchange(from_, samples_);
+    connection_.later(owner_.timing().transcript, [this, words, from, to = samples_] {
       owner_.tell("final", words);
-      result(words, true, true, milliseconds(0));
-      from_ = samples_;
+      result(words, from, to, true);
       if (owner_.closes_politely) connection_.close_socket(1000, "");
     });
   }
 
  private:
-  void result(const std::string& words, bool is_final, bool finalized, milliseconds after) {
-    Json json = {{"type", "Results"},
-                 {"channel_index", {0, 1}},
-                 {"start", static_cast<double>(from_) / 8000},
-                 {"duration", static_cast<double>(samples_ - from_) / 8000},
-                 {"is_final", is_final},
-                 {"speech_final", is_final},
-                 {"channel",
-                  {{"alternatives",
-                    {{{"transcript", words},
-                      {"confidence", 0.98},
-                      {"words", timed(words, from_, samples_)}}}}}}};
+  /// What was said between two samples of the connection.
+  void result(const std::string& words, std::size_t from, std::size_t to, bool finalized) {
+    Json json = {
+        {"type", "Results"},
+        {"channel_index", {0, 1}},
+        {"start", static_cast<double>(from) / 8000},
+        {"duration", static_cast<double>(to - from) / 8000},
+        {"is_final", finalized},
+        {"speech_final", finalized},
+        {"channel",
+         {{"alternatives",
+           {{{"transcript", words}, {"confidence", 0.98}, {"words", timed(words, from, to)}}}}}}};
     if (finalized) json["from_finalize"] = true;
-    connection_.text(json.dump(), after);
+    connection_.text(json.dump());
   }
 
   Providers& owner_;
@@ -136,6 +146,7 @@ class VoskSocket final : public Socket {
   void on_text(const std::string& text) override {
     owner_.note_text(text);
     if (text.find("config") != std::string::npos) return;
+    if (owner_.breaks_midway) return connection_.close_socket(kInternalError, "");
     const auto words = std::exchange(pending_, {});
     connection_.text(Json{{"text", words}, {"result", timed(words, from_, samples_)}}.dump(),
                      owner_.timing().transcript);
@@ -183,6 +194,10 @@ class ElevenSocket final : public Socket {
       if (at == 0 && owner_.stamp) owner_.stamp(audio, text);
       const Json out = {{"audio", crypto::base64_encode(audio)}, {"alignment", alignment}};
       connection_.text(out.dump(), delay_);  // in order: one queued later would come last
+      if (owner_.breaks_midway) {
+        connection_.text(Json{{"error", "internal"}, {"message", kBroken}}.dump(), delay_);
+        return connection_.close_socket(kInternalError, "", delay_);
+      }
       if (at == 0 && owner_.watch)
         connection_.later(delay_, [this, text] { owner_.tell("voice_audio", text); });
     }
@@ -201,13 +216,42 @@ class RealtimeSocket final : public Socket {
   void on_binary(const std::string&) override {}
   void on_text(const std::string& text) override {
     owner_.note_text(text);
-    if (hooks_.on_message) hooks_.on_message(connection_, text);
+    if (hooks_.on_message) return hooks_.on_message(connection_, text);
+    const auto type = Json::parse(text).at("type").get<std::string>();
+    if (type == "session.update") say({{"type", "session.updated"}});
+    if (type == "input_audio_buffer.commit") understand();
+    if (type == "response.create") answer();
   }
 
  private:
+  void say(const Json& message) { connection_.text(message.dump()); }
+  void understand() {
+    const auto item = "item_" + std::to_string(++items_);
+    say({{"type", "input_audio_buffer.committed"}, {"item_id", item}});
+    say({{"type", "conversation.item.input_audio_transcription.completed"},
+         {"item_id", item},
+         {"transcript", owner_.next_transcript(0, items_)}});
+  }
+  void answer() {
+    const std::string words = "Hello.";
+    const auto id = "resp_" + std::to_string(++items_);
+    Json part = {{"response_id", id}, {"item_id", "of_" + id}};
+    say({{"type", "response.created"}, {"response", {{"id", id}, {"status", "in_progress"}}}});
+    part["type"] = "response.output_audio.delta";
+    part["delta"] = crypto::base64_encode(mulaw_of(words));
+    say(part);
+    part["type"] = "response.output_audio_transcript.delta";
+    part["delta"] = words;
+    say(part);
+    Json done = {{"id", id}, {"status", owner_.breaks_midway ? "failed" : "completed"}};
+    if (owner_.breaks_midway) done["status_details"]["error"]["message"] = kBroken;
+    say({{"type", "response.done"}, {"response", done}});
+  }
+
   Providers& owner_;
   Connection& connection_;
   const Realtime hooks_;
+  int items_ = 0;
 };
 
 Providers::Providers(std::uint16_t port)
@@ -352,6 +396,7 @@ void Providers::chat(Connection& connection, const Request& request) {
     after += t.chat_piece;
   }
   if (answer.hangs) return;
+  if (breaks_midway) answer.error = kBroken;
   if (!answer.error.empty()) {
     connection.chunk(sse({{"error", {{"message", answer.error}}}}), after);
   } else {
@@ -372,12 +417,16 @@ void Providers::speech(Connection& connection, const Request& request) {
   constexpr std::size_t kOdd = kChunkMs * 24 * 2 + 1;
   auto after = t.voice_first;
   connection.begin_chunked("audio/pcm", after);
-  for (std::size_t at = 0; at < pcm.size(); at += kOdd, after += t.voice_chunk)
+  for (std::size_t at = 0; at < pcm.size(); at += kOdd, after += t.voice_chunk) {
     connection.chunk(pcm.substr(at, kOdd), after);
+    if (breaks_midway) return connection.garble();
+  }
   connection.end_chunked(after);
 }
 
 void Providers::transcription(Connection& connection) {
+  if (breaks_midway)
+    return connection.respond(200, "application/json", R"({"segments":[{"text":" half)");
   const auto words = next_transcript(0, 0);
   const Json segments = {
       {{"id", 0}, {"text", " " + words}, {"avg_logprob", -0.2}, {"no_speech_prob", 0.01}},

@@ -6,6 +6,7 @@
 // length.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ struct Timing {
 };
 
 /// A conversation of OpenAI Realtime on the server's side, kept by the test through these hooks.
+/// Without them every answer is "Hello." with its audio.
 struct Realtime {
   std::function<void(Connection&)> on_open;
   std::function<void(Connection&, const std::string& message)> on_message;
@@ -75,8 +77,11 @@ class Providers {
   std::function<void(std::string& audio, const std::string& text)> stamp;
   bool keep_log = true;
   bool closes_politely =
-      false;                  ///< a recogniser closes with 1000 behind each final; set before use
-  std::string mute_finalize;  ///< "yes": Finalize is not answered
+      false;  ///< a recogniser closes with 1000 behind each final; set before use
+  /// Deepgram leaves the next so many Finalizes unanswered, as it may when little was left to say.
+  std::atomic<int> unanswered_finalizes{0};
+  /// Every answer begins and then ends in an error, said in the way of its wire.
+  std::atomic<bool> breaks_midway{false};
 
  private:
   friend class DeepgramSocket;

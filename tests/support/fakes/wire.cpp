@@ -173,7 +173,7 @@ void Connection::respond(int status, std::string_view type, std::string_view bod
                          const std::string& fields, milliseconds after) {
   send("HTTP/1.1 " + std::to_string(status) + " Whatever\r\nContent-Type: " + std::string(type) +
            "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + fields + "\r\n" +
-           std::string(body),
+           std::string(faults_.mute ? "" : body),
        after + faults_.delay);
 }
 
@@ -184,12 +184,14 @@ void Connection::begin_chunked(std::string_view type, milliseconds after) {
 }
 
 void Connection::chunk(std::string_view bytes, milliseconds after) {
+  if (faults_.mute) return;
   char size[20];
   std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
   send(size + std::string(bytes) + "\r\n", after + faults_.delay);
 }
 
 void Connection::end_chunked(milliseconds after) {
+  if (faults_.mute) return;
   send("0\r\n\r\n", after + faults_.delay);
 }
 
@@ -218,10 +220,12 @@ void Connection::frame(int opcode, std::string_view payload, milliseconds after)
 }
 
 void Connection::text(std::string_view message, milliseconds after) {
+  if (faults_.mute) return;
   frame(1, message, after + faults_.delay);
 }
 
 void Connection::close_socket(std::uint16_t code, std::string_view reason, milliseconds after) {
+  if (faults_.mute) return;
   std::string payload{static_cast<char>(code >> 8U), static_cast<char>(code & 0xFFU)};
   frame(8, payload + std::string(reason), after);
   closing_ = true;

@@ -27,6 +27,7 @@ struct Faults {
   std::optional<std::size_t> cut_after;    ///< the connection closes behind that many bytes
   std::optional<std::size_t> stall_after;  ///< nothing comes behind that many bytes; it stays open
   milliseconds delay{0};                   ///< before every answer
+  bool mute = false;  ///< upgraded, or the head was sent: then nothing but pongs and closes
 };
 
 struct Request {
@@ -69,6 +70,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
                     milliseconds after = milliseconds(0));
   /// Closes once everything before has gone out.
   void finish() { closing_ = true, write(); }
+  /// What is no HTTP comes next; then it closes.
+  void garble() { send("this is no chunk\r\n"), finish(); }
   Faults& faults() { return faults_; }
   bool gone() const { return !socket_.is_open(); }
   boost::asio::io_context& context() { return context_; }

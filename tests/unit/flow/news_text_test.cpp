@@ -12,7 +12,7 @@ const std::vector<speech::EngineEvent> kAll = {
     speech::PartialText{3, "so far"},
     speech::FinalText{
         3, 2, "שלום \"x\"", 0.7312345678901234, {{"a", milliseconds(-1), milliseconds(9)}}},
-    speech::ListeningFailed{4, {Errc::closed, "gone"}},
+    speech::ListeningFailed{4, 5, {Errc::closed, "gone"}},
     speech::ReplyText{5, std::string("\0\n", 2)},
     speech::ReplyDone{6, {{"c1", "book", R"({"day":1})"}, {"c2", "look", ""}}, true},
     speech::ReplyFailed{7, {Errc::timeout, ""}},

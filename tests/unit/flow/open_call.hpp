@@ -64,7 +64,8 @@ class ScriptedListener final : public speech::Listener {
   void flush(std::uint32_t number) override {
     script_.last_flush = number;
     if (script_.listening_fails) {
-      script_.news.push_back(speech::ListeningFailed{script_.utterance, *script_.listening_fails});
+      script_.news.push_back(
+          speech::ListeningFailed{script_.utterance, number, *script_.listening_fails});
       return;
     }
     if (pushed_ && !script_.words.empty()) {

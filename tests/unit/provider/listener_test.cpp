@@ -180,7 +180,9 @@ TEST_CASE("provider.listener: a server that does not answer is given up in time"
   listener->begin(1);
   listener->push(kSpeech);
   listener->flush(1);
-  CHECK(world.news.wait<speech::ListeningFailed>().utterance == 1);
+  const auto failed = world.news.wait<speech::ListeningFailed>();
+  CHECK(failed.utterance == 1);
+  CHECK(failed.flush == 1);
 }
 
 TEST_CASE("provider.listener: a wrong key is told at once") {
@@ -197,7 +199,7 @@ TEST_CASE("provider.listener: a wrong key is told at once") {
 
 TEST_CASE("provider.deepgram: without an answer to Finalize the words so far count") {
   World world;
-  world.fake.mute_finalize = "yes";
+  world.fake.unanswered_finalizes = 1;
   world.fake.hear("hello there");
   auto endpoint = world.endpoint(world.fake.ws() + "/v1/listen");
   endpoint.answer_timeout = 300ms;
@@ -207,6 +209,63 @@ TEST_CASE("provider.deepgram: without an answer to Finalize the words so far cou
   world.news.wait<speech::PartialText>();
   listener.flush(1);
   CHECK(world.news.wait<speech::FinalText>().text == "hello");  // the interim result
+}
+
+TEST_CASE(
+    "provider.deepgram: a Finalize without an answer holds up neither its turn nor later ones") {
+  const std::string said = GENERATE(as<std::string>(), "hello there", "");  // or a cough
+  CAPTURE(said);
+  World world;
+  world.fake.unanswered_finalizes = 1;
+  world.fake.hear(said);
+  auto endpoint = world.endpoint(world.fake.ws() + "/v1/listen");
+  endpoint.answer_timeout = 100s;  // longer than the test waits
+  DeepgramListener listener(*world.host, World::shared(endpoint), world.news.sink());
+  listener.begin(1);
+  listener.push(kSpeech);
+  if (!said.empty()) world.news.wait<speech::PartialText>();
+  world.wait_for([&] { return world.fake.audio_bytes() > 0; });
+  listener.flush(1);
+  CHECK(world.news.wait<speech::FinalText>().text == said.substr(0, said.find(' ')));
+  world.fake.hear("second turn");
+  listener.begin(2);
+  listener.push(kSpeech);
+  listener.flush(2);
+  CHECK(world.news.wait<speech::FinalText>(2).text == "second turn");
+}
+
+TEST_CASE("provider.deepgram: the answer to a pause that nobody waits for is not the next one's") {
+  World world;
+  world.fake.set_timing({500ms, 0ms, 0ms, 0ms, 0ms});
+  world.fake.hear("first turn");
+  DeepgramListener listener(*world.host,
+                            World::shared(world.endpoint(world.fake.ws() + "/v1/listen")),
+                            world.news.sink());
+  listener.begin(1);
+  listener.push(kSpeech);
+  listener.flush(1);
+  world.wait_for([&] { return count(world.fake.messages(), "Finalize") == 1; });
+  world.fake.hear("second turn");
+  listener.begin(2);
+  listener.push(kSpeech);
+  listener.flush(2);
+  const auto heard = world.news.wait<speech::FinalText>();
+  CHECK(heard.utterance == 2);
+  CHECK(heard.text == "second turn");
+}
+
+TEST_CASE("provider.openai_listener: a new utterance hangs up on the question about the old one") {
+  World world;
+  world.fake.set_timing({100s, 0ms, 0ms, 0ms, 0ms});
+  const auto listener = make("openai", world);
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  world.wait_for([&] { return !world.fake.requests().empty(); });
+  listener->begin(2);
+  world.wait_for([&] { return world.fake.server().open() == 0; });
+  CHECK(world.news.all<speech::FinalText>().empty());
+  CHECK(world.news.all<speech::ListeningFailed>().empty());
 }
 
 TEST_CASE("provider.deepgram: the audio is the call's own mu-law, and silence is kept alive") {

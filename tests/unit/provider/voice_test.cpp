@@ -125,6 +125,24 @@ TEST_CASE(
   CHECK(world.marks(1).back().chars == kFirst.size() + kSecond.size());
 }
 
+TEST_CASE("provider.elevenlabs: a connection closed between two sentences costs nothing") {
+  Voices world;
+  const auto voice = world.make("elevenlabs");
+  voice->begin(1);
+  std::size_t chars = 0;
+  for (int i = 0; i < 4; ++i) {
+    voice->add(kFirst);
+    chars += kFirst.size();
+    world.wait_for([&] { return world.audio(1).size() == chars * fakes::kMsPerChar * 8; });
+    world.fake.server().cut_all();
+    world.wait_for([&] { return world.fake.server().open() == 0; });
+  }
+  voice->end();
+  world.news.wait<speech::SpeakingDone>();
+  CHECK(world.news.all<speech::SpeakingFailed>().empty());
+  CHECK(world.marks(1).back().chars == chars);
+}
+
 TEST_CASE("provider.voice: a server that refuses, or says nothing, is given up in time") {
   const auto kind = GENERATE(as<std::string>(), "elevenlabs", "openai");
   const bool refuses = GENERATE(true, false);

@@ -96,10 +96,10 @@ void RealtimeConversation::keep_turn(const media::TurnEnded& event) {
   turn.who = record::Speaker::callee;
   turn.start_ms = std::max<std::int64_t>(event.start_ms, 0);
   turn.end_ms = event.speech_end_ms;
-  unheard_turns_.push_back(report_.turns.size());
+  committed_turns_.push_back(report_.turns.size());
   report_.turns.push_back(std::move(turn));
   record::Waterfall waterfall;
-  waterfall.turn = static_cast<std::uint32_t>(unheard_turns_.back());
+  waterfall.turn = static_cast<std::uint32_t>(committed_turns_.back());
   waterfall.speech_end_ms = event.speech_end_ms;
   waterfall.endpoint_ms = event.endpoint_ms;
   open_waterfall_ = report_.waterfalls.size();
@@ -166,9 +166,8 @@ void RealtimeConversation::last_words(const MachineAct& act) {
 }
 
 void RealtimeConversation::on(speech::FinalText& news) {
-  if (unheard_turns_.empty()) return;
-  report_.turns[unheard_turns_.front()].text = std::move(news.text);
-  unheard_turns_.pop_front();
+  if (news.utterance == 0 || news.utterance > committed_turns_.size()) return;
+  report_.turns[committed_turns_[news.utterance - 1]].text = std::move(news.text);
 }
 
 /// What the agent was saying is over; the engine is told how much of it was heard.

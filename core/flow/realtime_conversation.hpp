@@ -3,12 +3,12 @@
 // One thread (the call's handler), no clock of its own.
 #pragma once
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/flow/builtin_tools.hpp"
 #include "core/flow/conversation.hpp"
@@ -115,7 +115,7 @@ class RealtimeConversation {
   std::int64_t answer_from_ms_ = 0;  ///< of the utterance's audio
   bool listening_ = false;
   std::int64_t spoken_from_ms_ = 0;
-  std::deque<std::size_t> unheard_turns_;  ///< the callee's, whose words are not known yet
+  std::vector<std::size_t> committed_turns_;  ///< the callee's, whose words come later
   std::map<std::string, std::string> running_;
   std::optional<Collecting> collecting_;
   std::string last_words_;  ///< to a machine

@@ -1,6 +1,7 @@
 #include "core/provider/openai_realtime.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -14,95 +15,59 @@ namespace {
 using std::chrono::milliseconds;
 using Kind = RealtimeMessage::Kind;
 
-constexpr std::size_t kMaxMessage = 4U << 20;
-/// Turns that are told again on a new connection.
+/// Items that are told again on a new connection, and turns whose words may still come.
 constexpr std::size_t kMaxMemory = 40;
 /// Of the session's settings. A service that says nothing of them takes them all the same: messages
 /// are read in their order.
 constexpr milliseconds kConfirmation{1000};
 /// Of one turn, kept for a new connection.
 constexpr std::size_t kMaxKept = 60U * 8000U;
+/// The error of a response.create that came before the end of a cancelled answer.
+constexpr std::string_view kStillAnswering = "conversation_already_has_active_response";
 
-std::string text_at(const Json& json, const char* path) {
-  return json::get_string_or(json, path, "").value_or("");
+/// What the service knows of the conversation, for another connection.
+struct Item {
+  enum class Kind { callee, agent, call, result };
+  Kind kind = Kind::callee;
+  std::string text;            ///< or a call's arguments; empty: words that are not known (yet)
+  speech::RequestId from = 0;  ///< the turn of the callee, or the answer
+  std::string call_id;
+  std::string name;
+};
+
+Json json_of(const Item& item, RealtimeDialect dialect) {
+  switch (item.kind) {
+    case Item::Kind::call:
+      return {{"type", "function_call"},
+              {"call_id", item.call_id},
+              {"name", item.name},
+              {"arguments", item.text}};
+    case Item::Kind::result:
+      return {{"type", "function_call_output"}, {"call_id", item.call_id}, {"output", item.text}};
+    case Item::Kind::callee:
+    case Item::Kind::agent:
+      break;
+  }
+  const bool agent = item.kind == Item::Kind::agent;
+  const char* content = !agent                                ? "input_text"
+                        : dialect == RealtimeDialect::current ? "output_text"
+                                                              : "text";
+  return {{"type", "message"},
+          {"role", agent ? "assistant" : "user"},
+          {"content", {{{"type", content}, {"text", item.text}}}}};
 }
 
-Json tools_of(const RealtimeSetup& setup) {
-  Json tools = Json::array();
-  if (!setup.tools) return tools;
-  for (const auto& tool : *setup.tools) {
-    auto parameters = json::parse(tool.parameters);
-    tools.push_back({{"type", "function"},
-                     {"name", tool.name},
-                     {"description", tool.description},
-                     {"parameters", parameters ? std::move(*parameters) : Json::object()}});
-  }
-  return tools;
+/// The service tells no times of its words: they are taken to be spread evenly. Whole words only.
+std::string heard_of(std::string_view text, milliseconds heard, milliseconds received) {
+  if (heard.count() <= 0) return {};
+  if (heard >= received) return std::string(text);
+  const auto end = text.size() * static_cast<std::size_t>(heard.count()) /
+                   static_cast<std::size_t>(received.count());
+  const auto space = text.rfind(' ', end);
+  return std::string(text.substr(0, space == std::string_view::npos ? 0 : space));
 }
 
 }  // namespace
-
-std::string realtime_session(const Endpoint& endpoint, RealtimeDialect dialect,
-                             const RealtimeSetup& setup) {
-  Json session = {{"instructions", setup.instructions}, {"tools", tools_of(setup)}};
-  const Json transcription = {{"model", "whisper-1"}};
-  if (dialect == RealtimeDialect::current) {
-    const Json format = {{"type", "audio/pcmu"}};
-    session["type"] = "realtime";
-    session["output_modalities"] = {"audio"};
-    session["audio"]["input"] = {
-        {"format", format}, {"turn_detection", nullptr}, {"transcription", transcription}};
-    session["audio"]["output"]["format"] = format;
-    if (!endpoint.voice.empty()) session["audio"]["output"]["voice"] = endpoint.voice;
-  } else {
-    session["modalities"] = {"audio", "text"};
-    session["input_audio_format"] = session["output_audio_format"] = "g711_ulaw";
-    session["turn_detection"] = nullptr;
-    session["input_audio_transcription"] = transcription;
-    if (!endpoint.voice.empty()) session["voice"] = endpoint.voice;
-  }
-  for (const auto& [name, value] : endpoint.extra) {
-    auto parsed = json::parse(value);
-    session[name] = parsed ? std::move(*parsed) : Json(value);
-  }
-  return json::dump({{"type", "session.update"}, {"session", std::move(session)}});
-}
-
-Result<RealtimeMessage> parse_realtime(std::string_view text) {
-  CALL_TRY(const auto json, json::parse(text, {.bytes = kMaxMessage}, "the realtime message"));
-  if (!json.is_object()) return Error{Errc::protocol, "the realtime message is no object"};
-  const auto type = text_at(json, "type");
-  const auto is = [&](std::string_view now, std::string_view beta) {
-    return type == now || type == beta;
-  };
-  RealtimeMessage message;
-  message.item = text_at(json, "item_id");
-  if (type == "session.updated") {
-    message.kind = Kind::ready;
-  } else if (is("response.output_audio.delta", "response.audio.delta")) {
-    message.kind = Kind::audio;
-    if (!crypto::base64_decode_into(message.bytes, text_at(json, "delta")))
-      return Error{Errc::protocol, "the realtime audio is no base64"};
-  } else if (is("response.output_audio_transcript.delta", "response.audio_transcript.delta") ||
-             is("response.output_text.delta", "response.text.delta")) {
-    message.kind = Kind::agent_text;
-    message.text = text_at(json, "delta");
-  } else if (type == "conversation.item.input_audio_transcription.completed" ||
-             type == "conversation.item.input_audio_transcription.failed") {
-    message.kind = Kind::callee_text;
-    message.text = text_at(json, "transcript");
-  } else if (type == "response.function_call_arguments.done") {
-    message.kind = Kind::call;
-    message.call = {text_at(json, "call_id"), text_at(json, "name"), text_at(json, "arguments")};
-  } else if (type == "response.done") {
-    message.kind = Kind::done;
-    message.text = text_at(json, "response.status");
-  } else if (type == "error") {
-    message.kind = Kind::error;
-    message.text = text_at(json, "error.message");
-  }
-  return message;
-}
 
 /// On the loop.
 class OpenAiRealtime::Session final : public Channel::Owner {
@@ -119,7 +84,7 @@ class OpenAiRealtime::Session final : public Channel::Owner {
     options.url = endpoint_->url;
     if (!endpoint_->model.empty()) add_query(options.url, "model", endpoint_->model);
     options.connect_timeout = endpoint_->connect_timeout;
-    options.max_message_bytes = kMaxMessage;
+    options.max_message_bytes = kMaxRealtimeMessage;
     if (!endpoint_->key.empty())
       options.headers.add("Authorization", "Bearer " + endpoint_->key.reveal());
     if (dialect_ == RealtimeDialect::beta) options.headers.add("OpenAI-Beta", "realtime=v1");
@@ -147,22 +112,25 @@ class OpenAiRealtime::Session final : public Channel::Owner {
 
   void commit() {
     committed_ = true;
+    remember({Item::Kind::callee, "", ++turn_, {}, {}});
+    unheard_.push_back({turn_, {}});
+    if (unheard_.size() > kMaxMemory) unheard_.pop_front();
     send({{"type", "input_audio_buffer.commit"}});
   }
 
-  void tell(const std::string& text) {
-    send_message("user", text);
-    remember("user", text);
+  void tell(const std::string& text) { tell(Item{Item::Kind::callee, text, 0, {}, {}}); }
+
+  void tool_result(const std::string& call_id, const std::string& content) {
+    tell(Item{Item::Kind::result, content, 0, call_id, {}});
   }
 
   void respond(speech::RequestId id, std::string say) {
     request_ = id;
     say_ = std::move(say);
-    calls_.clear();
-    text_.clear();
-    item_.clear();
-    samples_ = 0;
+    forget_answer();
+    again_ = false;
     waiting_ = true;
+    if (const auto* why = channel_->out_of_service()) return fail(*why);
     late_.after(endpoint_->answer_timeout, [this] { too_late(); });
     if (ready_) ask();
   }
@@ -179,16 +147,22 @@ class OpenAiRealtime::Session final : public Channel::Owner {
             {"content_index", 0},
             {"audio_end_ms", cut.count()}});
     }
+    remember_answer(heard_of(text_, cut, received));
     waiting_ = false;
-    silenced_ = request_;
-  }
-
-  void tool_result(const std::string& call_id, const std::string& content) {
-    send({{"type", "conversation.item.create"},
-          {"item", {{"type", "function_call_output"}, {"call_id", call_id}, {"output", content}}}});
   }
 
  private:
+  /// A response.create that the service has not confirmed.
+  struct Asked {
+    std::string event;
+    speech::RequestId request = 0;
+  };
+  /// A turn of the callee whose words the service has not told.
+  struct Unheard {
+    speech::RequestId turn = 0;
+    std::string item;  ///< the service's name of it, once it is known
+  };
+
   void send(const Json& message) {
     if (ready_) channel_->send_text(json::dump(message));
   }
@@ -200,32 +174,51 @@ class OpenAiRealtime::Session final : public Channel::Owner {
     message_ += "\"}";
     channel_->send_text(message_);
   }
-
-  void send_message(const std::string& role, const std::string& text) {
-    const bool agent = role == "assistant";
-    const char* kind = !agent                                 ? "input_text"
-                       : dialect_ == RealtimeDialect::current ? "output_text"
-                                                              : "text";
-    send(
-        {{"type", "conversation.item.create"},
-         {"item",
-          {{"type", "message"}, {"role", role}, {"content", {{{"type", kind}, {"text", text}}}}}}});
+  void send(const Item& item) {
+    send({{"type", "conversation.item.create"}, {"item", json_of(item, dialect_)}});
+  }
+  void tell(Item item) {
+    send(item);
+    remember(std::move(item));
   }
 
   void ask() {
-    Json message = {{"type", "response.create"}};
+    forget_answer();
+    const auto event = "ask_" + std::to_string(++asks_);
+    Json message = {{"type", "response.create"}, {"event_id", event}};
     if (!say_.empty())
       message["response"]["instructions"] = "Say exactly this, and nothing else: " + say_;
+    asked_.push_back({event, request_});
     send(message);
   }
 
-  void remember(const char* role, const std::string& text) {
-    if (text.empty()) return;
-    memory_.push_back({role, text});
+  void forget_answer() {
+    if (!response_.empty()) former_ = std::exchange(response_, {});
+    calls_.clear();
+    text_.clear();
+    item_.clear();
+    samples_ = 0;
+  }
+
+  void remember(Item item) {
+    memory_.push_back(std::move(item));
     if (memory_.size() > kMaxMemory) memory_.pop_front();
+    // A result without its call means nothing to the service.
+    while (!memory_.empty() && memory_.front().kind == Item::Kind::result) memory_.pop_front();
+  }
+
+  /// The present answer, as far as it was heard.
+  void remember_answer(std::string text) {
+    if (waiting_ && text.empty()) return;
+    if (waiting_) return remember({Item::Kind::agent, std::move(text), request_, {}, {}});
+    for (auto& item : memory_) {
+      if (item.kind == Item::Kind::agent && item.from == request_) item.text = text;
+    }
   }
 
   void on_up() override {
+    asked_.clear();
+    again_ = false;
     channel_->send_text(realtime_session(*endpoint_, dialect_, setup_));
     unconfirmed_.after(kConfirmation, [this] { on_ready(); });
   }
@@ -234,74 +227,155 @@ class OpenAiRealtime::Session final : public Channel::Owner {
   void on_ready() {
     unconfirmed_.cancel();
     if (std::exchange(ready_, true)) return;
-    for (const auto& [role, text] : memory_) send_message(role, text);
+    const bool spoken_again = committed_ && !kept_.empty();
+    for (const auto& item : memory_) {
+      const bool message = item.kind == Item::Kind::callee || item.kind == Item::Kind::agent;
+      const bool present = spoken_again && item.kind == Item::Kind::callee && item.from == turn_;
+      if (!present && !(message && item.text.empty())) send(item);
+    }
     send_audio(kept_);
-    if (committed_ && !kept_.empty()) send({{"type", "input_audio_buffer.commit"}});
+    unheard_.clear();
+    if (spoken_again) {
+      unheard_.push_back({turn_, {}});
+      send({{"type", "input_audio_buffer.commit"}});
+    }
     if (waiting_) ask();
   }
 
-  void on_down(const Error& error, bool again) override {
+  void on_down(const Error& error, bool soon) override {
     ready_ = false;
     unconfirmed_.cancel();
     last_error_ = error;
     // Half an answer cannot be continued; one that has not begun is asked for again.
-    if (waiting_ && (!again || samples_ > 0)) fail(error);
+    if (waiting_ && (!soon || samples_ > 0 || !text_.empty())) fail(error);
   }
 
   void on_binary(std::string_view) override {}
   void on_text(std::string_view text) override {
     auto message = parse_realtime(text);
     if (!message) return channel_->drop(message.error());
-    const bool wanted = waiting_ && silenced_ != request_;
     switch (message->kind) {
       case Kind::ready:
         return on_ready();
-      case Kind::audio:
-        if (!wanted) return;
-        late_.after(endpoint_->silence_timeout, [this] { too_late(); });
-        item_ = message->item;
-        samples_ += message->bytes.size();
-        return sink_(speech::SpokenAudio{
-            request_, audio::Mulaw(message->bytes.begin(), message->bytes.end()), {}});
-      case Kind::agent_text:
-        if (!wanted) return;
-        text_ += message->text;
-        return sink_(speech::ReplyText{request_, std::move(message->text)});
+      case Kind::committed:
+        return on_committed(message->item);
       case Kind::callee_text:
-        remember("user", message->text);
-        return sink_(speech::FinalText{request_, 0, std::move(message->text), 1, {}});
+        return on_callee_text(*message);
+      case Kind::created:
+        return on_created(message->response);
+      case Kind::audio:
+      case Kind::agent_text:
       case Kind::call:
-        if (wanted) calls_.push_back(std::move(message->call));
+        if (waiting_ && is_of_this_answer(*message)) on_piece(*message);
         return;
       case Kind::done:
-        return on_done(message->text);
-      case Kind::error:  // most are about something that is over already
-        last_error_ = {Errc::unavailable, "the realtime service complains: " + message->text};
-        return;
+        return on_done(*message);
+      case Kind::error:
+        return on_error(*message);
       case Kind::other:
         return;
     }
   }
 
-  void on_done(const std::string& status) {
-    if (!waiting_ || silenced_ == request_ || status == "cancelled") return;
-    if (status == "failed") return fail(last_error_);
+  // ---- the callee's words, which come when the service has found the time
+
+  void on_committed(const std::string& item) {
+    const auto turn = std::ranges::find(unheard_, "", &Unheard::item);
+    if (turn != unheard_.end()) turn->item = item;
+  }
+
+  void on_callee_text(RealtimeMessage& message) {
+    auto turn = std::ranges::find(unheard_, message.item, &Unheard::item);
+    // A service that does not tell which item a turn became.
+    if (turn == unheard_.end()) turn = std::ranges::find(unheard_, "", &Unheard::item);
+    if (turn == unheard_.end()) return;
+    const auto number = turn->turn;
+    unheard_.erase(turn);
+    for (auto& item : memory_) {
+      if (item.kind == Item::Kind::callee && item.from == number) item.text = message.text;
+    }
+    sink_(speech::FinalText{number, 0, std::move(message.text), 1, {}});
+  }
+
+  // ---- the answer
+
+  /// Answers begin in the order in which they were asked for, also those that were cancelled since.
+  void on_created(const std::string& response) {
+    names_answers_ = true;
+    if (asked_.empty()) return;
+    const auto request = asked_.front().request;
+    asked_.pop_front();
+    if (waiting_ && request == request_) response_ = response;
+  }
+
+  /// And not of one before, whose last messages were on their way when it was cancelled.
+  bool is_of_this_answer(const RealtimeMessage& message) {
+    if (message.response.empty() || message.response == response_) return true;
+    // A service that does not say when an answer begins.
+    if (names_answers_ || !response_.empty() || message.response == former_) return false;
+    response_ = message.response;
+    return true;
+  }
+
+  void on_piece(RealtimeMessage& message) {
+    channel_->useful();
+    if (message.kind == Kind::call) return calls_.push_back(std::move(message.call));
+    if (message.kind == Kind::agent_text) {
+      text_ += message.text;
+      return sink_(speech::ReplyText{request_, std::move(message.text)});
+    }
+    late_.after(endpoint_->silence_timeout, [this] { too_late(); });
+    item_ = message.item;
+    samples_ += message.bytes.size();
+    sink_(speech::SpokenAudio{
+        request_, audio::Mulaw(message.bytes.begin(), message.bytes.end()), {}});
+  }
+
+  void on_done(const RealtimeMessage& message) {
+    if (std::exchange(again_, false) && waiting_) return ask();
+    if (!waiting_ || !is_of_this_answer(message)) return;
+    const auto& status = message.text;
+    if (status == "cancelled" && message.response.empty()) return;  // of which one?
+    if (status == "cancelled" || status == "failed") {
+      const auto why = message.reason.empty() ? "the answer was " + status : message.reason;
+      return fail({Errc::unavailable, origin_of(endpoint_->url) + ": " + why});
+    }
+    channel_->useful();
     late_.cancel();
-    waiting_ = false;
     kept_.clear();
-    remember("assistant", text_);
+    remember_answer(text_);
+    for (const auto& call : calls_)
+      remember({Item::Kind::call, call.arguments, request_, call.id, call.name});
+    waiting_ = false;
     sink_(speech::ReplyDone{request_, std::move(calls_), status == "incomplete"});
   }
 
+  /// Most errors are about something that is over already; a question that was refused is not.
+  void on_error(const RealtimeMessage& message) {
+    last_error_ = {Errc::unavailable, "the realtime service complains: " + message.reason};
+    const auto asked = std::ranges::find(asked_, message.event, &Asked::event);
+    if (message.event.empty() || asked == asked_.end()) return;
+    const auto request = asked->request;
+    asked_.erase(asked);
+    if (!waiting_ || request != request_) return;
+    // The end of the cancelled answer is on its way; then once more.
+    if (message.code == kStillAnswering) {
+      again_ = true;
+    } else {
+      fail(last_error_);
+    }
+  }
+
   void too_late() {
-    fail(ready_ ? Error{Errc::timeout, "no answer from " + origin_of(endpoint_->url) + " in time"}
-                : last_error_);
+    const Error error{Errc::timeout, "no answer from " + origin_of(endpoint_->url) + " in time"};
+    fail(channel_->up() ? error : last_error_);
+    // A connection that says nothing is of no use.
+    if (channel_->up()) channel_->drop(error);
   }
 
   void fail(const Error& error) {
     late_.cancel();
     waiting_ = false;
-    silenced_ = request_;
     sink_(speech::ReplyFailed{request_, error});
   }
 
@@ -312,19 +386,27 @@ class OpenAiRealtime::Session final : public Channel::Owner {
   std::shared_ptr<Channel> channel_;
   runtime::Timer late_;
   runtime::Timer unconfirmed_;
-  std::deque<std::pair<std::string, std::string>> memory_;
+  std::deque<Item> memory_;
+  std::deque<Unheard> unheard_;
   std::string kept_;     ///< of the callee's present turn
   std::string message_;  ///< scratch
   bool committed_ = false;
   bool ready_ = false;
-  bool waiting_ = false;  ///< for an answer, or its rest
+  speech::RequestId turn_ = 0;  ///< the last one committed
+  // The answer that was asked for last.
   speech::RequestId request_ = 0;
-  speech::RequestId silenced_ = 0;  ///< of this one nothing more is told
   std::string say_;
+  bool waiting_ = false;  ///< for it, or its rest
+  bool again_ = false;    ///< asked for again when the one before has ended
+  std::string response_;  ///< the service's name of it
+  std::string former_;    ///< of the one before
   std::string item_;
   std::string text_;
   std::size_t samples_ = 0;
   std::vector<speech::ToolCall> calls_;
+  std::deque<Asked> asked_;
+  std::uint64_t asks_ = 0;
+  bool names_answers_ = false;  ///< the service says response.created
   Error last_error_{Errc::unavailable, "not connected yet"};
 };
 

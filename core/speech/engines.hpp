@@ -154,8 +154,9 @@ class Speaker {
 };
 
 /// One engine that listens, thinks and speaks. It tells its audio as SpokenAudio, its text as
-/// ReplyText, the end of an answer as ReplyDone with the tools that it calls, the callee's words as
-/// FinalText, failures as ReplyFailed; each with the number that respond() was given last.
+/// ReplyText, the end of an answer as ReplyDone with the tools that it calls, failures as ReplyFailed;
+/// each with the number that respond() was given last. The callee's words come as FinalText of
+/// utterance n, which is the n-th that was committed, in any order and perhaps never.
 class Converser {
  public:
   virtual ~Converser() = default;

@@ -17,7 +17,8 @@ namespace {
 struct EngineScript : Script {
   int begins = 0;
   int commits = 0;
-  std::size_t pushed = 0;  ///< samples since the last begin()
+  speech::RequestId understood = 0;  ///< turns
+  std::size_t pushed = 0;            ///< samples since the last begin()
   std::vector<std::string> told;
   std::vector<std::string> asked;  ///< what it is to say; empty: its own answer
   speech::RequestId request = 0;
@@ -37,8 +38,9 @@ struct EngineScript : Script {
     news.push_back(speech::ReplyDone{request, std::move(calls), false});
   }
   void fail() { news.push_back(speech::ReplyFailed{request, {Errc::closed, "gone"}}); }
-  void understand(const std::string& text) {
-    news.push_back(speech::FinalText{request, 0, text, 1, {}});
+  void understand(const std::string& text) { understand(++understood, text); }
+  void understand(speech::RequestId turn, const std::string& text) {
+    news.push_back(speech::FinalText{turn, 0, text, 1, {}});
   }
 };
 
@@ -177,8 +179,8 @@ TEST_CASE("flow.realtime: words that come late are those of their own turn") {
   call.greeted();
   call.say();
   call.say();
-  call.script.understand("first");
-  call.script.understand("second");
+  call.script.understand(2, "second");
+  call.script.understand(1, "first");
   call.run(20);
   const auto& turns = call.report().turns;
   REQUIRE(turns.size() == 3);

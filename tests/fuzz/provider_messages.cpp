@@ -24,6 +24,13 @@ std::vector<std::string> seeds() {
       R"("charStartTimesMs":[0,40],"charsDurationsMs":[40,40]}})",
       R"({"text":"yes","result":[{"word":"yes","start":0.1,"end":0.4,"conf":0.97}]})",
       R"({"type":"response.output_audio.delta","delta":"AAAA","item_id":"i","response_id":"r"})",
+      R"({"type":"response.audio_transcript.delta","delta":"Hi","item_id":"i","response_id":"r"})",
+      R"({"type":"response.function_call_arguments.done","response_id":"r","call_id":"c",)"
+      R"("name":"f","arguments":"{}"})",
+      R"({"type":"response.done","response":{"id":"r","status":"failed",)"
+      R"("status_details":{"error":{"message":"no"}}}})",
+      R"({"type":"conversation.item.input_audio_transcription.completed","item_id":"i","transcript":"hi"})",
+      R"({"type":"error","error":{"message":"no","code":"c","event_id":"e"}})",
       R"({"text":"yes","segments":[{"text":" yes","avg_logprob":-0.2,"no_speech_prob":0.01}]})"};
 }
 

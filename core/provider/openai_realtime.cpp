@@ -185,7 +185,9 @@ class OpenAiRealtime::Session final : public Channel::Owner {
   void ask() {
     forget_answer();
     const auto event = "ask_" + std::to_string(++asks_);
-    Json message = {{"type", "response.create"}, {"event_id", event}};
+    Json message = {{"type", "response.create"},
+                    {"event_id", event},
+                    {"response", {{"metadata", {{"ask", event}}}}}};
     if (!say_.empty())
       message["response"]["instructions"] = "Say exactly this, and nothing else: " + say_;
     asked_.push_back({event, request_});
@@ -262,7 +264,7 @@ class OpenAiRealtime::Session final : public Channel::Owner {
       case Kind::callee_text:
         return on_callee_text(*message);
       case Kind::created:
-        return on_created(message->response);
+        return on_created(*message);
       case Kind::audio:
       case Kind::agent_text:
       case Kind::call:
@@ -300,12 +302,20 @@ class OpenAiRealtime::Session final : public Channel::Owner {
   // ---- the answer
 
   /// Answers begin in the order in which they were asked for, also those that were cancelled since.
-  void on_created(const std::string& response) {
+  void on_created(const RealtimeMessage& message) {
     names_answers_ = true;
-    if (asked_.empty()) return;
-    const auto request = asked_.front().request;
-    asked_.pop_front();
-    if (waiting_ && request == request_) response_ = response;
+    auto asked = std::ranges::find(asked_, message.event, &Asked::event);
+    const bool named = asked != asked_.end();
+    if (!named) asked = asked_.begin();
+    if (asked == asked_.end()) return;
+    const auto request = asked->request;
+    asked_.erase(asked_.begin(), asked + 1);
+    if (waiting_ && request == request_) {
+      response_ = message.response;
+    } else if (named) {
+      // A cancel that came before the answer began has cancelled nothing, and it bars the next one.
+      send({{"type", "response.cancel"}, {"response_id", message.response}});
+    }
   }
 
   /// And not of one before, whose last messages were on their way when it was cancelled.

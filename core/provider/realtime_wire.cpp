@@ -74,6 +74,7 @@ Result<RealtimeMessage> parse_realtime(std::string_view text) {
     message.kind = Kind::committed;
   } else if (type == "response.created") {
     message.kind = Kind::created;
+    message.event = text_at(json, "response.metadata.ask");
   } else if (is("response.output_audio.delta", "response.audio.delta")) {
     message.kind = Kind::audio;
     if (!crypto::base64_decode_into(message.bytes, text_at(json, "delta")))

@@ -30,7 +30,7 @@ struct RealtimeMessage {
     ready,        ///< the session is as we want it
     committed,    ///< what the callee has said is `item`
     callee_text,  ///< the `text` of `item`; empty when the service could not tell
-    created,      ///< the answer `response` begins
+    created,      ///< the answer `response` begins, to our question `event`
     audio,        ///< `bytes` of an answer, for `item`
     agent_text,   ///< `text` of an answer, a piece
     call,         ///< a tool: `call`

@@ -57,8 +57,11 @@ void piece(fakes::Connection& connection, const std::string& id, const std::stri
       {"delta",
        words}}.dump());
 }
-void created(fakes::Connection& connection, const std::string& id) {
-  connection.text(Json{{"type", "response.created"}, {"response", {{"id", id}}}}.dump());
+/// `asked`: the question, whose metadata come back with its answer.
+void created(fakes::Connection& connection, const std::string& id, const Json& asked = {}) {
+  Json response = {{"id", id}};
+  if (asked.contains("response")) response["metadata"] = asked.at("response").at("metadata");
+  connection.text(Json{{"type", "response.created"}, {"response", response}}.dump());
 }
 void done(fakes::Connection& connection, const std::string& id, const std::string& status) {
   connection.text(
@@ -247,6 +250,36 @@ TEST_CASE("provider.realtime: answers cancelled before they began are told from 
   CHECK(call.news.wait<speech::ReplyDone>().request == 2);
   CHECK(call.news.all<speech::ReplyText>().size() == 1);
   CHECK(call.news.wait<speech::ReplyText>().text == "r2");
+}
+
+TEST_CASE("provider.realtime: an answer that begins behind its cancel is cancelled again") {
+  Call call(by([asks = 0, first = Json()](auto& connection, const Json& message,
+                                          const std::string& type) mutable {
+    if (type == "response.cancel" && message.contains("response_id"))
+      return done(connection, message.at("response_id").template get<std::string>(), "cancelled");
+    if (type != "response.create") return;
+    if (++asks == 1) {
+      first = message;
+    } else if (asks == 2) {
+      created(connection, "r1", first);
+      connection.text(Json{{"type", "error"},
+                           {"error",
+                            {{"message", "wait"},
+                             {"code", "conversation_already_has_active_response"},
+                             {"event_id", message.at("event_id")}}}}
+                          .dump());
+    } else {
+      created(connection, "r2", message);
+      piece(connection, "r2", "2222", "Second.");
+      done(connection, "r2", "completed");
+    }
+  }));
+  call.engine->respond(1);
+  call.wait_for([&] { return !call.sent("response.create").empty(); });
+  call.engine->interrupt(0ms);
+  call.engine->respond(2);
+  CHECK(call.news.wait<speech::ReplyDone>().request == 2);
+  CHECK(call.news.wait<speech::ReplyText>().text == "Second.");
 }
 
 TEST_CASE("provider.realtime: a question that is refused is told at once, or asked once more") {

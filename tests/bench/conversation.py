@@ -14,6 +14,7 @@ silence that ends it is the server's own share, measured between the engines' ow
 """
 import argparse
 import collections
+import contextlib
 import json
 import os
 import pathlib
@@ -173,9 +174,11 @@ def main():
     args = parser.parse_args()
     ahead = ["chrt", "-r", "5"] if args.realtime else []
     bin_dir = pathlib.Path(args.bin).resolve()
-    with tempfile.TemporaryDirectory(dir=args.work) as directory:
+    with tempfile.TemporaryDirectory(dir=args.work) as directory, contextlib.ExitStack() as started:
         engines = pinned(1, [*ahead, str(bin_dir / "scripted_engines"), "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.callback(engines.kill)
         server = Server(bin_dir, pathlib.Path(directory), int(engines.stdout.readline()), args.calls)
+        started.callback(server.process.kill)
         if args.realtime:
             raise_loops(server.process.pid)
         began = time.monotonic()

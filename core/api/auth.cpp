@@ -40,7 +40,7 @@ Result<store::Tenant> tenant_of(Context& context, std::string_view token) {
 }
 
 net::HttpResponse refused(Context& context, const std::string& address) {
-  if (context.failed_sign_in(address)) return too_many_failures();
+  context.failed_sign_in(address);
   context.log().info("a request from {} with an unknown token was refused", address);
   return unauthorized("the token is unknown or revoked");
 }
@@ -58,10 +58,12 @@ Handler authenticated(Context& context, TenantHandler handler) {
   return [&context, handler = std::move(handler)](const Request& request) {
     const auto token = bearer_token(request.http);
     if (!token) return unauthorized("send a tenant's token as \"Authorization: Bearer TOKEN\"");
+    const auto& address = request.http.peer.address;
+    if (!context.may_sign_in(address, *token)) return too_many_failures();
     const auto tenant = tenant_of(context, *token);
-    if (!tenant && tenant.error().code == Errc::permission)
-      return refused(context, request.http.peer.address);
+    if (!tenant && tenant.error().code == Errc::permission) return refused(context, address);
     if (!tenant) return failed(context, request.http, tenant.error());
+    context.signed_in(*token);
     auto answer = handler(context, request, *tenant);
     return answer ? *std::move(answer) : failed(context, request.http, answer.error());
   };

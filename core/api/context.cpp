@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/crypto/hash.hpp"
 #include "core/dialer/relay.hpp"
 #include "core/dialer/wake.hpp"
 
@@ -19,6 +20,8 @@ constexpr milliseconds kNoWakes{2000};
 
 constexpr int kFailuresAMinute = 30;
 constexpr std::size_t kMaxAddresses = 10000;
+constexpr milliseconds kBetweenTries{100};
+constexpr std::size_t kMaxTokens = 10000;
 
 }  // namespace
 
@@ -70,15 +73,31 @@ void Context::wake_driver(std::int64_t list_id) {
   log_.debug("no wake-up calls for a while: {}", told.error().to_string());
 }
 
-bool Context::failed_sign_in(const std::string& address) {
-  return failed_.with([&](FailedSignIns& failed) {
+bool Context::may_sign_in(const std::string& address, std::string_view token) {
+  return sign_ins_.with([&](SignIns& all) {
     const auto now = MonoClock::now();
-    if (now >= failed.until || failed.by_address.size() >= kMaxAddresses) {
-      failed.by_address.clear();
-      failed.until = now + std::chrono::minutes(1);
+    if (now >= all.until || all.failed.size() >= kMaxAddresses) {
+      all.failed.clear();
+      all.until = now + std::chrono::minutes(1);
     }
-    return ++failed.by_address[address] > kFailuresAMinute;
+    const auto found = all.failed.find(address);
+    if (found == all.failed.end() || found->second.failures < kFailuresAMinute) return true;
+    if (all.good.contains(crypto::sha256(token))) return true;
+    if (now < found->second.next_try) return false;
+    found->second.next_try = now + kBetweenTries;
+    return true;
   });
+}
+
+void Context::signed_in(std::string_view token) {
+  sign_ins_.with([hash = crypto::sha256(token)](SignIns& all) {
+    if (all.good.size() >= kMaxTokens) all.good.clear();
+    all.good.insert(hash);
+  });
+}
+
+void Context::failed_sign_in(const std::string& address) {
+  sign_ins_.with([&](SignIns& all) { ++all.failed[address].failures; });
 }
 
 Status Context::ping_redis() {

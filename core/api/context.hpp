@@ -7,7 +7,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/api/router.hpp"
@@ -24,11 +26,17 @@
 
 namespace call::api {
 
-/// By address in the current minute. Bounded: forgotten as a whole each minute, or earlier when too
-/// many addresses fail.
-struct FailedSignIns {
+/// Failures by address in the current minute, and tokens (their SHA-256) that were good. Bounded: forgotten
+/// as a whole each minute, or earlier when too many addresses fail; tokens when they are too many.
+struct SignIns {
+  struct Address {
+    int failures = 0;
+    MonoClock::time_point
+        next_try{};  ///< of a token that nobody knows yet, once there were too many failures
+  };
   MonoClock::time_point until{};
-  std::map<std::string, int> by_address;
+  std::map<std::string, Address> failed;
+  std::set<std::string> good;
 };
 
 class Context {
@@ -48,8 +56,12 @@ class Context {
   /// A slot of the list has come free: its driver, in whatever worker, should look. A hint: while Redis
   /// is away it is not given.
   void wake_driver(std::int64_t list_id);
-  /// Counts a refused token; true when its address fails too often.
-  bool failed_sign_in(const std::string& address);
+  /// Whether PostgreSQL may be asked about the token: not for an address that fails too often, but for a token that
+  /// was good before (an address may be a proxy's) and, so that a new one gets in, ten times a second.
+  bool may_sign_in(const std::string& address, std::string_view token);
+  void signed_in(std::string_view token);
+  /// Counts a refused token.
+  void failed_sign_in(const std::string& address);
   /// Whether Redis answers.
   Status ping_redis();
 
@@ -63,15 +75,14 @@ class Context {
   const log::Logger log_{"api"};
   store::EventWriter events_;
   Guarded<Clients> idle_clients_;
-  Guarded<FailedSignIns> failed_;
+  Guarded<SignIns> sign_ins_;
   std::atomic<MonoClock::rep> no_wakes_before_{0};  // Redis did not answer
 };
 
 /// A handler for one tenant, chosen by the bearer token. Its error becomes a problem document.
 using TenantHandler =
     std::function<Result<net::HttpResponse>(Context&, const Request&, const store::Tenant&)>;
-/// 401 without a valid token; 429 for an address that keeps failing (a valid token always passes,
-/// since an address may be a proxy's).
+/// 401 without a valid token; 429, without asking PostgreSQL, for an address that keeps failing (Context::may_sign_in).
 Handler authenticated(Context& context, TenantHandler handler);
 
 void add_list_routes(Router& router, Context& context);

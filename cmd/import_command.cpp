@@ -96,7 +96,7 @@ contacts::Format format_of(const FileOptions& options) {
   return options.format == "jsonl" ? contacts::Format::json_lines : contacts::Format::csv;
 }
 
-store::NewEntry entry_of(const contacts::Contact& contact) {
+store::NewEntry entry_of(const contacts::Contact& contact, const FileOptions& options) {
   store::NewEntry entry;
   entry.seq = static_cast<std::int64_t>(contact.line);
   if (!contact.phone.empty()) entry.phone = contact.phone;
@@ -104,7 +104,7 @@ store::NewEntry entry_of(const contacts::Contact& contact) {
   entry.name = contact.name;
   entry.variables_json = json(contact.variables).dump();
   entry.refused = std::string(contact.refused);
-  entry.not_after = contact.not_after;
+  entry.not_after = contact.not_after ? contact.not_after : parse_rfc3339(options.not_after);
   entry.timezone = contact.timezone;
   entry.priority = contact.priority;
   return entry;
@@ -167,7 +167,7 @@ Result<Report> read_contacts(const Session& session, const FileOptions& options,
           report.refused.push_back(
               {contact.line, contact.phone_raw, std::string(contact.refused), contact.detail});
         }
-        batch.push_back(entry_of(contact));
+        batch.push_back(entry_of(contact, options));
         return batch.size() < kBatch ? Status() : flush();
       },
       format_of(options));

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 
+#include "core/base/clock.hpp"
 #include "core/contacts/phone.hpp"
 
 namespace call::cmd {
@@ -19,6 +20,14 @@ void declare_file(CLI::App& command, FileOptions& options) {
       ->check(CLI::IsMember({"csv", "jsonl"}));
   command.add_option("--region", options.region, "For numbers without a country code, e.g. US")
       ->type_name("REGION");
+  command
+      .add_option("--not-after", options.not_after,
+                  "Whoever was not called by then is not called; a row's own not_after goes first")
+      ->type_name("TIME")
+      ->check([](const std::string& text) {
+        return parse_rfc3339(text) ? std::string()
+                                   : text + " is no time such as 2026-11-23T18:00:00Z";
+      });
   command.add_flag("--strict", options.strict, "Refuse the whole file when a row is refused");
   command.add_flag("--dry-run", options.dry_run, "Check the file; write nothing");
 }

@@ -16,6 +16,7 @@ struct FileOptions {
   std::string file;
   std::string format;  ///< csv, jsonl; empty: by the file's name
   std::string region;
+  std::string not_after;  ///< RFC 3339, for rows that have none; empty: they never expire
   bool strict = false;
   bool dry_run = false;
 };

@@ -224,6 +224,19 @@ class Scripts(WithSystem):
         self.assertEqual((first["existed"], again["existed"], again["id"]), (False, True, first["id"]))
         self.assertEqual(self.system.json("list", "show", "keyed")["entries"], 60)
 
+    def test_nobody_is_called_after_the_end_of_the_campaign(self):
+        """As when the worker was down at its time. A row's own not_after goes first."""
+        people = self.system.write("late.csv", "phone,not_after\n+12125550131,\n+12125550132,2099-01-01T00:00:00Z\n")
+        self.ctl("list", "create", "late", people, *FROM, "--not-after", "2026-01-02T10:30:00+02:00")
+        self.ctl("list", "start", "late", "--confirm", "late")
+        run = self.run_ctl("-o", "json", "list", "wait", "late", "--timeout", "60")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        outcomes = json.loads(run.stdout)["outcomes"]
+        self.assertEqual((outcomes.get("expired"), sum(outcomes.values())), (1, 2), outcomes)
+        wrong = self.run_ctl("list", "create", "wrong", people, *FROM, "--not-after", "10:30")
+        self.assertEqual(wrong.returncode, 2)
+        self.assertIn("10:30 is no time such as", wrong.stderr)
+
     def test_what_is_over_may_be_started_again(self):
         self.system.dial("over", self.short)
         run = self.run_ctl("list", "start", "over", "--confirm", "over")

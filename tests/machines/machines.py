@@ -138,12 +138,23 @@ class Fleet:
         self.hosts["lb"].start("haproxy", "haproxy", "-db", "-f", balancer)
         for name, port in (("api1", 8080), ("api2", 8080), ("media1", 8081), ("media2", 8081)):
             wait_for(lambda name=name, port=port: self.ready(f"http://{ADDRESSES[name]}:{port}"), 90, f"{name} is ready")
-        wait_for(lambda: self.ready(f"https://{ADDRESSES['lb']}"), 90, "the load balancer is ready")
+        self.look_at_the_balancer()
+
+    def look_at_the_balancer(self):
+        """It lets in what is for the carrier, and keeps the rest to itself."""
+        public = f"https://{ADDRESSES['lb']}"
+        wait_for(lambda: self.status(f"{public}/healthz") == "200", 90, "the load balancer is ready")
+        for path in ("/readyz", "/metrics", "/v1/lists", "/ws/twilio-media/../../metrics", "/twilio"):
+            answered = self.status(public + path)
+            assert answered == "404", f"{path} answered {answered} to the public"
+        assert self.status(f"{public}/ws/twilio-media") == "426", "the media server is not reached"
+
+    def status(self, url):
+        return self.hosts["lb"].run("curl", "-sk", "--path-as-is", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", url,
+                                    check=False).stdout
 
     def ready(self, address):
-        found = self.hosts["lb"].run("curl", "-sk", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}",
-                                     f"{address}/readyz", check=False)
-        return found.stdout == "200"
+        return self.status(f"{address}/readyz") == "200"
 
     def callctl(self, *words, check=True, stdin=None):
         return self.hosts["lb"].run(self.bin / "callctl", *words, check=check, stdin=stdin, timeout=400,

@@ -72,16 +72,45 @@ class Units(unittest.TestCase):
                       if "is not executable: No such file" not in line and "calld" in line]
         self.assertEqual(complaints, [])
 
+    def without_a_reason(self, text):
+        """Lines with no comment of their own and not in a group: "# Files: ..." and the lines right below it."""
+        bare, covered, in_comment = [], 0, False
+        for line in text.splitlines():
+            if line.startswith("#"):
+                if not in_comment:
+                    covered = 1000 if re.match(r"# [A-Z][a-z ]+: ", line) else 1
+                in_comment = True
+                continue
+            in_comment = False
+            if not line.strip():
+                covered = 0
+            elif "=" in line:
+                if covered == 0:
+                    bare.append(line)
+                covered -= 1 if covered else 0
+        return bare
+
     def test_every_line_of_the_hardening_has_a_reason(self):
         for name in ("hardening.conf", "realtime.conf"):
-            reason = False
-            for number, line in enumerate((ROOT / "packaging/systemd" / name).read_text().splitlines(), 1):
-                if line.startswith("#"):
-                    reason = True
-                elif not line.strip():
-                    reason = False
-                elif "=" in line:
-                    self.assertTrue(reason, f"{name}:{number}: {line} has no comment above")
+            self.assertEqual(self.without_a_reason((ROOT / "packaging/systemd" / name).read_text()), [], name)
+        self.assertEqual(self.without_a_reason("# One.\nA=1\nB=2\n# Group: of two\n# lines.\nC=3\nD=4\n\nE=5\n"), ["B=2", "E=5"])
+        for name in ("calld-api.service", "calld-worker@.service", "calld-media.service"):
+            bare = self.without_a_reason((ROOT / "packaging/systemd" / name).read_text())
+            self.assertFalse([line for line in bare if line.startswith(("Limit", "TasksMax"))], name)
+
+    def test_a_campaign_does_not_begin_late(self):
+        """Whatever starts the service: a machine that was suspended at the time of its timer fires when it wakes."""
+        text = (ROOT / "packaging/examples/campaign/calld-campaign@.service").read_text()
+        condition = re.search(r"(?m)^ExecCondition=/bin/sh -c '(.*)'$", text)[1].replace("%%", "%")
+
+        def begins(by):
+            return subprocess.run(["/bin/sh", "-c", condition], env={"PATH": os.environ["PATH"], "BEGIN_BY": by},
+                                  check=False).returncode == 0
+        self.assertTrue(begins("now + 1 minute"))
+        self.assertFalse(begins("now - 1 minute"))
+        self.assertTrue(begins("23:59:59"))
+        self.assertFalse(begins("00:00"))
+        self.assertRegex(text, r'--not-after "\$\(date --date "\$END" --iso-8601=seconds\)"')
 
     def test_the_media_server_goes_before_the_others(self):
         def value(unit, key):
@@ -143,6 +172,23 @@ class Examples(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stderr)
         self.assertNotIn("WARNING", run.stderr)
 
+
+    def test_the_tutorial_is_what_the_packages_test_follows(self):
+        """Each block of it is taken by its words, and none is left out but what makes and installs the packages."""
+        def block(words):
+            return subprocess.run([ROOT / "tests/packaging/tutorial", words], capture_output=True, text=True, check=False)
+        self.assertNotEqual(block("no such words").returncode, 0)
+        test = (ROOT / "packaging/test-deb.sh").read_text()
+        followed = {quoted or plain for quoted, plain in
+                    re.findall(r"(?m)^(?: *|\w+=\$\()(?:follow|tutorial) (?:'([^']+)'|([\w-]+))", test)}
+        taken = ""
+        for words in followed:
+            self.assertEqual(block(words).returncode, 0, f"the tutorial has no block with: {words}")
+            taken += block(words).stdout
+        tutorial = (ROOT / "docs/tutorial.md").read_text()
+        left = [line[4:] for line in tutorial.splitlines() if line.startswith("    ") and line[4:] not in taken]
+        self.assertEqual(left, ["packaging/build-deb.sh", "cd build/deb",
+                                "sudo apt install ./calld_*.deb ./callctl_*.deb postgresql redis-server caddy"])
 
     def test_kubernetes(self):
         """By the schemas of Kubernetes; what is in its ConfigMap and its commands by calld."""

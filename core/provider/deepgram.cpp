@@ -19,8 +19,8 @@ constexpr milliseconds kKeepAlive{4000};
 constexpr milliseconds kTick{1000};
 /// The server's times are rounded.
 constexpr std::int64_t kToleranceMs = 20;
-/// A Finalize need not be answered when little was left to say. This long nothing more came: that was
-/// all.
+/// A Finalize need not be answered when little was left to say. Nothing more came for this long, and
+/// for as long as what was left lasts: that was all.
 constexpr milliseconds kSettled{1000};
 /// So much audio the server does not pass over in silence: then it is the server that is not well.
 constexpr std::int64_t kNeverPassedOverMs = 3000;
@@ -140,8 +140,9 @@ class DeepgramListener::Stream final : public ListenerStream {
 
   void await_the_rest() {
     settled_.cancel();
-    if (asked_ms_ - heard_until_ms_ > kNeverPassedOverMs) return;  // ListenerStream's own deadline
-    settled_.after(std::min(kSettled, endpoint_->answer_timeout), [this] {
+    const auto left = std::max<std::int64_t>(asked_ms_ - heard_until_ms_, 0);
+    if (left > kNeverPassedOverMs) return;  // ListenerStream's own deadline
+    settled_.after(std::min(kSettled + milliseconds(left), endpoint_->answer_timeout), [this] {
       if (flush_) answer(words_so_far());
     });
   }

@@ -208,3 +208,19 @@ TEST_CASE("flow.open_turns: behind the last key the agent waits as long as it is
   REQUIRE(call.script.requests.size() == 2);
   CHECK(call.asked() == R"({"digits":"34"})");
 }
+
+TEST_CASE("flow.open_turns: a failure about an older pause is no failure of the newer one") {
+  OpenCall call;
+  call.listen(2000);
+  call.script.deaf = true;
+  call.say("hello");
+  const auto flush = call.script.last_flush;
+  call.script.news.push_back(
+      speech::ListeningFailed{call.script.utterance, flush - 1, {Errc::timeout, "slow"}});
+  call.run(100);
+  CHECK(call.said().size() == 1);  // the greeting
+  call.script.news.push_back(speech::FinalText{call.script.utterance, flush, "is it open", 1, {}});
+  call.run(100);
+  REQUIRE(call.script.requests.size() == 1);
+  CHECK(call.asked() == "is it open");
+}

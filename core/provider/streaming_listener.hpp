@@ -3,6 +3,7 @@
 // has a deadline; and the engine's members only post to the loop.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -57,6 +58,10 @@ class ListenerStream : public Channel::Owner {
   void keep_words(std::vector<speech::TimedWord> words);
   /// The first `samples` of the kept audio are understood and need not be sent again.
   void drop_kept(std::size_t samples);
+  /// The same, counted from the utterance's beginning.
+  void drop_kept_until(std::size_t sample) { drop_kept(sample - std::min(sample, dropped_)); }
+  /// Where the kept audio ends, counted so.
+  std::size_t kept_until() const { return dropped_ + kept_.size(); }
   /// Audio that has been sent over this connection.
   std::size_t sent() const { return sent_; }
   /// Where the utterance begins on this connection; below 0 when a part of it went over another one.

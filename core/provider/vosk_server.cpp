@@ -38,6 +38,7 @@ class VoskListener::Stream final : public ListenerStream {
     Kind kind = Kind::audio;
     std::uint64_t epoch = 0;  ///< of begin()
     std::uint32_t flush = 0;
+    std::size_t until = 0;  ///< of a flush: the end of what it is about, in the utterance
   };
   struct Message {
     OnTheWay what;
@@ -66,7 +67,7 @@ class VoskListener::Stream final : public ListenerStream {
     segment_.clear();
     partial_.clear();
     segment_words_ = 0;
-    if (heard_anything_) to_send_.push_back({{Kind::reset, epoch_, 0}, {}});
+    if (heard_anything_) to_send_.push_back({{Kind::reset, epoch_}, {}});
     heard_anything_ = false;
     ++epoch_;
     pump();
@@ -86,14 +87,13 @@ class VoskListener::Stream final : public ListenerStream {
     if (more) {
       to_send_.back().bytes += bytes;
     } else {
-      to_send_.push_back({{Kind::audio, epoch_, 0}, std::move(bytes)});
+      to_send_.push_back({{Kind::audio, epoch_}, std::move(bytes)});
     }
     pump();
   }
 
   void ask_for_words() override {
-    flushed_ = kept_.size();
-    to_send_.push_back({{Kind::flush, epoch_, flush_.value_or(0)}, {}});
+    to_send_.push_back({{Kind::flush, epoch_, flush_.value_or(0), kept_until()}, {}});
     heard_anything_ = false;
     pump();
   }
@@ -132,8 +132,7 @@ class VoskListener::Stream final : public ListenerStream {
     if (asked.kind == Kind::flush) {
       append_words(said_, segment_);
       segment_.clear();
-      drop_kept(flushed_);
-      flushed_ = 0;
+      drop_kept_until(asked.until);
       segment_words_ = words_.size();
       if (flush_ == asked.flush) answer(said_);
       return;
@@ -149,7 +148,6 @@ class VoskListener::Stream final : public ListenerStream {
   std::string segment_;            ///< finals since the last flush
   std::size_t segment_words_ = 0;  ///< where their words begin
   std::string partial_;
-  std::size_t flushed_ = 0;      ///< of the kept audio, before the flush that is awaited
   bool heard_anything_ = false;  ///< since the last reset
   std::deque<Message> to_send_;
   std::deque<OnTheWay> on_the_way_;

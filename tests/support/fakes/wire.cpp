@@ -231,6 +231,12 @@ void Connection::close_socket(std::uint16_t code, std::string_view reason, milli
   closing_ = true;
 }
 
+void Connection::cut() {
+  error_code ignored;
+  socket_.close(ignored);
+  timer_.cancel();
+}
+
 void Connection::later(milliseconds after, std::function<void()> task) {
   auto timer = std::make_shared<asio::steady_timer>(context_, after);
   timer->async_wait([self = shared_from_this(), timer, task = std::move(task)](const error_code&) {
@@ -288,8 +294,7 @@ void Server::cut_all() {
   asio::post(context_, [this] {
     std::lock_guard lock(mutex_);
     for (const auto& connection : connections_) {
-      if (const auto alive = connection.lock()) alive->faults() = {0, 0, std::nullopt, {}};
-      if (const auto alive = connection.lock()) alive->finish();
+      if (const auto alive = connection.lock()) alive->cut();
     }
   });
 }

@@ -70,9 +70,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
                     milliseconds after = milliseconds(0));
   /// Closes once everything before has gone out.
   void finish() { closing_ = true, write(); }
+  /// Closes at once, whatever has not gone out.
+  void cut();
   /// What is no HTTP comes next; then it closes.
   void garble() { send("this is no chunk\r\n"), finish(); }
-  Faults& faults() { return faults_; }
   bool gone() const { return !socket_.is_open(); }
   boost::asio::io_context& context() { return context_; }
   /// Runs `task` later unless the connection is gone by then.

@@ -347,6 +347,28 @@ TEST_CASE("provider.listener: predecessor B11.29 a server's close with 1000 is n
   CHECK(world.news.all<speech::ListeningFailed>().empty());
 }
 
+TEST_CASE("provider.vosk: what was said behind a pause that is answered late is not lost") {
+  World world;
+  world.fake.hear("my number is");
+  world.fake.hear("lost with the connection");
+  world.fake.hear("five");
+  const auto listener = make("vosk", world);
+  world.fake.set_timing({500ms, 0ms, 0ms, 0ms, 0ms});
+  listener->begin(1);
+  listener->push(kSpeech);
+  listener->flush(1);
+  world.wait_for([&] { return count(world.fake.messages(), "reset") == 1; });
+  world.fake.set_timing({100s, 0ms, 0ms, 0ms, 0ms});
+  listener->push(kSpeech);
+  listener->flush(2);
+  world.news.wait<speech::PartialText>(2);  // behind the answer to the first pause
+  world.fake.set_timing({});
+  world.fake.server().cut_all();
+  const auto heard = world.news.wait<speech::FinalText>();
+  CHECK(heard.flush == 2);
+  CHECK(heard.text == "my number is five");
+}
+
 TEST_CASE("provider.vosk: words of the utterance before are never the answer to this one") {
   World world;
   auto endpoint = world.endpoint(world.fake.ws() + "/vosk");

@@ -133,9 +133,9 @@ tutorial() { "$here/tests/packaging/tutorial" "$1"; }
 # follow WORDS [SED]: runs the tutorial's commands with these words in the system, changed by what only a person knows.
 follow() {
   found=$(tutorial "$1") || exit 1
-  commands=$(echo "$found" | sed "${2:-}")
+  commands=$(printf "%s\n" "$found" | sed "${2:-}")
   [ -n "$commands" ] || fail "nothing is left of the tutorial's commands: $found"
-  echo "$commands" | on sh -eu || fail "the tutorial's commands fail: $commands"
+  printf "%s\n" "$commands" | on sh -eu || fail "the tutorial's commands fail: $commands"
 }
 # set_keys FILE: the sections and keys of standard input, each put where FILE has its section and (in a comment) its key.
 set_keys() {
@@ -164,7 +164,7 @@ follow createuser
 follow 'config set appendonly'
 keys=$(tutorial YOUR-ACCOUNT-SID) || exit 1
 # A person's: the account, and that its carrier is the simulator, which lets more calls through.
-echo "$keys" | sed 's/YOUR-ACCOUNT-SID/AC00000000000000000000000000000001/
+printf "%s\n" "$keys" | sed 's/YOUR-ACCOUNT-SID/AC00000000000000000000000000000001/
   s|^\[carrier\]|&\nbase_url = "http://127.0.0.1:8082"\ncalls_per_second = 4|' | set_keys "$root/etc/calld/calld.toml"
 chmod 644 "$root/etc/calld/calld.toml"
 on calld config check

@@ -30,7 +30,7 @@ struct Exchange {
 };
 
 Exchange exchange(const Options& options, std::string_view method, const std::string& path,
-                  const Params& form, Deadline deadline) {
+                  const Params& form, Deadline deadline, const net::HttpCallOptions& how = {}) {
   assert_may_block("carrier request");
   auto url = net::parse_url(options.base_url);
   if (!url) return {std::move(url).error().with_context("carrier.base_url"), net::Sent::no};
@@ -49,7 +49,8 @@ Exchange exchange(const Options& options, std::string_view method, const std::st
     request.body = net::encode_form(form);
   }
   const auto limit = Deadline::after(options.timeout);
-  auto result = net::http_call(*url, request, limit.point() < deadline.point() ? limit : deadline);
+  auto result =
+      net::http_call(*url, request, limit.point() < deadline.point() ? limit : deadline, how);
   return {std::move(result.response), result.sent};
 }
 
@@ -214,14 +215,17 @@ std::string_view to_string(CreateOutcome::Kind kind) {
 
 Carrier::Carrier(Options options) : options_(std::move(options)) {}
 
-CreateOutcome Carrier::create_call(const CreateCall& request, Deadline deadline) const {
+CreateOutcome Carrier::create_call(const CreateCall& request, Deadline deadline,
+                                   const std::function<bool()>& still_wanted) const {
   assert_may_block("Carrier::create_call");
   if (auto fault = find_fault(request); !fault.empty())
     return failed(CreateOutcome::Kind::rejected, std::move(fault));
   const auto log = logger().with("to", log::mask_phone(request.to));
   log.debug("create-call: sending");
+  net::HttpCallOptions how;
+  how.still_wanted = still_wanted;
   auto [response, sent] =
-      exchange(options_, "POST", calls_path(options_) + ".json", to_form(request), deadline);
+      exchange(options_, "POST", calls_path(options_) + ".json", to_form(request), deadline, how);
   CreateOutcome outcome;
   if (response)
     outcome = classify(*response);

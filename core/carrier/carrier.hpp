@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -111,7 +112,9 @@ class Carrier {
   explicit Carrier(Options options);
   const Options& options() const { return options_; }
 
-  CreateOutcome create_call(const CreateCall& request, Deadline deadline) const;
+  /// `still_wanted`: asked once connected; false is not_sent.
+  CreateOutcome create_call(const CreateCall& request, Deadline deadline,
+                            const std::function<bool()>& still_wanted = {}) const;
   /// already_over when the carrier no longer knows a live call of that SID (404 / 20404, or 21220
   /// on a hang-up).
   Result<UpdateOutcome> update_call(std::string_view sid, const UpdateCall& update,

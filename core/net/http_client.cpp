@@ -112,6 +112,8 @@ class Call {
     std::vector<asio::const_buffer> parts = {asio::buffer(head), asio::buffer(request_.body)};
     CALL_CRASH_POINT("http.connected");
     if (stopped_ || deadline_.passed()) return failure("call", {}, Errc::timeout);
+    if (options_.still_wanted && !options_.still_wanted())
+      return Error{Errc::cancelled, "the call to " + url_.authority() + " is not wanted any more"};
     sent_ = Sent::maybe;
     if constexpr (kCrashPoints) {
       await([&](auto done) { asio::async_write(stream, parts.front(), std::move(done)); });

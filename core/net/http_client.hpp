@@ -33,6 +33,9 @@ struct HttpCallOptions {
   /// When set, a 2xx body goes here piece by piece as it arrives and the response's body stays
   /// empty. Runs on the calling thread; false ends the call with Errc::cancelled.
   std::function<bool(std::string_view piece)> on_data;
+  /// When set, asked on the calling thread right before the first byte leaves: a connection may have
+  /// taken long. False ends the call with Errc::cancelled, and nothing was sent.
+  std::function<bool()> still_wanted;
   /// A stop from any thread ends the call with Errc::cancelled.
   std::stop_token stop;
 };

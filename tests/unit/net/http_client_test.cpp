@@ -132,6 +132,19 @@ TEST_CASE("net.http_client: a stop before the call sends nothing") {
   CHECK(result.sent == Sent::no);
 }
 
+TEST_CASE("net.http_client: who no longer wants it once connected sends nothing") {
+  std::string seen;
+  {
+    RawServer server([&](RawSocket& socket) { seen = socket.read_until("\r\n\r\n"); });
+    HttpCallOptions options;
+    options.still_wanted = [] { return false; };
+    const auto result = get(server.port(), options);
+    CHECK(result.response.error().code == Errc::cancelled);
+    CHECK(result.sent == Sent::no);
+  }
+  CHECK(seen.empty());
+}
+
 TEST_CASE("net.http_client: a request that cannot be a request line is refused unsent") {
   HttpRequest request;
   request.target = "/x HTTP/1.1\r\nX: y";

@@ -70,7 +70,7 @@ Status Beat::beat(SlotState& slot) {
                           now.real,
                           std::to_string(crew_.options.lease.count()),
                           std::to_string(crew_.options.worker_ttl.count()),
-                          crew_.queue_list};
+                          join(slot.queues, ",")};
   const auto job = slot.running.with([](const auto& running) { return running; });
   if (job && !job->settled) {
     const std::chrono::duration<double> worked = MonoClock::now() - job->started;

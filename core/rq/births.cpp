@@ -62,11 +62,11 @@ Status register_worker(redis::Connection& connection, const Crew& crew, const Sl
   std::vector<redis::Command> commands = {
       redis::cmd("DEL", key),
       redis::cmd("HSET", key, "birth", now.iso, "last_heartbeat", now.iso, "queues",
-                 crew.queue_list, "pid", std::to_string(::getpid()), "hostname", host_name(),
+                 join(slot.queues, ","), "pid", std::to_string(::getpid()), "hostname", host_name(),
                  "ip_address", connection.local_address(), "version", CALL_VERSION,
                  "python_version", "calld " CALL_VERSION " (C++)", "state", job ? "busy" : "idle"),
       redis::cmd("SADD", keys::kWorkers, key), redis::cmd("EXPIRE", key, ttl)};
-  for (const auto& queue : crew.options.queues)
+  for (const auto& queue : slot.queues)
     commands.push_back(redis::cmd("SADD", keys::queue_workers(queue), key));
   if (job) {
     commands.push_back(redis::cmd("HSET", key, "current_job", job->id));
@@ -80,10 +80,10 @@ Status register_worker(redis::Connection& connection, const Crew& crew, const Sl
   return {};
 }
 
-Status sign_off(redis::Connection& connection, const Crew& crew, const SlotState& slot) {
+Status sign_off(redis::Connection& connection, const SlotState& slot) {
   const auto key = keys::worker(slot.name);
   std::vector<redis::Command> commands = {redis::cmd("SREM", keys::kWorkers, key)};
-  for (const auto& queue : crew.options.queues)
+  for (const auto& queue : slot.queues)
     commands.push_back(redis::cmd("SREM", keys::queue_workers(queue), key));
   commands.push_back(redis::cmd("HSET", key, "death", stamp().iso));
   commands.push_back(redis::cmd("EXPIRE", key, kDeathTtlSeconds));

@@ -58,14 +58,20 @@ void Doorbell::quiet() {
   CALL_ASSERT(got == sizeof count || errno == EAGAIN);
 }
 
-void Doorbell::wait(Deadline deadline) {
+void Doorbell::wait(Deadline deadline, bool spared) {
   std::unique_lock lock(mutex_);
   const auto wakes = wakes_;
   ++waiting_;
+  if (spared) ++spared_;
   call_listener();
-  wait_on(changed_, lock, deadline, [&] { return rings_ > 0 || wakes_ != wakes; });
+  const auto rung = [&] { return rings_ > 0 || (!spared && long_rings_ > 0); };
+  wait_on(changed_, lock, deadline, [&] { return rung() || wakes_ != wakes; });
   --waiting_;
-  if (rings_ > 0) --rings_;
+  if (spared) --spared_;
+  if (!spared && long_rings_ > 0)
+    --long_rings_;
+  else if (rings_ > 0)
+    --rings_;
 }
 
 void Doorbell::pause(Deadline deadline) {
@@ -74,11 +80,12 @@ void Doorbell::pause(Deadline deadline) {
   wait_on(changed_, lock, deadline, [&] { return wakes_ != wakes; });
 }
 
-void Doorbell::ring() {
+void Doorbell::ring(bool long_job) {
   {
     std::lock_guard lock(mutex_);
-    if (rings_ >= waiting_) return;
-    ++rings_;
+    if (rings_ + long_rings_ >= waiting_) return;
+    if (long_job && long_rings_ >= waiting_ - spared_) return;
+    ++(long_job ? long_rings_ : rings_);
   }
   changed_.notify_all();
 }
@@ -92,9 +99,10 @@ void Doorbell::wake_all() {
   changed_.notify_all();
 }
 
-int Doorbell::waiting() const {
+int Doorbell::waiting(bool for_long_jobs) const {
   std::lock_guard lock(mutex_);
-  return waiting_ - rings_;
+  const int left = waiting_ - rings_ - long_rings_;
+  return for_long_jobs ? std::min(left, waiting_ - spared_ - long_rings_) : left;
 }
 
 Crew::Crew(WorkerOptions worker_options, Registry functions)
@@ -108,6 +116,9 @@ Crew::Crew(WorkerOptions worker_options, Registry functions)
     auto slot = std::make_unique<SlotState>();
     slot->number = i;
     slot->name = options.concurrency == 1 ? name : fmt::format("{}.{}", name, i);
+    slot->queues = options.queues;
+    slot->spared = i > 1 && i == options.concurrency && options.queues.size() > 1 &&
+                   std::erase(slot->queues, options.long_queue) > 0;
     slots.push_back(std::move(slot));
   }
   composite = options.wip_entry != WipEntry::bare;

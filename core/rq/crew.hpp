@@ -45,13 +45,15 @@ class Doorbell {
   Doorbell(const Doorbell&) = delete;
   Doorbell& operator=(const Doorbell&) = delete;
 
-  /// Until one ring, wake_all() or the deadline.
-  void wait(Deadline deadline);
+  /// Until one ring, wake_all() or the deadline. `spared`: not for jobs of the long queue.
+  void wait(Deadline deadline, bool spared = false);
   /// The same, but not to be woken by a job: for back-off and suspension.
   void pause(Deadline deadline);
-  void ring();      ///< a job has come: wakes one waiting slot
+  /// A job has come: wakes one waiting slot, or for one of the long queue one that is not spared.
+  void ring(bool long_job = false);
   void wake_all();  ///< something else has changed
-  int waiting() const;
+  /// How many wait, or how many for jobs of the long queue, too.
+  int waiting(bool for_long_jobs = false) const;
   /// Readable once a slot has begun to wait, or everybody was woken, since the last quiet().
   int fd() const { return fd_; }
   void quiet();
@@ -62,8 +64,10 @@ class Doorbell {
   int fd_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  int waiting_ = 0;
-  int rings_ = 0;
+  int waiting_ = 0;  // all of them
+  int spared_ = 0;   // of them those who are spared
+  int rings_ = 0;    // for any of them
+  int long_rings_ = 0;
   std::uint64_t wakes_ = 0;
 };
 
@@ -111,6 +115,8 @@ struct Running {
 struct SlotState {
   int number = 0;
   std::string name;
+  std::vector<std::string> queues;  ///< that it takes jobs from
+  bool spared = false;              ///< the long queue is not among them
   std::atomic<bool> retire{false};  ///< take no more jobs
   std::atomic<bool> ended{false};
   Guarded<std::optional<Running>> running;
@@ -181,7 +187,7 @@ Outcome failure(std::string_view function, std::string_view type, std::string_vi
 /// Birth and death of a slot as an RQ worker.
 Status refuse_taken_name(redis::Connection& connection, const SlotState& slot);
 Status register_worker(redis::Connection& connection, const Crew& crew, const SlotState& slot);
-Status sign_off(redis::Connection& connection, const Crew& crew, const SlotState& slot);
+Status sign_off(redis::Connection& connection, const SlotState& slot);
 
 /// The threads' bodies.
 void run_slot(Crew& crew, SlotState& slot);

@@ -24,6 +24,7 @@ constexpr std::chrono::seconds kOverdue{5};  // an answer to BLMOVE that should 
 
 struct Bell {
   std::string key;
+  bool is_long = false;
   redis::Connection connection;
   bool armed = false;
   MonoClock::time_point since{};  ///< armed
@@ -58,7 +59,7 @@ std::vector<std::string> channels(const Crew& crew) {
 Listener::Listener(Crew& crew)
     : crew_(crew), commands_(crew.options.redis, channels(crew), "calld-commands") {
   for (const auto& queue : crew.options.queues)
-    bells_.push_back({keys::queue(queue), crew.connect("bell")});
+    bells_.push_back({keys::queue(queue), queue == crew.options.long_queue, crew.connect("bell")});
 }
 
 void Listener::run() {
@@ -76,9 +77,8 @@ void Listener::run() {
 
 Status Listener::turn() {
   CALL_CHECK(commands_.open(Deadline::after(kRedisPatience)));
-  if (crew_.doorbell.waiting() > 0)
-    for (Bell& bell : bells_)
-      if (!bell.armed) CALL_CHECK(arm(bell));
+  for (Bell& bell : bells_)
+    if (!bell.armed && crew_.doorbell.waiting(bell.is_long) > 0) CALL_CHECK(arm(bell));
   wait();
   if (MonoClock::now() >= next_ping_) {
     CALL_CHECK(commands_.ping(Deadline::after(kRedisPatience)));
@@ -126,7 +126,7 @@ Status Listener::answer(Bell& bell) {
   }
   bell.armed = false;
   if ((*reply)->is_error()) return Error{Errc::protocol, (*reply)->text};
-  if (!(*reply)->is_nil()) crew_.doorbell.ring();
+  if (!(*reply)->is_nil()) crew_.doorbell.ring(bell.is_long);
   return {};
 }
 

@@ -69,6 +69,7 @@ class Slot {
   /// means that Redis may have given us a job that we never heard of.
   std::string execution_;
   bool shown_suspended_ = false;  ///< the state that others see, unless a job has changed it
+  bool others_first_ = false;     ///< the last job was a long one
   bool over_ = false;
 };
 
@@ -84,7 +85,7 @@ void Slot::run() {
   }
   state_.running.with([](auto& running) { running.reset(); });
   state_.ended = true;
-  if (const auto status = sign_off(connection_, crew_, state_); !status)
+  if (const auto status = sign_off(connection_, state_); !status)
     crew_.log.debug("worker {} could not sign off: {}", state_.name, status.error().to_string());
   crew_.main_alarm.ring();
 }
@@ -102,7 +103,11 @@ redis::Command Slot::claiming_words() {
                           std::to_string(options.worker_ttl.count()),
                           crew_.composite ? "1" : "0",
                           std::to_string(kMaxDataBytes)};
-  words.insert(words.end(), options.queues.begin(), options.queues.end());
+  auto queues = state_.queues;
+  // A long job may have enqueued the next one before it ended: the others would never have a turn.
+  if (others_first_ && std::erase(queues, options.long_queue) > 0)
+    queues.push_back(options.long_queue);
+  words.insert(words.end(), queues.begin(), queues.end());
   return words;
 }
 
@@ -228,7 +233,7 @@ void Slot::rest(bool suspended) {
     if (connection_.command(words, Deadline::after(kRedisPatience))) shown_suspended_ = suspended;
   }
   if (suspended) return crew_.doorbell.pause(Deadline::after(kPollEvery));
-  crew_.doorbell.wait(Deadline::after(kPollEvery));
+  crew_.doorbell.wait(Deadline::after(kPollEvery), state_.spared);
 }
 
 void Slot::work(Assignment next) {
@@ -238,6 +243,7 @@ void Slot::work(Assignment next) {
     ending_ = Ending{std::move(next.job), {"requeued", {}, "the worker ends"}};
     return;
   }
+  others_first_ = next.job.queue == crew_.options.long_queue;
   crew_.meters.claimed(next.job.queue);
   state_.running.with([&](auto& running) { running = next.job; });
   if (next.job.deadline.point() < crew_.next_beat.load()) crew_.beat_alarm.ring();

@@ -161,7 +161,7 @@ void Worker::Impl::end_without_functions() {
       crew_.log.error("the function of job {} ignores the request to stop; the job was {}",
                       job->job_id, settled ? *settled : "not given back");
     }
-    if (connected && !sign_off(connection, crew_, *slot)) break;
+    if (connected && !sign_off(connection, *slot)) break;
   }
   std::_Exit(EXIT_FAILURE);
 }

@@ -35,8 +35,12 @@ enum class WipEntry { automatic, composite, bare };
 struct WorkerOptions {
   redis::Endpoint redis;
   std::vector<std::string> queues = {"default"};  ///< earlier ones first
-  int concurrency = 1;                            ///< slots, 1 to 256
-  bool burst = false;                             ///< end when the queues are empty
+  /// One of them whose jobs take long, or empty. With several slots and queues the last slot never
+  /// takes its jobs, and a slot that did takes one of the others' first: so the queues behind it are
+  /// worked, however many of its jobs there are.
+  std::string long_queue;
+  int concurrency = 1;  ///< slots, 1 to 256
+  bool burst = false;   ///< end when the queues are empty
   std::string name;  ///< empty: HOST.PID; slots are NAME.1 ... (NAME itself when there is one slot)
   /// Name as enqueued -> registered function, or "exec:/path/to/program word ...".
   std::map<std::string, std::string> aliases;

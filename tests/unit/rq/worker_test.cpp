@@ -77,6 +77,50 @@ TEST_CASE("rq.worker: each slot is a worker to others") {
   world.until_status(id, "finished");
 }
 
+TEST_CASE("rq.worker: one slot is kept from the long queue, and only it idles there") {
+  World world;
+  auto options = world.options();
+  options.queues = {"long", "default"};
+  options.long_queue = "long";
+  options.concurrency = 2;
+  Gate gate;
+  RunningWorker running(options, functions(gate));
+  world.until([&] { return rq::workers(world.redis, soon())->size() == 2; });
+  const auto first = world.add("gate", Json::array(), {}, "long");
+  world.until_status(first, "started");
+  const auto second = world.add("gate", Json::array(), {}, "long");
+  for (int i = 0; i < 3; ++i) world.until_status(world.add("noop", Json::array()), "finished");
+  CHECK(world.field(second, "status") == "queued");
+  for (const auto& worker : *rq::workers(world.redis, soon()))
+    CHECK(worker.queues.size() == (worker.name == "w.2" ? 1 : 2));
+  gate.release();
+  world.until_status(second, "finished");
+}
+
+TEST_CASE("rq.worker: a long job that enqueues the next one lets the others go first") {
+  World world;
+  auto options = world.options();
+  options.queues = {"long", "default"};
+  options.long_queue = "long";
+  options.burst = true;
+  std::string order;
+  rq::Registry registry;
+  registry.add("chain", [&](rq::JobContext&) -> Result<Json> {
+    order += 'c';
+    if (order.size() < 8) world.add("chain", Json::array(), {}, "long");
+    return Json();
+  });
+  registry.add("short", [&](rq::JobContext&) -> Result<Json> {
+    order += 's';
+    return Json();
+  });
+  world.add("chain", Json::array(), {}, "long");
+  for (int i = 0; i < 3; ++i) world.add("short", Json::array());
+  rq::Worker worker(options, registry);
+  REQUIRE(worker.run());
+  CHECK(order == "cscscscc");
+}
+
 TEST_CASE("rq.worker: a long job keeps its lease") {
   World world;
   auto options = world.options();

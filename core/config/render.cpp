@@ -89,7 +89,7 @@ std::string wrap(std::string_view text, std::size_t indent) {
 std::string describe_allowed(const Key& key) {
   switch (key.type) {
     case Type::text:
-      return "a string";
+      return key.min > 0 ? "a string that is not empty" : "a string";
     case Type::integer:
       return "a whole number" + range(key);
     case Type::number:

@@ -219,9 +219,9 @@ const Key kKeys[] = {
 
     {.section = "dialer", .name = "machine_farewell", .type = Type::text,
      .slot = CALL_SLOT(dialer.machine_farewell),
-     .fallback = "We are sorry to have disturbed you. Goodbye.",
+     .fallback = "We are sorry to have disturbed you. Goodbye.", .min = 1,
      .help = "Said before a call is ended because a machine seems to have answered, since the "
-             "verdict can be wrong."},
+             "verdict can be wrong. Nobody is hung up on in silence, so it must not be empty."},
 
     {.section = "sim", .name = "listen", .type = Type::listen, .slot = CALL_SLOT(sim.listen),
      .fallback = "127.0.0.1:8082",

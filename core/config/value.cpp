@@ -86,6 +86,7 @@ bool kind_fits(Type type, Kind kind) {
 bool text_fits(const Key& key, std::string_view text) {
   if (key.type == Type::choice) return is_choice(key.choices, text);
   if (key.type == Type::url) return has_scheme(key.choices, text);
+  if (key.type == Type::text && key.min > 0 && trim(text).empty()) return false;
   return text.find('\0') == std::string_view::npos;
 }
 

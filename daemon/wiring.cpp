@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/base/files.hpp"
+#include "core/store/outbox.hpp"
 
 namespace call::daemon {
 namespace {
@@ -83,6 +84,7 @@ api::Options api_options(const config::Config& config, const carrier::Options& a
   options.keys = signature_keys(account);
   options.default_region = config.api.default_region;
   options.machine_farewell = config.dialer.machine_farewell;
+  options.account_concurrency = config.carrier.concurrency;
   return options;
 }
 
@@ -97,6 +99,7 @@ rq::WorkerOptions worker_options(const config::Config& config, redis::Endpoint r
   rq::WorkerOptions options;
   options.redis = std::move(redis);
   options.queues = config.worker.queues;
+  options.long_queue = std::string(store::kDialQueue);
   options.concurrency = static_cast<int>(config.worker.concurrency);
   options.name = config.worker.name;
   options.aliases = config.worker.functions;

@@ -28,6 +28,7 @@ struct Options {
   carrier::SignatureKeys keys;        ///< of the carrier account; `primary` also signs media tokens
   std::string default_region = "US";  ///< of numbers without a country code, unless a list says so
   std::string machine_farewell;       ///< as of dialer::Options
+  std::int64_t account_concurrency = 0;  ///< the same
   std::chrono::seconds media_token_ttl{3600};
 };
 

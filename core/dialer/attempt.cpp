@@ -1,7 +1,7 @@
 // The attempt protocol's sending half. Order is everything here:
 //   1. intent -> sending, committed under the lease's epoch: from now on a crash means "unknown"
 //   2. the account's gate opens: no second has more calls than the carrier allows
-//   3. the lease is checked once more by the monotonic clock
+//   3. the lease is checked once more by the monotonic clock, and again once connected
 //   4. exactly one create-call on a fresh connection
 //   5. what the answer proves is written; an answer that proves nothing is written as "unknown"
 // Only two answers lead back to the line: 429, and a failure before the first byte.
@@ -29,6 +29,8 @@ constexpr milliseconds kSettleRetry{250};
 constexpr milliseconds kNotSentDelay{2000};
 constexpr milliseconds kGatePatience{1000};
 constexpr milliseconds kThrottledDelay{1000};  // when the carrier names no time
+// A call that the carrier makes so much later may be made outside its hours, and its slot is taken.
+constexpr milliseconds kLongQueue{10000};
 
 /// Twilio: authentication failed, account inactive or suspended.
 bool is_credentials_error(const carrier::CreateOutcome& outcome) {
@@ -66,7 +68,8 @@ class Sending {
   void back_in_line(milliseconds delay);
   AttemptReport fenced(std::string why);
   Status pass_gate();
-  carrier::CreateOutcome send();
+  carrier::CreateOutcome send(const LeaseClock& clock);
+  void note_queue(const carrier::CreateOutcome& outcome);
   AttemptReport settle_outcome(const carrier::CreateOutcome& outcome);
 
   const Deps& deps_;
@@ -127,7 +130,7 @@ Status Sending::pass_gate() {
   }
 }
 
-carrier::CreateOutcome Sending::send() {
+carrier::CreateOutcome Sending::send(const LeaseClock& clock) {
   const auto& carrier = *deps_.carrier;
   const auto expiry = wall_now() + options_.media_token_ttl;
   auto twiml =
@@ -137,13 +140,26 @@ carrier::CreateOutcome Sending::send() {
              log::mask_phone(claim_.from_number),
              request.url.empty() ? "inline" : "by the answer address");
   const auto begun = MonoClock::now();
-  auto outcome = carrier.create_call(request, Deadline::after(carrier.options().timeout));
+  // To connect may take longer than the lease lasts, and so may a process that is stopped.
+  auto outcome = carrier.create_call(request, Deadline::after(carrier.options().timeout),
+                                     [&] { return clock.good(); });
   const std::chrono::duration<double> took = MonoClock::now() - begun;
   deps_.instruments->create_seconds.observe(took.count());
   log_.debug("carrier: {} after {:.0f} ms (HTTP {}, code {}) {}", to_string(outcome.kind),
              took.count() * 1000, outcome.http_status, outcome.code,
              outcome.sid.empty() ? outcome.why : outcome.sid);
   return outcome;
+}
+
+/// Above its calls per second Twilio takes calls and makes them later.
+void Sending::note_queue(const carrier::CreateOutcome& outcome) {
+  if (!outcome.queue_time) return;
+  const std::chrono::duration<double> queued = *outcome.queue_time;
+  deps_.instruments->queue_seconds.observe(queued.count());
+  if (*outcome.queue_time < kLongQueue) return;
+  if (const auto hidden = deps_.instruments->queue_log.admit())
+    log_.warn("the carrier will dial {:.0f} s from now ({} more not shown)", queued.count(),
+              *hidden);
 }
 
 AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
@@ -157,6 +173,7 @@ AttemptReport Sending::settle_outcome(const carrier::CreateOutcome& outcome) {
   switch (outcome.kind) {
     case Kind::placed:
       counts.placed.add();
+      note_queue(outcome);
       settle("placed", [&] { return deps_.attempts->settle_placed(lease_, id, outcome.sid); });
       return {AttemptEnd::placed, {}, {}};
     case Kind::rejected: {
@@ -212,7 +229,7 @@ AttemptReport Sending::run(const LeaseClock& clock, MonoClock::time_point send_a
     return fenced("the lease may be over");
   }
   log_.debug("sending, under epoch {}", lease_.epoch);
-  const auto outcome = send();
+  const auto outcome = send(clock);
   CALL_CRASH_POINT("settle.before");
   auto report = settle_outcome(outcome);
   CALL_CRASH_POINT("settle.after");

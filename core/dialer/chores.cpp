@@ -22,7 +22,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRound{5000};
 constexpr int kWritersChanceMs = 1000;
 constexpr std::int64_t kMostWaiting = 10000;
-constexpr std::string_view kQueue = "dial";
 constexpr std::string_view kReconcileQueue = "default";
 constexpr std::chrono::seconds kReconcileLimit{120};
 
@@ -78,14 +77,14 @@ Result<std::size_t> Chores::revive_lists(Deadline deadline) {
   if (idle.empty()) return std::size_t{0};
   CALL_TRY(auto* redis, queue_.connection(deadline));
   CALL_TRY(const auto waiting,
-           rq::job_ids(*redis, kQueue, rq::JobSet::queued, 0, kMostWaiting, deadline));
+           rq::job_ids(*redis, store::kDialQueue, rq::JobSet::queued, 0, kMostWaiting, deadline));
   std::size_t revived = 0;
   for (const auto list_id : idle) {
     const auto prefix = fmt::format("dial_list-{}-", list_id);
     const auto is_its = [&](const std::string& id) { return id.starts_with(prefix); };
     if (std::any_of(waiting.begin(), waiting.end(), is_its)) continue;
-    CALL_TRY(const auto job, store::add_job(*connection, std::nullopt, kQueue, store::kDialListJob,
-                                            fmt::format("[{}]", list_id)));
+    CALL_TRY(const auto job, store::add_job(*connection, std::nullopt, store::kDialQueue,
+                                            store::kDialListJob, fmt::format("[{}]", list_id)));
     try_relay(*connection, queue_, {job}, deadline);
     log_.with("list", list_id).info("running without a driver: a new one is on its way");
     ++revived;

@@ -23,8 +23,8 @@ std::string_view to_string(DialEnd end) {
       return "lease_lost";
     case DialEnd::handed_over:
       return "handed_over";
-    case DialEnd::list_failed:
-      return "list_failed";
+    case DialEnd::no_credentials:
+      return "no_credentials";
     case DialEnd::asleep:
       return "asleep";
     case DialEnd::braked:

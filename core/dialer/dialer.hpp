@@ -71,14 +71,14 @@ struct Deps {
 
 /// How one run of a driver ended.
 enum class DialEnd {
-  completed,     ///< the list is done
-  not_running,   ///< draft, paused, cancelled, ...: nothing to drive
-  other_driver,  ///< another one is at work
-  lease_lost,    ///< another one took over
-  handed_over,   ///< the slice or the time limit was near: a fresh job is on its way
-  list_failed,   ///< the carrier refuses our credentials; the list says so
-  asleep,        ///< nothing is open and nothing due for a while: found again when something is
-  braked,        ///< too many calls failed or were left silent: the list paused itself
+  completed,       ///< the list is done
+  not_running,     ///< draft, paused, cancelled, ...: nothing to drive
+  other_driver,    ///< another one is at work
+  lease_lost,      ///< another one took over
+  handed_over,     ///< the slice or the time limit was near: a fresh job is on its way
+  no_credentials,  ///< the carrier refuses ours: the list paused itself, and says so
+  asleep,          ///< nothing is open and nothing due for a while: found again when something is
+  braked,          ///< too many calls failed or were left silent: the list paused itself
 };
 std::string_view to_string(DialEnd end);
 
@@ -107,13 +107,15 @@ Result<DialReport> dial_list(const Deps& deps, const Options& options, std::int6
                              const Run& run);
 
 /// Hangs the attempt's call up. A call that is over already, or an attempt without a call, is
-/// success. `call_sid` empty: the one bound to the attempt. `farewell`: said first, unless empty.
+/// success. `call_sid` empty: the one bound to the attempt. `farewell`: said first, unless empty; while
+/// the carrier does not say it the call goes on, and that is an error.
 Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view call_sid,
                 std::string_view farewell, Deadline deadline);
 
 /// Asks the carrier about attempts without news: unknown ones, and placed ones that should be over.
 /// Evidence binds or ends them, its absence by the deadline abandons them; none is ever redialed
-/// here. Returns how many changed.
+/// here. One that cannot be asked about keeps no other from it; the error is the first one's. Returns
+/// how many changed.
 Result<std::int64_t> reconcile(const Deps& deps, const Options& options,
                                const store::StaleScope& scope, Deadline deadline);
 

@@ -75,7 +75,8 @@ Driver::Driver(const Deps& deps, const Options& options, const Run& run, store::
   report_.list_id = list_.id;
   report_.epoch = lease_.epoch;
   deps_.instruments->drivers.add();
-  if (deps_.wakes != nullptr) deps_.wakes->add(list_.id, [this] { wake(); });
+  if (deps_.wakes != nullptr)
+    deps_.wakes->add(list_.id, [this](Wakes::Whose whose) { call_ended(whose); });
 }
 
 Driver::~Driver() {
@@ -88,7 +89,7 @@ std::optional<DialEnd> Driver::must_leave() {
   if (end_) return end_;
   if (run_.stop.stop_requested() || draining() || slice_.passed()) return DialEnd::handed_over;
   std::lock_guard lock(mutex_);
-  if (!credentials_error_.empty()) return DialEnd::list_failed;
+  if (!credentials_error_.empty()) return DialEnd::no_credentials;
   return std::nullopt;
 }
 
@@ -143,6 +144,10 @@ bool Driver::claim() {
     }
     return false;
   }
+  {
+    std::lock_guard lock(mutex_);
+    shares_slot_ = claimed->shared_slot;
+  }
   if (claimed->claims.empty()) {
     on_no_claim(*claimed);
     return false;
@@ -179,6 +184,8 @@ void Driver::on_no_claim(const store::ClaimResult& result) {
       if (result.next_due.count() > 0) return wait(std::min(result.next_due, options_.poll));
       return wait(options_.poll);
     case store::NoClaim::no_slot:
+      if (result.next_due.count() > 0) return wait(std::min(result.next_due, options_.poll));
+      return wait(options_.poll);
     case store::NoClaim::all_claimed:
       return wait(options_.poll);
   }
@@ -302,9 +309,10 @@ void Driver::wait(milliseconds span) {
   news_ = false;
 }
 
-/// A call of the list has ended: from any thread.
-void Driver::wake() {
+/// A call of ours or of another list has ended: from any thread.
+void Driver::call_ended(Wakes::Whose whose) {
   std::lock_guard lock(mutex_);
+  if (whose == Wakes::Whose::other && !shares_slot_) return;
   news_ = true;
   changed_.notify_all();
 }
@@ -323,8 +331,9 @@ void Driver::settle_sends() {
 Status Driver::hand_over() {
   rq::Client queue(deps_.redis);
   return with_store(deps_, [&](auto& store) -> Status {
-    CALL_TRY(const auto job, store::add_job(store, list_.tenant_id, "dial", store::kDialListJob,
-                                            "[" + std::to_string(list_.id) + "]"));
+    CALL_TRY(const auto job,
+             store::add_job(store, list_.tenant_id, store::kDialQueue, store::kDialListJob,
+                            "[" + std::to_string(list_.id) + "]"));
     CALL_CRASH_POINT("handover.committed", list_.name);
     try_relay(store, queue, {job}, Deadline::after(kRedisPatience));
     return {};
@@ -335,10 +344,10 @@ Result<DialReport> Driver::leave(DialEnd end) {
   settle_sends();
   CALL_CRASH_POINT("driver.leave", list_.name);
   const bool stopped = run_.stop.stop_requested() || draining();
-  if (end == DialEnd::list_failed) {
-    log_.error("the list fails: {}", credentials_error_);
+  if (end == DialEnd::no_credentials) {
+    log_.error("the list is paused: the carrier refuses us: {}", credentials_error_);
     CALL_CHECK(with_store(deps_, [&](auto& store) {
-      return store::fail_list(store, lease_, "the carrier refuses us: " + credentials_error_);
+      return store::pause_list(store, lease_, "the carrier refuses us: " + credentials_error_);
     }));
   }
   CALL_CHECK(with_store(deps_, [&](auto& store) { return store::release_lease(store, lease_); }));

@@ -15,6 +15,7 @@
 #include "core/dialer/attempt.hpp"
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/pacing.hpp"
+#include "core/dialer/wake.hpp"
 #include "core/log/log.hpp"
 #include "core/redis/connection.hpp"
 
@@ -41,7 +42,7 @@ class Driver {
   void finished(const AttemptReport& report);
   void reconcile_meanwhile();
   void wait(std::chrono::milliseconds span);
-  void wake();
+  void call_ended(Wakes::Whose whose);
   void settle_sends();
   Status hand_over();
   Result<DialReport> leave(DialEnd end);
@@ -70,7 +71,8 @@ class Driver {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   int sends_ = 0;                  // under mutex_, as all below
-  bool news_ = false;              // a send ended since the last wait
+  bool news_ = false;              // a send ended since the last wait, or a call whose slot we need
+  bool shares_slot_ = false;       // the end of another list's call would help, too
   std::string credentials_error_;  // not empty: the carrier refuses us
   DialReport report_;
 };

@@ -21,6 +21,10 @@ Instruments::Instruments(metrics::Registry& registry)
       create_seconds(registry.histogram("calld_dialer_create_seconds",
                                         "Time of one create-call request",
                                         metrics::latency_seconds())),
+      queue_seconds(
+          registry.histogram("calld_dialer_queue_seconds",
+                             "How long the carrier says that a call will wait in its queue",
+                             {0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600})),
       resolved(registry.counter("calld_dialer_resolved_total",
                                 "Unknown or overdue attempts settled by evidence")),
       abandoned(registry.counter("calld_dialer_abandoned_total",

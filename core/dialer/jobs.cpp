@@ -58,6 +58,28 @@ Result<Json> reconcile_job(const Deps& deps, const Options& options, rq::JobCont
   return Json{{"changed", changed}};
 }
 
+/// Never in silence: the machine may be a person. Where the carrier does not take the words, the call goes
+/// on until it does or until its own end.
+Status say_farewell(const Deps& deps, const log::Logger& log, const std::string& sid,
+                    std::string_view farewell, Deadline deadline) {
+  using Action = carrier::UpdateCall::Action;
+  const auto said =
+      deps.carrier->update_call(sid, {Action::redirect, farewell_twiml(farewell)}, deadline);
+  if (said) {
+    log.debug("{} {}", sid,
+              *said == carrier::UpdateOutcome::updated ? "hears a farewell, then is hung up"
+                                                       : "was over already");
+    return {};
+  }
+  const auto call = deps.carrier->fetch_call(sid, deadline);
+  if (call && carrier::is_final(call->status)) {
+    log.debug("{} was over already", sid);
+    return {};
+  }
+  log.warn("{} gets no farewell and goes on: {}", sid, said.error().to_string());
+  return said.error();
+}
+
 }  // namespace
 
 Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view call_sid,
@@ -73,16 +95,8 @@ Status end_call(const Deps& deps, std::string_view attempt_id, std::string_view 
     log.debug("no call to end");
     return {};
   }
+  if (!farewell.empty()) return say_farewell(deps, log, sid, farewell, deadline);
   using Action = carrier::UpdateCall::Action;
-  if (!farewell.empty()) {
-    const auto said =
-        deps.carrier->update_call(sid, {Action::redirect, farewell_twiml(farewell)}, deadline);
-    if (said) {
-      log.debug("{} hears a farewell, then is hung up", sid);
-      return {};
-    }
-    log.warn("{} gets no farewell: {}", sid, said.error().to_string());
-  }
   CALL_TRY(const auto outcome, deps.carrier->update_call(sid, {Action::complete, {}}, deadline));
   log.debug("{} {}", sid,
             outcome == carrier::UpdateOutcome::updated ? "was hung up" : "was over already");

@@ -2,11 +2,15 @@
 // call of the pair (To, From). Their addresses carry the attempt's token, or they do not, and the
 // call is somebody else's. Second witness, while the carrier has asked for nothing yet: an unknown
 // attempt keeps its pair to itself, so a call of the pair that was created after we sent, and that no
-// other attempt owns, is ours. Two of those are for an operator to judge.
+// other attempt owns, is ours. Two of those are for an operator to judge. How long after does not
+// matter: nobody else of ours calls the pair until this is settled, and a process may have been
+// stopped for long between its mark and its request.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <random>
+#include <set>
 #include <vector>
 
 #include "core/base/crash_point.hpp"
@@ -25,12 +29,22 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 
 constexpr int kBatch = 1000;
-// The carrier's clock may differ from PostgreSQL's, and date_created has whole seconds.
-constexpr minutes kClockSkew{1};
-constexpr minutes kLongestPost{5};
+// The carrier's clock may differ from PostgreSQL's. What is taken for ours because of it, though made
+// before, is at worst an abandoned attempt's to the same number: an attempt is then bound to its
+// neighbour's call, which is better than calling a third time.
+constexpr minutes kClockSkew{15};
 
 std::string day_of(WallTime time) {
   return to_rfc3339(time).substr(0, 10);
+}
+
+/// On which a call may have started, by the carrier's clock. Twilio queues for up to a day.
+std::set<std::string> days_of(const store::StaleAttempt& attempt) {
+  const auto first = attempt.sent_at - kClockSkew;
+  const auto last =
+      std::min(attempt.sent_at + attempt.age, attempt.sent_at + std::chrono::hours(24)) +
+      kClockSkew;
+  return {day_of(first), day_of(attempt.sent_at), day_of(last)};
 }
 
 class Reconciler {
@@ -43,6 +57,7 @@ class Reconciler {
  private:
   Result<bool> unknown(const store::StaleAttempt& attempt);
   Result<bool> overdue(const store::StaleAttempt& attempt);
+  Result<bool> lose(const store::StaleAttempt& attempt);
   Result<std::vector<carrier::Call>> candidates(const store::StaleAttempt& attempt);
   std::vector<carrier::Call> judge(const store::StaleAttempt& attempt,
                                    std::vector<carrier::Call> calls);
@@ -56,16 +71,23 @@ class Reconciler {
 };
 
 Result<std::int64_t> Reconciler::run(const store::StaleScope& scope) {
-  CALL_TRY(const auto stale, with_store(deps_, [&](auto& store) {
+  CALL_TRY(auto stale, with_store(deps_, [&](auto& store) {
              return store::stale_attempts(store, scope, options_.unknown_grace,
                                           options_.overdue_grace, kBatch);
            }));
+  // In no order, so that one whose question takes all the time each round does not keep the others from
+  // being asked about.
+  std::shuffle(stale.begin(), stale.end(), std::minstd_rand(std::random_device{}()));
   std::int64_t changed = 0;
+  std::optional<Error> failure;
   for (const auto& attempt : stale) {
     if (deadline_.passed()) break;
-    CALL_TRY(const bool settled, attempt.call_sid.empty() ? unknown(attempt) : overdue(attempt));
-    if (settled) ++changed;
+    const auto settled = attempt.call_sid.empty() ? unknown(attempt) : overdue(attempt);
+    if (settled && *settled) ++changed;
+    if (settled || failure) continue;
+    failure = Error(settled.error()).with_context("attempt " + attempt.id);
   }
+  if (failure) return *std::move(failure);
   return changed;
 }
 
@@ -79,19 +101,16 @@ Result<std::vector<carrier::Call>> Reconciler::candidates(const store::StaleAtte
   filter.status = carrier::CallStatus::queued;
   questions.push_back(filter);
   filter.status.reset();
-  filter.start_date = day_of(attempt.sent_at);
-  questions.push_back(filter);
-  // Dialed after midnight: Twilio queues for up to a day.
-  filter.start_date = day_of(attempt.sent_at + std::chrono::hours(24));
-  if (day_of(attempt.sent_at + attempt.age) != day_of(attempt.sent_at)) questions.push_back(filter);
+  for (const auto& day : days_of(attempt)) {
+    filter.start_date = day;
+    questions.push_back(filter);
+  }
   std::vector<carrier::Call> found;
   for (const auto& question : questions) {
     CALL_TRY(auto calls, deps_.carrier->list_calls(question, deadline_));
     for (auto& call : calls) {
       const bool exact = call.to == attempt.to_number && call.from == attempt.from_number;
-      const bool in_time = call.date_created &&
-                           *call.date_created >= attempt.sent_at - kClockSkew &&
-                           *call.date_created <= attempt.sent_at + kLongestPost;
+      const bool in_time = call.date_created && *call.date_created >= attempt.sent_at - kClockSkew;
       const bool known = std::any_of(found.begin(), found.end(),
                                      [&](const auto& other) { return other.sid == call.sid; });
       if (!exact || !in_time || known) continue;
@@ -181,12 +200,27 @@ Result<bool> Reconciler::unknown(const store::StaleAttempt& attempt) {
   return given_up;
 }
 
+/// What it gave us a SID for it has to know: it lost the call, or is not the carrier that we called with.
+Result<bool> Reconciler::lose(const store::StaleAttempt& attempt) {
+  if (attempt.age < options_.unknown_deadline) {
+    log_.with("attempt", attempt.id).debug("the carrier does not know {}", attempt.call_sid);
+    return false;
+  }
+  CALL_TRY(const bool lost,
+           with_store(deps_, [&](auto& store) { return store::lose_call(store, attempt.id); }));
+  if (lost) {
+    deps_.instruments->abandoned.add();
+    log_.with("attempt", attempt.id)
+        .error("the carrier does not know {}, the call counts as failed", attempt.call_sid);
+  }
+  return lost;
+}
+
 Result<bool> Reconciler::overdue(const store::StaleAttempt& attempt) {
   const auto call = deps_.carrier->fetch_call(attempt.call_sid, deadline_);
   if (!call) {
     if (call.error().code != Errc::not_found) return call.error();
-    log_.with("attempt", attempt.id).error("the carrier does not know {}", attempt.call_sid);
-    return false;
+    return lose(attempt);
   }
   if (!carrier::is_final(call->status)) return false;
   CALL_CHECK(report(attempt, *call));

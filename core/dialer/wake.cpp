@@ -38,7 +38,7 @@ Wakes::~Wakes() {
   thread_.join();
 }
 
-void Wakes::add(std::int64_t list_id, std::function<void()> wake) {
+void Wakes::add(std::int64_t list_id, Wake wake) {
   drivers_.with([&](auto& drivers) { drivers[list_id] = std::move(wake); });
 }
 
@@ -66,8 +66,7 @@ void Wakes::deliver(const std::string& payload) {
   const auto list_id = parse_number<std::int64_t>(payload);
   if (!list_id) return;
   drivers_.with([&](auto& drivers) {
-    const auto driver = drivers.find(*list_id);
-    if (driver != drivers.end()) driver->second();
+    for (const auto& [id, wake] : drivers) wake(id == *list_id ? Whose::own : Whose::other);
   });
 }
 

@@ -1,7 +1,8 @@
 // A driver that has no free slot waits for a call to end. The process that learns of the end, which
-// is the API, says so on a channel of Redis; every worker hears it and wakes the list's driver. A
-// message is a hint: a lost one costs the driver its next look, a second at most. Nothing of it
-// touches PostgreSQL, whose NOTIFY would put a lock of the whole database into every commit.
+// is the API, says so on a channel of Redis; every worker hears it and wakes the list's driver, and
+// those that wait for a slot which lists share. A message is a hint: a lost one costs the driver its
+// next look, a second at most. Nothing of it touches PostgreSQL, whose NOTIFY would put a lock of the
+// whole database into every commit.
 #pragma once
 
 #include <atomic>
@@ -29,9 +30,13 @@ class Wakes {
   Wakes(const Wakes&) = delete;
   Wakes& operator=(const Wakes&) = delete;
 
-  /// `wake` is called on the listener's thread for every message about the list, until remove() has
-  /// returned. It must be short.
-  void add(std::int64_t list_id, std::function<void()> wake);
+  /// Of a call that has ended.
+  enum class Whose { own, other };
+  using Wake = std::function<void(Whose)>;
+
+  /// `wake` is called on the listener's thread for every message, until remove() has returned. It must
+  /// be short.
+  void add(std::int64_t list_id, Wake wake);
   void remove(std::int64_t list_id);
 
  private:
@@ -40,7 +45,7 @@ class Wakes {
 
   const redis::Endpoint endpoint_;
   const log::Logger log_{"dialer"};
-  Guarded<std::map<std::int64_t, std::function<void()>>> drivers_;
+  Guarded<std::map<std::int64_t, Wake>> drivers_;
   std::atomic<bool> ending_{false};
   std::thread thread_;
 };

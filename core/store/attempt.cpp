@@ -213,11 +213,12 @@ void undo_intent(Txn& txn, const AttemptRow& attempt, std::chrono::milliseconds 
          delay.count()});
 }
 
-void finish_entry(Txn& txn, std::int64_t entry_id, Outcome outcome, std::string_view reason) {
+void finish_entry(Txn& txn, std::int64_t entry_id, Outcome outcome, std::string_view reason,
+                  std::string_view detail) {
   query(txn,
-        "UPDATE entries SET state = 'done', outcome = $2, reason = $3, updated_at = now() WHERE id "
-        "= $1",
-        {entry_id, outcome, reason});
+        "UPDATE entries SET state = 'done', outcome = $2, reason = $3, detail = $4, updated_at = "
+        "now() WHERE id = $1",
+        {entry_id, outcome, reason, detail});
 }
 
 void abandon_attempt(Txn& txn, AttemptRow& attempt, std::string_view why) {

@@ -96,7 +96,8 @@ std::optional<OutboxJob> end_machine_call(Txn& txn, const AttemptRow& attempt);
 /// Deletes an intent; its entry waits again, after `delay` (0: where it was in the order), or is
 /// done if its list was cancelled meanwhile.
 void undo_intent(Txn& txn, const AttemptRow& attempt, std::chrono::milliseconds delay);
-void finish_entry(Txn& txn, std::int64_t entry_id, Outcome outcome, std::string_view reason);
+void finish_entry(Txn& txn, std::int64_t entry_id, Outcome outcome, std::string_view reason,
+                  std::string_view detail = {});
 /// unknown -> abandoned, entry done/failed.
 void abandon_attempt(Txn& txn, AttemptRow& attempt, std::string_view why);
 

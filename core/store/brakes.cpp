@@ -55,9 +55,7 @@ Result<std::string> brake_if_needed(Connection& connection, const DriverLease& l
       why = too_many_silent(txn, lease.list_id, *policy.abandoned);
     if (why.empty()) return why;
     CALL_CHECK(require_lease(txn, lease));
-    query(txn, "UPDATE lists SET state = 'paused', reason = $2 WHERE id = $1 AND state = 'running'",
-          {lease.list_id, why});
-    return why;
+    return pause_itself(txn, lease.list_id, why) ? why : std::string();
   };
   return in_transaction(connection, kSystem, "cannot look at the list's brakes", body);
 }

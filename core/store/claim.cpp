@@ -17,6 +17,7 @@
 #include "core/store/dialing.hpp"
 #include "core/store/driver.hpp"
 #include "core/store/judge.hpp"
+#include "core/store/slots.hpp"
 
 namespace call::store {
 namespace {
@@ -27,10 +28,6 @@ using std::chrono::seconds;
 constexpr int kBatch = 200;           // entries judged together once the first may not be called
 constexpr int kAbovePriority = 1000;  // of any entry
 constexpr int kMostBatches = 10;      // in one transaction
-
-// Second keys of transaction-level advisory locks; the first says of what.
-constexpr int kTenantLock = 1;
-constexpr int kAccountLock = 2;
 
 /// What a claim needs to know about its list.
 struct Terms {
@@ -45,6 +42,8 @@ struct Terms {
   int priority = 0;
   seconds ring_timeout{0};
   std::int64_t open = 0;
+  bool in_line = false;   ///< it waited for a slot that others share
+  bool to_begin = false;  ///< it was scheduled, and has claimed nothing since
 };
 
 struct Waiting {
@@ -54,13 +53,16 @@ struct Waiting {
 };
 
 ClaimResult none(NoClaim why, milliseconds next_due = {}) {
-  return {{}, why, next_due, false};
+  return {{}, why, next_due, false, false};
 }
 
 Terms read_terms(Txn& txn, std::int64_t list_id) {
   const auto row = query(
       txn,
-      "SELECT l.tenant_id, l.state, l.from_number, l.caller_pool_id, l.concurrency, t.concurrency "
+      "SELECT l.tenant_id, l.state, l.from_number, l.caller_pool_id, l.concurrency, (SELECT "
+      "slot_wanted_until IS NOT NULL FROM list_drivers d WHERE d.list_id = l.id) AS in_line, "
+      "l.started_at IS NULL OR coalesce(l.resumed_at < l.start_at, false) AS to_begin, "
+      "t.concurrency "
       "AS tenant_concurrency, l.priority, l.ring_timeout_s, greatest(0, ceil(extract(epoch FROM "
       "coalesce(l.start_at, now()) - now()) * 1000))::bigint AS starts_in_ms, (SELECT count(*) "
       "FROM attempts a WHERE a.list_id = l.id AND a.state IN ('intent', 'sending', 'placed', "
@@ -79,84 +81,71 @@ Terms read_terms(Txn& txn, std::int64_t list_id) {
   out.priority = static_cast<int>(number(row, "priority"));
   out.ring_timeout = seconds(number(row, "ring_timeout_s"));
   out.open = number(row, "open");
+  out.in_line = flag(row, "in_line");
+  out.to_begin = flag(row, "to_begin");
   return out;
 }
 
+/// A list that waited for its time starts with its first claim, or the next if somebody has its row.
+void begin(Txn& txn, const Terms& terms) {
+  if (!terms.to_begin) return;
+  query(txn,
+        "UPDATE lists SET started_at = coalesce(started_at, now()), resumed_at = now() WHERE id = "
+        "(SELECT id FROM lists WHERE id = $1 FOR UPDATE SKIP LOCKED)",
+        {terms.list_id});
+}
+
 void expire_entries(Txn& txn, std::int64_t list_id) {
-  query(
-      txn,
-      "UPDATE entries SET state = 'done', outcome = 'expired', reason = 'not_after', updated_at = "
-      "now() WHERE list_id = $1 AND state IN ('pending', 'retry_wait') AND not_after <= now()",
-      {list_id});
+  query(txn,
+        "UPDATE entries SET state = 'done', outcome = 'expired', reason = 'not_after', detail = "
+        "'', updated_at = "
+        "now() WHERE list_id = $1 AND state IN ('pending', 'retry_wait') AND not_after <= now()",
+        {list_id});
 }
 
-/// Counted under a lock that claims of all lists concerned take, each in a statement of its own: a
-/// snapshot from before the lock would not see what its last holder committed.
-std::int64_t free_slots(Txn& txn, int lock, std::int64_t key, std::int64_t most,
-                        const char* which) {
-  query(txn, "SELECT pg_advisory_xact_lock($1, $2)", {lock, static_cast<int>(key)});
-  const auto row = query(txn,
-                         std::string("SELECT count(*) AS open FROM attempts WHERE state IN "
-                                     "('intent', 'sending', 'placed', 'unknown')") +
-                             which,
-                         {key})[0];
-  return most - number(row, "open");
-}
-
-/// How many calls the list, the tenant and the account have room for.
-std::int64_t room_for_calls(Txn& txn, const Terms& terms, const ClaimLimits& limits) {
-  auto room = terms.concurrency - terms.open;
-  if (room > 0 && terms.tenant_concurrency)
-    room = std::min(room, free_slots(txn, kTenantLock, terms.tenant_id, *terms.tenant_concurrency,
-                                     " AND tenant_id = $1"));
-  if (room > 0 && limits.account_concurrency > 0)
-    room =
-        std::min(room, free_slots(txn, kAccountLock, 0, limits.account_concurrency, " AND $1 = 0"));
-  return room;
-}
-
-/// A list of the tenant that has a higher priority and something to do.
+/// A list of the tenant that has a higher priority and could use a slot.
 bool another_goes_first(Txn& txn, const Terms& terms) {
-  const auto first = query_row(
-      txn,
-      "SELECT 1 FROM lists l WHERE l.tenant_id = $1 AND l.state = 'running' AND l.priority > $2 "
-      "AND coalesce(l.start_at, now()) <= now() AND EXISTS (SELECT FROM entries e WHERE e.list_id "
-      "= l.id AND e.state IN ('pending', 'retry_wait') AND e.next_attempt_at <= now()) AND (SELECT "
-      "count(*) FROM attempts a WHERE a.list_id = l.id AND a.state IN ('intent', 'sending', "
-      "'placed', 'unknown')) < l.concurrency LIMIT 1",
-      {terms.tenant_id, terms.priority});
+  const auto first = query_row(txn,
+                               "SELECT 1 FROM lists l WHERE l.tenant_id = $1 AND l.state = "
+                               "'running' AND l.priority > $2 AND can_dial(l) LIMIT 1",
+                               {terms.tenant_id, terms.priority});
   return first.has_value();
+}
+
+/// The pools that have a number of the list's: claims that could take the same one come one by one.
+void lock_pools(Txn& txn, const Terms& terms) {
+  query(txn,
+        "SELECT FROM caller_pools WHERE id IN (SELECT o.pool_id FROM caller_numbers o WHERE "
+        "o.tenant_id = $1 AND (o.number = $2 OR o.number IN (SELECT c.number FROM caller_numbers c "
+        "WHERE c.pool_id = $3))) ORDER BY id FOR UPDATE",
+        {terms.tenant_id, terms.from_number, terms.pool_id});
 }
 
 /// The list's own number, as often as it is free: it may be in pools, and their limits are the number's.
 std::vector<std::string> fixed_caller(Txn& txn, const Terms& terms, std::int64_t most) {
-  const auto pools = query(txn,
-                           "SELECT p.id FROM caller_pools p JOIN caller_numbers c ON c.pool_id = "
-                           "p.id WHERE c.tenant_id = $1 AND c.number = $2 ORDER BY p.id FOR UPDATE "
-                           "OF p",
-                           {terms.tenant_id, terms.from_number});
-  if (!pools.empty()) {
-    const auto row = query(txn,
-                           "SELECT min(c.concurrency) - (SELECT count(*) FROM attempts a WHERE "
-                           "a.tenant_id = $1 AND a.from_number = $2 AND a.state IN ('intent', "
-                           "'sending', 'placed', 'unknown')) AS free FROM caller_numbers c WHERE "
-                           "c.tenant_id = $1 AND c.number = $2",
-                           {terms.tenant_id, terms.from_number})[0];
-    most = std::clamp<std::int64_t>(number(row, "free"), 0, most);
-  }
+  const auto row = query(txn,
+                         "SELECT min(c.concurrency) - (SELECT count(*) FROM attempts a WHERE "
+                         "a.tenant_id = $1 AND a.from_number = $2 AND a.state IN ('intent', "
+                         "'sending', 'placed', 'unknown')) AS free FROM caller_numbers c WHERE "
+                         "c.tenant_id = $1 AND c.number = $2",
+                         {terms.tenant_id, terms.from_number})[0];
+  if (const auto free = optional_number(row, "free"))
+    most = std::clamp<std::int64_t>(*free, 0, most);
   return std::vector<std::string>(static_cast<std::size_t>(most), terms.from_number);
 }
 
 /// Caller ids for up to `most` calls: the list's, or those of its pool that have rested longest and are
 /// not leased.
 std::vector<std::string> pick_callers(Txn& txn, const Terms& terms, std::int64_t most) {
+  lock_pools(txn, terms);
   if (!terms.pool_id) return fixed_caller(txn, terms, most);
-  query(txn, "SELECT 1 FROM caller_pools WHERE id = $1 FOR UPDATE", {*terms.pool_id});
   const auto rows = query(
       txn,
       "SELECT number FROM caller_numbers c WHERE c.pool_id = $1 AND (SELECT count(*) FROM attempts "
       "a WHERE a.tenant_id = c.tenant_id AND a.from_number = c.number AND a.state IN ('intent', "
-      "'sending', 'placed', 'unknown')) < c.concurrency ORDER BY c.used_at NULLS FIRST, c.id LIMIT "
+      "'sending', 'placed', 'unknown')) < (SELECT min(o.concurrency) FROM caller_numbers o WHERE "
+      "o.tenant_id = c.tenant_id AND o.number = c.number) ORDER BY c.used_at NULLS FIRST, c.id "
+      "LIMIT "
       "$2",
       {*terms.pool_id, most});
   std::vector<std::string> out;
@@ -363,7 +352,8 @@ void note_claimed(Txn& txn, const Terms& terms, const std::vector<Claim>& claims
     callers.push_back(claim.from_number);
   }
   query(txn,
-        "UPDATE entries SET state = 'dialing', reason = '', updated_at = now() WHERE id = "
+        "UPDATE entries SET state = 'dialing', reason = '', detail = '', updated_at = now() WHERE "
+        "id = "
         "ANY($1::bigint[])",
         {int_array(entries)});
   if (!terms.pool_id) return;
@@ -371,6 +361,16 @@ void note_claimed(Txn& txn, const Terms& terms, const std::vector<Claim>& claims
         "UPDATE caller_numbers SET used_at = clock_timestamp() WHERE pool_id = $1 AND number IN "
         "(SELECT jsonb_array_elements_text($2))",
         {*terms.pool_id, text_array(callers)});
+}
+
+SlotSeeker seeker_of(const Terms& terms, const ClaimLimits& limits) {
+  return {terms.list_id,
+          terms.tenant_id,
+          terms.priority,
+          terms.concurrency - terms.open,
+          terms.tenant_concurrency,
+          limits.account_concurrency,
+          terms.in_line};
 }
 
 Result<ClaimResult> claim(Txn& txn, const DriverLease& lease, const ClaimLimits& limits) {
@@ -383,18 +383,32 @@ Result<ClaimResult> claim(Txn& txn, const DriverLease& lease, const ClaimLimits&
     result.idle = terms.open == 0;
     return result;
   }
-  const auto most = std::min<std::int64_t>(room_for_calls(txn, terms, limits), limits.most);
-  if (most <= 0 || another_goes_first(txn, terms)) return none(NoClaim::no_slot);
-  CALL_TRY(const auto policy, policy_of_list(txn, lease.list_id));
+  begin(txn, terms);
+  const auto seeker = seeker_of(terms, limits);
+  const auto room = room_for_calls(txn, seeker);
+  stand_in_line(txn, seeker, room);
+  const auto most = std::min(room.calls, limits.most);
+  if (most <= 0) {
+    auto result = none(NoClaim::no_slot, room.again);
+    result.shared_slot = room.waits_for != nullptr;
+    return result;
+  }
+  if (another_goes_first(txn, terms)) return none(NoClaim::no_slot);
+  const auto policy = policy_of_list(txn, lease.list_id);
+  if (!policy) {
+    pause_itself(txn, lease.list_id, policy.error().context);
+    return none(NoClaim::list_not_running);
+  }
   const auto callers = pick_callers(txn, terms, most);
   if (callers.empty()) return none(NoClaim::no_slot);
-  const auto entries = pick_entries(txn, terms, policy, callers);
+  const auto entries = pick_entries(txn, terms, *policy, callers);
   if (entries.empty()) return explain_none(txn, terms);
   auto result = none(NoClaim::not_due);
   result.claims = insert_attempts(txn, lease, terms, entries, callers);
   note_claimed(txn, terms, result.claims);
+  note_served(txn, seeker);
   for (auto& made : result.claims) {
-    made.ring_timeout = std::max(terms.ring_timeout, policy.ring_at_least);
+    made.ring_timeout = std::max(terms.ring_timeout, policy->ring_at_least);
     CALL_CRASH_POINT("claim.committing", made.to_number);
   }
   return result;

@@ -73,15 +73,20 @@ enum class NoClaim {
 };
 
 struct ClaimResult {
-  std::vector<Claim> claims;              ///< in the order in which they are to be sent
-  NoClaim why = NoClaim::not_due;         ///< when there are none
-  std::chrono::milliseconds next_due{0};  ///< not_due: when the first may be; 0 if not known
-  bool idle = false;                      ///< not_due: no call is open either
+  std::vector<Claim> claims;       ///< in the order in which they are to be sent
+  NoClaim why = NoClaim::not_due;  ///< when there are none
+  /// not_due: when the first may be; no_slot: when those who go first have asked. 0 if not known.
+  std::chrono::milliseconds next_due{0};
+  bool idle = false;         ///< not_due: no call is open either
+  bool shared_slot = false;  ///< no_slot: the end of any call of the tenant or the account may help
 };
 
 /// Takes the next entries that the policy allows and writes their attempts `intent`, in one
 /// transaction that does not wait for the disk: a PostgreSQL that dies may forget it, never what was
 /// sent after it.
+/// Lists that wait for a slot of the tenant or the account get the next ones in the order in which
+/// they were served last, tenant by tenant; a driver that waits asks again at least every second.
+/// A list whose stored policy cannot be read pauses itself.
 /// On the way entries past their not_after become done/expired, those that must never be called
 /// done/refused, and those that may not be called yet get the time and the reason.
 Result<ClaimResult> claim_entries(Connection& connection, const DriverLease& lease,
@@ -125,8 +130,8 @@ Status settle_unknown(Connection& connection, const DriverLease& lease, std::str
 /// running -> completed when every entry is done and no attempt is open; true if it is completed
 /// now.
 Result<bool> complete_if_done(Connection& connection, const DriverLease& lease);
-/// running -> failed with a reason: the driver cannot go on (bad credentials ...). Waiting entries
-/// stay as they are.
-Status fail_list(Connection& connection, const DriverLease& lease, std::string_view reason);
+/// running -> paused with a reason: the driver cannot go on (bad credentials ...). Entries stay as
+/// they are, and a resumed list goes on with them.
+Status pause_list(Connection& connection, const DriverLease& lease, std::string_view reason);
 
 }  // namespace call::store

@@ -29,6 +29,15 @@ ListState lock_list_state(Txn& txn, std::int64_t list_id) {
   return known(parse_list_state(text(row, "state")));
 }
 
+bool pause_itself(Txn& txn, std::int64_t list_id, std::string_view reason) {
+  return query_row(
+             txn,
+             "UPDATE lists SET state = 'paused', reason = $2 WHERE id = (SELECT id FROM lists "
+             "WHERE id = $1 AND state = 'running' FOR UPDATE SKIP LOCKED) RETURNING id",
+             {list_id, reason})
+      .has_value();
+}
+
 void take_over(Txn& txn, std::int64_t list_id, std::int64_t epoch) {
   query(
       txn,
@@ -86,7 +95,9 @@ Status release_lease(Connection& connection, const DriverLease& lease) {
   return transact(connection, kSystem, "cannot release the lease", [&](Txn& txn) -> Status {
     if (!lock_lease(txn, lease)) return {};
     take_over(txn, lease.list_id, lease.epoch);
-    query(txn, "UPDATE list_drivers SET holder = NULL, expires_at = now() WHERE list_id = $1",
+    query(txn,
+          "UPDATE list_drivers SET holder = NULL, expires_at = now(), slot_wanted = NULL, "
+          "slot_wanted_until = NULL WHERE list_id = $1",
           {lease.list_id});
     return {};
   });
@@ -122,8 +133,12 @@ Result<std::vector<std::int64_t>> lists_without_driver(Connection& connection) {
 Result<bool> complete_if_done(Connection& connection, const DriverLease& lease) {
   const auto body = [&](Txn& txn) -> Result<bool> {
     CALL_CHECK(require_lease(txn, lease));
-    CALL_TRY(const auto list, read_list(txn, lease.list_id, true));
-    if (list.state != ListState::running) return list.state == ListState::completed;
+    // An operator who adds entries has the list locked, and the lease must not run out meanwhile.
+    const auto list = query_row(txn, "SELECT state FROM lists WHERE id = $1 FOR UPDATE SKIP LOCKED",
+                                {lease.list_id});
+    if (!list) return false;
+    const auto state = known(parse_list_state(text(*list, "state")));
+    if (state != ListState::running) return state == ListState::completed;
     const auto row =
         query(txn,
               "SELECT EXISTS (SELECT FROM entries WHERE list_id = $1 AND state <> 'done') OR "
@@ -138,13 +153,10 @@ Result<bool> complete_if_done(Connection& connection, const DriverLease& lease) 
   return in_transaction(connection, kSystem, "cannot complete the list", body);
 }
 
-Status fail_list(Connection& connection, const DriverLease& lease, std::string_view reason) {
-  return transact(connection, kSystem, "cannot fail the list", [&](Txn& txn) -> Status {
+Status pause_list(Connection& connection, const DriverLease& lease, std::string_view reason) {
+  return transact(connection, kSystem, "cannot pause the list", [&](Txn& txn) -> Status {
     CALL_CHECK(require_lease(txn, lease));
-    query(txn,
-          "UPDATE lists SET state = 'failed', reason = $2, finished_at = now() WHERE id = $1 AND "
-          "state = 'running'",
-          {lease.list_id, reason});
+    pause_itself(txn, lease.list_id, reason);
     return {};
   });
 }

@@ -13,6 +13,9 @@ bool lock_lease(Txn& txn, const DriverLease& lease);
 Status require_lease(Txn& txn, const DriverLease& lease);
 /// The state of the lease's list, which holds until we commit.
 ListState lock_list_state(Txn& txn, std::int64_t list_id);
+/// running -> paused, because of what the reason says. False where it is not running, or somebody has
+/// its row at this moment (a long import): the driver's thread does not wait for that.
+bool pause_itself(Txn& txn, std::int64_t list_id, std::string_view reason);
 /// What a dead driver left, up to and with `epoch`: sending becomes unknown, intents are undone.
 void take_over(Txn& txn, std::int64_t list_id, std::int64_t epoch);
 

@@ -114,13 +114,15 @@ bool erase_list(Txn& txn, std::int64_t list_id) {
         "UPDATE call_events SET params = '{}', error_message = '' WHERE attempt_id IN (SELECT id "
         "FROM attempts WHERE list_id = $1)",
         {list_id});
-  query(txn, "UPDATE attempts SET to_number = '', error_message = '' WHERE list_id = $1",
+  query(txn,
+        "UPDATE attempts SET to_number = '', error_message = '', resolved_at = CASE WHEN state = "
+        "'abandoned' THEN coalesce(resolved_at, now()) END WHERE list_id = $1",
         {list_id});
   // A list that failed has entries that nobody will call any more.
   query(txn,
         "UPDATE entries SET phone = NULL, phone_raw = '', name = '', variables = '{}', timezone = "
         "'', state = 'done', outcome = coalesce(outcome, 'cancelled'), reason = CASE WHEN outcome "
-        "IS NULL THEN 'list_failed' ELSE reason END WHERE list_id = $1",
+        "IS NULL THEN 'list_failed' ELSE reason END, detail = '' WHERE list_id = $1",
         {list_id});
   return true;
 }

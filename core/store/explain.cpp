@@ -30,6 +30,10 @@ struct Facts {
   std::int64_t list_open = 0;
   std::int64_t tenant_open = 0;
   std::optional<std::int64_t> tenant_concurrency;
+  std::int64_t account_open = 0;
+  std::int64_t account_concurrency = 0;
+  std::string detail;  // of the entry's reason
+  std::string policy_error;
   std::int64_t callers_free = 1;
   std::string first_list;  // of a higher priority, with something to dial
   bool number_in_call = false;
@@ -68,17 +72,10 @@ Result<Facts> read_facts(Txn& txn, const Entry& entry, const List& list) {
       "l.id AND a.state IN ('intent', 'sending', 'placed', 'unknown')) AS list_open, (SELECT "
       "count(*) FROM attempts a WHERE a.tenant_id = l.tenant_id AND a.state IN ('intent', "
       "'sending', 'placed', 'unknown')) AS tenant_open, t.concurrency AS tenant_concurrency, "
-      "(SELECT "
-      "count(*) FILTER (WHERE free) + (l.caller_pool_id IS NULL AND count(*) = 0)::int FROM "
-      "(SELECT (SELECT count(*) FROM attempts a WHERE a.tenant_id = c.tenant_id AND a.from_number "
-      "= c.number AND a.state IN ('intent', 'sending', 'placed', 'unknown')) < c.concurrency AS "
-      "free FROM caller_numbers c WHERE c.tenant_id = l.tenant_id AND (c.pool_id = "
-      "l.caller_pool_id OR c.number = l.from_number)) f) AS callers_free, (SELECT min(o.name) FROM "
-      "lists o WHERE "
+      "callers_free(l) AS callers_free, e.detail, (SELECT min(o.name) FROM lists o WHERE "
       "o.tenant_id = l.tenant_id AND o.state = 'running' AND o.priority > l.priority AND "
-      "coalesce(o.start_at, now()) <= now() AND EXISTS (SELECT FROM entries x WHERE x.list_id = "
-      "o.id AND x.state IN ('pending', 'retry_wait') AND x.next_attempt_at <= now())) AS "
-      "first_list, EXISTS (SELECT FROM attempts a WHERE a.tenant_id = l.tenant_id AND a.to_number "
+      "can_dial(o)) AS first_list, EXISTS (SELECT FROM attempts a WHERE a.tenant_id = l.tenant_id "
+      "AND a.to_number "
       "= e.phone AND a.entry_id <> e.id AND a.state IN ('intent', 'sending', 'placed', "
       "'unknown')) AS number_in_call FROM entries e JOIN lists l ON l.id = e.list_id JOIN tenants "
       "t ON t.id = l.tenant_id WHERE e.id = $1",
@@ -92,15 +89,28 @@ Result<Facts> read_facts(Txn& txn, const Entry& entry, const List& list) {
   out.tenant_open = number(row, "tenant_open");
   out.tenant_concurrency = optional_number(row, "tenant_concurrency");
   out.callers_free = number(row, "callers_free");
+  out.detail = text(row, "detail");
   out.first_list = text(row, "first_list");
   out.number_in_call = flag(row, "number_in_call");
   if (entry.phone.empty()) return out;
-  CALL_TRY(const auto policy, policy_of_list(txn, list.id));
-  const auto facts = facts_about(txn, list.tenant_id, policy, clock_now(txn),
+  const auto policy = policy_of_list(txn, list.id);
+  if (!policy) {
+    out.policy_error = policy.error().context;
+    return out;
+  }
+  const auto facts = facts_about(txn, list.tenant_id, *policy, clock_now(txn),
                                  {{entry.id, entry.phone, out.timezone}})[0];
-  out.checks = policy::review(policy, facts);
-  out.decision = policy::decide(policy, facts);
+  out.checks = policy::review(*policy, facts);
+  out.decision = policy::decide(*policy, facts);
   return out;
+}
+
+/// Of all tenants.
+Result<std::int64_t> calls_of_account(Txn& txn) {
+  const auto row = query(txn,
+                         "SELECT count(*) AS open FROM attempts WHERE state IN ('intent', "
+                         "'sending', 'placed', 'unknown')")[0];
+  return number(row, "open");
 }
 
 Reason about_list(const List& list, const Facts& facts) {
@@ -127,6 +137,10 @@ Reason about_slot(const List& list, const Facts& facts) {
     return wait("slot", fmt::format("the list has its {} calls at once", facts.list_open));
   if (facts.tenant_concurrency && facts.tenant_open >= *facts.tenant_concurrency)
     return wait("slot", fmt::format("the tenant has its {} calls at once", facts.tenant_open));
+  if (facts.account_concurrency > 0 && facts.account_open >= facts.account_concurrency)
+    return wait("slot",
+                fmt::format("the carrier's account has its {} calls at once, of all tenants",
+                            facts.account_open));
   if (facts.callers_free == 0)
     return wait("slot", "the caller id, or each of its pool, has as many calls as it may");
   if (!facts.first_list.empty())
@@ -134,6 +148,11 @@ Reason about_slot(const List& list, const Facts& facts) {
                 fmt::format("the list {} of a higher priority goes first", facts.first_list));
   return yes("slot",
              fmt::format("{} of {} calls at once", facts.list_open, list.settings.concurrency));
+}
+
+/// "dnc: matches +1900* (us-ftc)"
+std::string reason_of(const Explanation& out, const Facts& facts) {
+  return out.entry.reason + (facts.detail.empty() ? "" : ": " + facts.detail);
 }
 
 void add_reasons(Explanation& out, const Facts& facts) {
@@ -145,13 +164,14 @@ void add_reasons(Explanation& out, const Facts& facts) {
                                                     : yes("not_after", detail));
   }
   if (facts.next_attempt_at > facts.now) {
-    reasons.push_back(wait(
-        "due",
-        out.entry.reason.empty() ? "its time has not come" : "it was put off: " + out.entry.reason,
-        facts.next_attempt_at));
+    reasons.push_back(wait("due",
+                           out.entry.reason.empty() ? "its time has not come"
+                                                    : "it was put off: " + reason_of(out, facts),
+                           facts.next_attempt_at));
   }
   if (facts.number_in_call)
     reasons.push_back(wait("number", "another entry's call to this number is up or undecided"));
+  if (!facts.policy_error.empty()) reasons.push_back(no("policy", facts.policy_error));
   for (const auto& check : facts.checks) {
     const auto answer = check.verdict == policy::Verdict::go     ? "yes"
                         : check.verdict == policy::Verdict::wait ? "wait"
@@ -172,7 +192,8 @@ void foretell(Explanation& out, const Facts& facts) {
   const bool resting = out.list.state == ListState::draft || out.list.state == ListState::paused;
   // What stands against it for good says more than that its list rests.
   const auto stop = std::find_if(out.reasons.begin(), out.reasons.end(), [&](const auto& reason) {
-    return reason.answer == "no" && !(resting && reason.question == "list");
+    return reason.answer == "no" && !(resting && reason.question == "list") &&
+           reason.question != "policy";
   });
   if (stop != out.reasons.end()) {
     out.verdict = "never";
@@ -182,6 +203,11 @@ void foretell(Explanation& out, const Facts& facts) {
   if (resting) {
     out.verdict = "blocked";
     out.summary = "not called until somebody acts on the list: " + out.reasons.front().detail;
+    return;
+  }
+  if (!facts.policy_error.empty()) {
+    out.verdict = "blocked";
+    out.summary = "not called until somebody mends the policy: " + facts.policy_error;
     return;
   }
   auto next = std::max(facts.now, facts.next_attempt_at);
@@ -208,13 +234,36 @@ void foretell(Explanation& out, const Facts& facts) {
                                  : fmt::format("waits ({}: {})", waits->question, waits->detail);
 }
 
+/// Why a done entry was called, or was not.
+Reason about_end(const Explanation& out, const Facts& facts) {
+  const auto& entry = out.entry;
+  switch (*entry.outcome) {
+    case Outcome::refused:
+      return no(entry.reason.empty() ? "entry" : entry.reason,
+                facts.detail.empty() ? "it was refused" : facts.detail);
+    case Outcome::expired:
+      return no("not_after", facts.not_after
+                                 ? "it was not to be called after " + to_rfc3339(*facts.not_after)
+                                 : "its time was over");
+    case Outcome::cancelled:
+      return no("list", "its list was cancelled");
+    default:
+      break;
+  }
+  const auto called = fmt::format("{} attempt(s), the last one came to {}{}", entry.attempts,
+                                  to_string(*entry.outcome),
+                                  entry.reason.empty() ? "" : ": " + reason_of(out, facts));
+  return yes("called", called);
+}
+
 void conclude(Explanation& out, const Facts& facts) {
   const auto& entry = out.entry;
   if (entry.state == EntryState::done) {
     out.verdict = "done";
+    out.reasons.push_back(about_end(out, facts));
     out.summary =
         fmt::format("{}{}, after {} attempt(s)", to_string(*entry.outcome),
-                    entry.reason.empty() ? "" : " (" + entry.reason + ")", entry.attempts);
+                    entry.reason.empty() ? "" : " (" + reason_of(out, facts) + ")", entry.attempts);
   } else if (entry.state == EntryState::dialing || entry.state == EntryState::in_call) {
     const bool unknown = entry.last_attempt && entry.last_attempt->state == AttemptState::unknown;
     out.verdict = "in_progress";
@@ -230,7 +279,7 @@ void conclude(Explanation& out, const Facts& facts) {
 }  // namespace
 
 Result<Explanation> explain_entry(Connection& connection, std::int64_t tenant_id,
-                                  std::string_view reference) {
+                                  std::string_view reference, std::int64_t account_concurrency) {
   std::pair<std::int64_t, std::int64_t> place;
   CALL_TRY(place, in_transaction(connection, tenant_id, "cannot find the entry",
                                  [&](Txn& txn) { return locate(txn, reference); }));
@@ -244,9 +293,14 @@ Result<Explanation> explain_entry(Connection& connection, std::int64_t tenant_id
   CALL_TRY(out.list, find_list(connection, tenant_id, std::to_string(place.first)));
   CALL_TRY(out.attempts, attempts_of_entry(connection, tenant_id, out.entry.id));
   out.policy = out.list.settings.policy.empty() ? out.list.tenant_policy : out.list.settings.policy;
-  CALL_TRY(const auto facts,
+  CALL_TRY(auto facts,
            in_transaction(connection, tenant_id, "cannot explain the entry",
                           [&](Txn& txn) { return read_facts(txn, out.entry, out.list); }));
+  facts.account_concurrency = account_concurrency;
+  if (account_concurrency > 0) {
+    CALL_TRY(facts.account_open,
+             in_transaction(connection, kSystem, "cannot count the calls", calls_of_account));
+  }
   conclude(out, facts);
   return out;
 }

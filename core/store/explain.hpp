@@ -34,8 +34,9 @@ struct Explanation {
   std::vector<Attempt> attempts;  ///< first to last
 };
 
-/// `reference`: an entry's id ("4711"), or list and line ("spring/17"). Errc::not_found.
+/// `reference`: an entry's id ("4711"), or list and line ("spring/17"). `account_concurrency`: as the
+/// driver's, 0 for no limit. Errc::not_found.
 Result<Explanation> explain_entry(Connection& connection, std::int64_t tenant_id,
-                                  std::string_view reference);
+                                  std::string_view reference, std::int64_t account_concurrency = 0);
 
 }  // namespace call::store

@@ -192,6 +192,7 @@ void carry_out(Txn& txn, const std::vector<Move>& moves) {
   }
   query(txn,
         "UPDATE entries e SET state = n.state, outcome = n.outcome, reason = n.reason, "
+        "detail = '', "
         "updated_at = now(), next_attempt_at = CASE WHEN n.pause_s IS NULL THEN "
         "e.next_attempt_at ELSE now() + n.pause_s * interval '1 s' END FROM "
         "jsonb_to_recordset($1::jsonb) AS n(id bigint, state text, outcome text, reason text, "

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kDoing = "cannot import the list";
 constexpr std::size_t kBatch = 1000;
+constexpr int kAppendLock = 3;  // first key of an advisory lock; slots.cpp has the others
 
 /// The list made with this key before, if any.
 std::optional<List> find_by_key(Txn& txn, const std::optional<std::string>& key) {
@@ -238,8 +239,11 @@ Status Import::commit() {
 Result<Appended> append_entries(Connection& connection, std::int64_t tenant_id,
                                 std::int64_t list_id, std::vector<NewEntry> entries) {
   const auto body = [&](Txn& txn) -> Result<Appended> {
-    // Locked, so that the driver does not complete the list at the same time.
-    CALL_TRY(const auto list, read_list(txn, list_id, true));
+    // One at a time. The list's state holds until the end, so its driver does not complete it; a share
+    // is enough for that, and calls go on meanwhile.
+    query(txn, "SELECT pg_advisory_xact_lock($1, $2)", {kAppendLock, static_cast<int>(list_id)});
+    query(txn, "SELECT FROM lists WHERE id = $1 FOR SHARE", {list_id});
+    CALL_TRY(const auto list, read_list(txn, list_id));
     const bool over = list.state != ListState::draft && list.state != ListState::running &&
                       list.state != ListState::paused;
     if (over) return wrong_state(list, "nothing can be added to it");

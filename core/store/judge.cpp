@@ -21,13 +21,15 @@ Calls calls_to(Txn& txn, std::int64_t tenant_id, const policy::Policy& policy,
   Calls out;
   const auto memory = policy.memory();
   if (memory.count() == 0) return out;
-  const auto rows = query(
-      txn,
-      "SELECT a.to_number, unix_us(coalesce(a.sent_at, a.created_at)) AS at, person_answered(a) "
-      "AS conversation, was_left_silent(a) AS abandoned FROM attempts a WHERE a.tenant_id = $1 AND "
-      "a.to_number IN (SELECT jsonb_array_elements_text($2)) AND a.state <> 'rejected' AND "
-      "a.created_at > now() - $3 * interval '1 s' - interval '1 day'",
-      {tenant_id, text_array(numbers), memory.count()});
+  const auto rows =
+      query(txn,
+            "SELECT a.to_number, unix_us(CASE WHEN person_answered(a) THEN greatest(a.sent_at, "
+            "a.answered_at, a.ended_at) ELSE coalesce(a.sent_at, a.created_at) END) AS at, "
+            "person_answered(a) AS conversation, was_left_silent(a) AS abandoned FROM attempts a "
+            "WHERE a.tenant_id = $1 AND "
+            "a.to_number IN (SELECT jsonb_array_elements_text($2)) AND a.state <> 'rejected' AND "
+            "a.created_at > now() - $3 * interval '1 s' - interval '1 day'",
+            {tenant_id, text_array(numbers), memory.count()});
   for (const auto& row : rows) {
     // Rounded up, so that no window ends a fraction of a second early.
     out[text(row, "to_number")].push_back(
@@ -130,12 +132,13 @@ std::vector<policy::Facts> facts_about(Txn& txn, std::int64_t tenant_id,
 
 void put_off(Txn& txn, std::int64_t entry_id, const policy::Decision& decision) {
   if (decision.verdict == policy::Verdict::never) {
-    finish_entry(txn, entry_id, Outcome::refused, decision.reason);
+    finish_entry(txn, entry_id, Outcome::refused, decision.reason, decision.detail);
     return;
   }
   query(txn,
-        "UPDATE entries SET next_attempt_at = $2, reason = $3, updated_at = now() WHERE id = $1",
-        {entry_id, WallTime(decision.at), decision.reason});
+        "UPDATE entries SET next_attempt_at = $2, reason = $3, detail = $4, updated_at = now() "
+        "WHERE id = $1",
+        {entry_id, WallTime(decision.at), decision.reason, decision.detail});
 }
 
 }  // namespace call::store

@@ -33,8 +33,9 @@ std::map<std::int64_t, ListCounts> count_lists(Txn& txn, const std::string& ids)
     counts.by_outcome.at(static_cast<std::size_t>(known(parse_outcome(text(row, "outcome"))))) += n;
   }
   const auto attempts = query(txn,
-                              "SELECT list_id, state, count(*) AS n FROM attempts WHERE list_id = "
-                              "ANY($1::bigint[]) GROUP BY list_id, state",
+                              "SELECT list_id, state, count(*) AS n, count(*) FILTER (WHERE state "
+                              "= 'abandoned' AND resolved_at IS NULL) AS open_questions FROM "
+                              "attempts WHERE list_id = ANY($1::bigint[]) GROUP BY list_id, state",
                               {ids});
   for (const auto& row : attempts) {
     auto& counts = out[number(row, "list_id")];
@@ -43,6 +44,7 @@ std::map<std::int64_t, ListCounts> count_lists(Txn& txn, const std::string& ids)
     counts.attempts += n;
     if (is_open(state)) counts.open_attempts += n;
     if (state == AttemptState::unknown) counts.unknown_attempts += n;
+    counts.abandoned_attempts += number(row, "open_questions");
   }
   const auto answered = query(
       txn,
@@ -199,7 +201,7 @@ namespace {
 Result<List> lock_startable(Txn& txn, std::int64_t list_id) {
   CALL_TRY(auto list, read_list(txn, list_id, true));
   const bool startable = list.state == ListState::draft || list.state == ListState::paused ||
-                         list.state == ListState::running;
+                         list.state == ListState::running || list.state == ListState::failed;
   if (!startable) return wrong_state(list, "it cannot be started again");
   return list;
 }
@@ -218,11 +220,12 @@ Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id,
     if (list.state == ListState::running && !waits_for_its_time(txn, list_id))
       return ListChange{std::move(list), false, {}};
     // A list that was paused while it waited for its time goes on waiting.
-    query(txn,
-          "UPDATE lists SET state = 'running', reason = '', started_at = coalesce(started_at, "
-          "now()), resumed_at = now(), start_at = CASE state WHEN 'paused' THEN start_at END WHERE "
-          "id = $1",
-          {list_id});
+    query(
+        txn,
+        "UPDATE lists SET state = 'running', reason = '', started_at = coalesce(started_at, "
+        "now()), resumed_at = now(), finished_at = NULL, start_at = CASE state WHEN 'paused' THEN "
+        "start_at END WHERE id = $1",
+        {list_id});
     if (waits_for_its_time(txn, list_id)) {
       CALL_TRY(auto waiting, read_list(txn, list_id));
       return ListChange{std::move(waiting), true, {}};
@@ -240,7 +243,9 @@ Result<ListChange> schedule_list(Connection& connection, std::int64_t tenant_id,
     CALL_TRY(auto list, lock_startable(txn, list_id));
     if (list.state == ListState::running && !waits_for_its_time(txn, list_id))
       return wrong_state(list, "it has started already; pause it first");
-    query(txn, "UPDATE lists SET state = 'running', reason = '', start_at = $2 WHERE id = $1",
+    query(txn,
+          "UPDATE lists SET state = 'running', reason = '', finished_at = NULL, start_at = $2 "
+          "WHERE id = $1",
           {list_id, start_at});
     ListChange change{std::move(list), true, {}};
     CALL_TRY(change.list, read_list(txn, list_id));
@@ -292,6 +297,7 @@ Result<ListChange> cancel_list(Connection& connection, std::int64_t tenant_id,
           {list_id});
     query(txn,
           "UPDATE entries SET state = 'done', outcome = 'cancelled', reason = 'list_cancelled', "
+          "detail = '', "
           "updated_at = now() WHERE list_id = $1 AND state IN ('pending', 'retry_wait')",
           {list_id});
     ListChange change{std::move(list), true, {}};

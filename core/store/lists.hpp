@@ -70,6 +70,7 @@ struct ListCounts {
   std::array<std::int64_t, 8> by_outcome{};  ///< index: Outcome
   std::int64_t open_attempts = 0;
   std::int64_t unknown_attempts = 0;
+  std::int64_t abandoned_attempts = 0;  ///< that no operator has resolved
   std::int64_t attempts = 0;
   AbandonRate abandoned_24h;
   AbandonRate abandoned_30d;
@@ -111,7 +112,7 @@ struct ListChange {
   std::vector<OutboxJob> jobs;
 };
 
-/// draft or paused -> running, with a dial_list job. Errc::conflict from a final state.
+/// draft, paused or failed -> running, with a dial_list job. Errc::conflict from a final state.
 Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
 /// The same, but nothing is dialed before `start_at`; also moves the time of a list that waits for
 /// it.

@@ -49,7 +49,8 @@ std::optional<OutboxJob> insert_job(Txn& txn, std::optional<std::int64_t> tenant
 
 OutboxJob insert_dial_job(Txn& txn, std::int64_t tenant_id, std::int64_t list_id) {
   const std::string args = "[" + std::to_string(list_id) + "]";
-  auto job = insert_job(txn, tenant_id, "dial", kDialListJob, args, new_job_id(kDialListJob, args));
+  auto job =
+      insert_job(txn, tenant_id, kDialQueue, kDialListJob, args, new_job_id(kDialListJob, args));
   CALL_ASSERT(job.has_value());  // the id is random
   return *std::move(job);
 }

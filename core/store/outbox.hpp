@@ -16,8 +16,10 @@
 
 namespace call::store {
 
+/// The queue of drivers. Each of its jobs keeps its slot for `dialer.slice`.
+inline constexpr std::string_view kDialQueue = "dial";
 /// The jobs that changes in the store ask for, by their names in the queue.
-inline constexpr std::string_view kDialListJob = "calld.dial_list";  ///< [list id], queue "dial"
+inline constexpr std::string_view kDialListJob = "calld.dial_list";  ///< [list id], kDialQueue
 inline constexpr std::string_view kEndCallJob =
     "calld.end_call";  ///< [attempt id, call SID, manner?], queue "default"
 /// The manner of calld.end_call that says a sentence first: the machine may be a person.

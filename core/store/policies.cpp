@@ -28,7 +28,8 @@ Result<Row> read_policy(Txn& txn, std::string_view name) {
 
 void ask_again(Txn& txn, std::int64_t tenant_id) {
   query(txn,
-        "UPDATE entries SET next_attempt_at = now(), reason = '', updated_at = now() WHERE list_id "
+        "UPDATE entries SET next_attempt_at = now(), reason = '', detail = '', updated_at = now() "
+        "WHERE list_id "
         "IN (SELECT id FROM lists WHERE tenant_id = $1 AND state IN ('draft', 'running', "
         "'paused')) AND state IN ('pending', 'retry_wait') AND next_attempt_at > now() AND reason "
         "IN ('window', 'holiday', 'cap', 'after_conversation', 'after_abandoned', "

@@ -2,6 +2,7 @@
 
 #include "core/store/attempt.hpp"
 #include "core/store/db.hpp"
+#include "core/store/driver.hpp"
 
 namespace call::store {
 
@@ -51,6 +52,71 @@ Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::s
   return in_transaction(connection, kSystem, "cannot abandon the attempt", body);
 }
 
+namespace {
+
+/// placed -> ended, its entry done/failed. Nothing of it is tried again by itself: there may have been a
+/// conversation.
+void lose(Txn& txn, AttemptRow& attempt) {
+  attempt.state = AttemptState::ended;
+  attempt.status = CallStatus::failed;
+  attempt.error_code = kLostByCarrier;
+  save(txn, attempt);
+  query(txn, "UPDATE attempts SET ended_at = coalesce(ended_at, now()) WHERE id = $1::uuid",
+        {attempt.id});
+  lock_list_state(txn, attempt.list_id);
+  finish_entry(txn, attempt.entry_id, Outcome::failed, kLostByCarrier);
+}
+
+bool is_overdue(Txn& txn, const AttemptRow& attempt) {
+  return query_row(txn,
+                   "SELECT 1 FROM attempts a JOIN lists l ON l.id = a.list_id WHERE a.id = "
+                   "$1::uuid AND a.state = 'placed' AND a.sent_at <= now() - (l.ring_timeout_s + "
+                   "l.time_limit_s) * interval '1 s'",
+                   {attempt.id})
+      .has_value();
+}
+
+/// The entry waits again, and a list that was completed without it goes on.
+Status redial(Txn& txn, const AttemptRow& attempt) {
+  const auto row = query_row(
+      txn,
+      "UPDATE entries e SET state = 'retry_wait', outcome = NULL, reason = 'redial', "
+      "detail = '', next_attempt_at = now(), updated_at = now() FROM lists l WHERE e.id "
+      "= $1 AND e.state = 'done' AND e.reason IN ($2, $3) AND l.id = e.list_id AND "
+      "l.state IN ('draft', 'running', 'paused', 'completed', 'failed') AND l.erased_at IS NULL "
+      "RETURNING e.id",
+      {attempt.entry_id, kUnknownReason, kLostByCarrier});
+  if (!row)
+    return Error{Errc::conflict, "the entry went on already, or its list was cancelled or erased"};
+  query(txn,
+        "UPDATE lists SET state = 'running', finished_at = NULL, resumed_at = now() WHERE id = $1 "
+        "AND state = 'completed'",
+        {attempt.list_id});
+  return {};
+}
+
+}  // namespace
+
+Result<bool> lose_call(Connection& connection, std::string_view attempt_id) {
+  const auto body = [&](Txn& txn) -> Result<bool> {
+    auto attempt = lock_attempt_by_id(txn, attempt_id);
+    if (!attempt || attempt->state != AttemptState::placed) return false;
+    lose(txn, *attempt);
+    return true;
+  };
+  return in_transaction(connection, kSystem, "cannot end the attempt", body);
+}
+
+Result<std::int64_t> abandoned_attempts(Connection& connection) {
+  const auto body = [](Txn& txn) -> Result<std::int64_t> {
+    return number(query(txn,
+                        "SELECT count(*) AS n FROM attempts WHERE state = 'abandoned' AND "
+                        "resolved_at IS NULL")[0],
+                  "n");
+  };
+  return in_transaction(connection, kSystem, "cannot count abandoned attempts", body);
+}
+
 Status resolve_attempt(Connection& connection, std::int64_t tenant_id, std::string_view attempt_id,
                        Resolution resolution) {
   return transact(connection, tenant_id, "cannot resolve the attempt", [&](Txn& txn) -> Status {
@@ -58,23 +124,21 @@ Status resolve_attempt(Connection& connection, std::int64_t tenant_id, std::stri
     if (!attempt) {
       return Error{Errc::not_found, "there is no attempt " + std::string(attempt_id)};
     }
-    const bool unknown = attempt->state == AttemptState::unknown;
-    if (!unknown && attempt->state != AttemptState::abandoned) {
-      return Error{Errc::conflict, "the attempt is " + std::string(to_string(attempt->state)) +
-                                       ", neither unknown nor abandoned"};
+    // So that its driver cannot complete the list in between.
+    query(txn, "SELECT FROM lists WHERE id = $1 FOR UPDATE", {attempt->list_id});
+    if (attempt->state == AttemptState::unknown) {
+      abandon_attempt(txn, *attempt, "resolved by an operator");
+    } else if (is_overdue(txn, *attempt)) {
+      lose(txn, *attempt);
+    } else if (attempt->state != AttemptState::abandoned && attempt->error_code != kLostByCarrier) {
+      return Error{Errc::conflict,
+                   "the attempt is " + std::string(to_string(attempt->state)) +
+                       ": only one that is unknown or abandoned, or that was placed and whose call "
+                       "must have ended long ago, is an operator's to resolve"};
     }
-    if (unknown) abandon_attempt(txn, *attempt, "resolved by an operator");
+    query(txn, "UPDATE attempts SET resolved_at = now() WHERE id = $1::uuid", {attempt->id});
     if (resolution == Resolution::give_up) return {};
-    const auto row =
-        query_row(txn,
-                  "UPDATE entries e SET state = 'retry_wait', outcome = NULL, reason = "
-                  "'redial', next_attempt_at = now(), updated_at = now() FROM lists l "
-                  "WHERE e.id = $1 AND e.state = 'done' AND e.reason = $2 AND l.id = "
-                  "e.list_id AND l.state IN ('draft', 'running', 'paused') RETURNING "
-                  "e.id",
-                  {attempt->entry_id, kUnknownReason});
-    if (row) return {};
-    return Error{Errc::conflict, "the entry went on already, or its list is finished"};
+    return redial(txn, *attempt);
   });
 }
 

@@ -49,12 +49,22 @@ Status confirm_placed(Connection& connection, std::string_view attempt_id,
 /// False if it is no longer unknown.
 Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::string_view why);
 
-/// An operator's word on an unknown or abandoned attempt.
+/// The carrier does not know the call, though it gave its SID: placed -> ended, the entry is
+/// done/failed, reason "lost_by_carrier". False if it is no longer placed.
+Result<bool> lose_call(Connection& connection, std::string_view attempt_id);
+inline constexpr std::string_view kLostByCarrier = "lost_by_carrier";
+
+/// Abandoned attempts of all tenants that no operator has resolved.
+Result<std::int64_t> abandoned_attempts(Connection& connection);
+
+/// An operator's word on an attempt that is unknown, abandoned, or placed with its end overdue.
 enum class Resolution {
-  give_up,  ///< abandoned, entry done/failed
-  redial,   ///< abandoned, entry waits again: the operator vouches that no call is up
+  give_up,  ///< abandoned or lost_by_carrier, entry done/failed
+  redial,   ///< the same, but the entry waits again: the operator vouches that no call is up. A
+            ///< completed list is running again, and gets a driver as any without one
 };
-/// Errc::conflict: the attempt is neither unknown nor abandoned, or its entry went on.
+/// Errc::conflict: the attempt is none of these, its entry went on, or its list was cancelled or
+/// erased.
 Status resolve_attempt(Connection& connection, std::int64_t tenant_id, std::string_view attempt_id,
                        Resolution resolution);
 

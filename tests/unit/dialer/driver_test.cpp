@@ -83,6 +83,43 @@ TEST_CASE("dialer.driver: a call's end wakes the driver that waits for its slot"
   stop.request_stop();
 }
 
+TEST_CASE(
+    "dialer.driver: lists that wait for the account's slots take turns at each that comes free") {
+  World world;
+  world.options.account_concurrency = 1;
+  world.options.poll = milliseconds(1000);
+  world.options.slice = milliseconds(60000);
+  const std::vector<std::int64_t> lists{world.list(9), world.list(9), world.list(9)};
+  // Numbers of their own, or a list would wait for another's call to the same one.
+  world.sql("UPDATE entries SET phone = '+1' || (4155550000 + id)");
+  std::stop_source stop;
+  std::vector<std::jthread> drivers;
+  for (const auto list : lists) {
+    drivers.emplace_back([&, list] {
+      auto run = world.run(std::to_string(list));
+      run.stop = stop.get_token();
+      (void)dialer::dial_list(world.deps, world.options, list, run);
+    });
+  }
+  for (std::size_t calls = 1; calls <= 9; ++calls) {
+    REQUIRE(eventually([&] {
+      return world.value("SELECT count(*) FROM attempts WHERE state = 'placed'") == "1" &&
+             world.value(
+                 "SELECT count(*) FROM list_drivers WHERE slot_wanted_until > now() AND "
+                 "list_id NOT IN (SELECT list_id FROM attempts WHERE state = 'placed')") == "2";
+    }));
+    world.complete_calls();
+    REQUIRE(eventually([&] { return world.phone.creates().size() > calls; }));
+  }
+  stop.request_stop();
+  drivers.clear();
+  CHECK(
+      world
+          .sql("SELECT list_id FROM attempts WHERE state IN ('ended', 'placed') GROUP BY 1 HAVING "
+               "count(*) BETWEEN 3 AND 4")
+          .size() == 3);
+}
+
 TEST_CASE("dialer.driver: predecessor A8.14 two drivers racing make each call once") {
   World world;
   const auto list = world.list(40);

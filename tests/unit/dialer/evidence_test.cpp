@@ -1,6 +1,7 @@
 // Attempts without news: what the carrier says about them, and what happens when it says nothing.
 #include <catch2/catch.hpp>
 #include <map>
+#include <set>
 
 #include "tests/unit/dialer/world.hpp"
 
@@ -84,6 +85,70 @@ TEST_CASE("dialer.evidence: calls to other numbers and older calls prove nothing
   });
   CHECK(unknown.reconcile() == 0);
   CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
+}
+
+TEST_CASE("dialer.evidence: neither another clock nor a late request hides a call") {
+  for (const auto shift : {std::chrono::minutes(-10), std::chrono::minutes(40)}) {
+    Unknown unknown;
+    unknown.books.calls.with([&](auto& all) {
+      all.push_back(call_json(sid_of(5), "+14155551000", "+14155559999", "in-progress",
+                              to_rfc2822(wall_now() + shift)));
+    });
+    CHECK(unknown.reconcile() == 1);
+    CHECK(unknown.world.attempt_state(unknown.list) == "placed");
+  }
+}
+
+TEST_CASE("dialer.evidence: around midnight both days are asked about") {
+  Unknown unknown;
+  unknown.world.options.unknown_deadline = std::chrono::hours(48);
+  unknown.world.sql("UPDATE attempts SET sent_at = date_trunc('day', now()) + interval '5 s'");
+  CHECK(unknown.reconcile() == 0);
+  std::set<std::string> days;
+  for (const auto& request : unknown.world.phone.requests()) {
+    const auto at = request.target.find("StartTime=");
+    if (at != std::string::npos) days.insert(request.target.substr(at + 10, 10));
+  }
+  CHECK(days.contains(to_rfc3339(wall_now()).substr(0, 10)));
+  CHECK(days.contains(to_rfc3339(wall_now() - std::chrono::hours(24)).substr(0, 10)));
+}
+
+TEST_CASE("dialer.evidence: one that cannot be asked about keeps no other from it") {
+  Unknown unknown;
+  unknown.world.list(2);  // so that there is an entry for a second attempt
+  unknown.world.sql(
+      "INSERT INTO attempts (tenant_id, list_id, entry_id, n, state, token, epoch, to_number, "
+      "from_number, call_sid, sent_at) SELECT tenant_id, list_id, id, 1, 'placed', md5('x'), 1, "
+      "'+14155551001', '+14155559999', 'CAbroken', now() - interval '1 day' FROM entries WHERE "
+      "phone = '+14155551001'");
+  unknown.books.calls.with([](auto& all) { all.push_back(listed(5)); });
+  for (int i = 0; i < 8; ++i) {
+    CHECK_FALSE(dialer::reconcile(unknown.world.deps, unknown.world.options, {},
+                                  Deadline::after(milliseconds(5000))));
+    CHECK(unknown.world.attempt_state(unknown.list) == "placed");
+  }
+}
+
+TEST_CASE("dialer.evidence: a call that the carrier has lost ends after the deadline") {
+  World world([](const Received& request) {
+    return request.method == "POST" ? placed(sid_of(3)) : refused(404, 20404);
+  });
+  const auto list = world.list(1);
+  world.dial(list);
+  world.sql("UPDATE attempts SET sent_at = now() - interval '30 minutes'");
+  const auto reconcile = [&] {
+    const auto changed =
+        dialer::reconcile(world.deps, world.options, {list}, Deadline::after(milliseconds(5000)));
+    REQUIRE(changed);
+    return *changed;
+  };
+  CHECK(reconcile() == 0);
+  CHECK(world.attempt_state(list) == "placed");
+  world.sql("UPDATE attempts SET sent_at = now() - interval '2 hours'");
+  CHECK(reconcile() == 1);
+  CHECK(world.attempt_state(list) == "ended");
+  CHECK(world.value("SELECT outcome || ' ' || reason FROM entries") == "failed lost_by_carrier");
+  CHECK(world.dial_to_end(list).end == DialEnd::completed);
 }
 
 TEST_CASE("dialer.evidence: two calls that fit are an operator's to judge") {

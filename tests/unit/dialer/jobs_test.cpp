@@ -1,12 +1,15 @@
 // From the store to the queue and back: outbox, lists without a driver, the job functions.
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/dialer/chores.hpp"
 #include "core/dialer/registrations.hpp"
 #include "core/dialer/relay.hpp"
 #include "core/json/json.hpp"
 #include "core/rq/reads.hpp"
+#include "core/rq/worker.hpp"
 #include "core/store/outbox.hpp"
 #include "core/store/reconcile.hpp"
 #include "tests/unit/dialer/world.hpp"
@@ -193,6 +196,61 @@ TEST_CASE("dialer.jobs: a call that a machine seems to have taken ends with a wo
   world.dial(world.list(1));
   const auto attempt = world.value("SELECT id FROM attempts");
   CHECK(call_job(world, "calld.end_call", Json::array({attempt, sid_of(1), "farewell"})));
+}
+
+TEST_CASE("dialer.jobs: without a farewell the call goes on, and the job fails until it is over") {
+  std::atomic<bool> up{true};
+  World world([&](const Received& request) {
+    if (request.target.find("/Calls/CA") == std::string::npos) return placed(sid_of(1));
+    CHECK(request.param("Status").empty());  // never hung up
+    if (request.method == "POST") return refused(503, 20500);
+    return answer(200, call_json(sid_of(1), "", "", up ? "in-progress" : "completed",
+                                 to_rfc2822(wall_now())));
+  });
+  world.dial(world.list(1));
+  const auto args = Json::array({world.value("SELECT id FROM attempts"), sid_of(1), "farewell"});
+  CHECK_FALSE(call_job(world, "calld.end_call", args));
+  up = false;
+  CHECK(call_job(world, "calld.end_call", args));
+}
+
+TEST_CASE("dialer.jobs: as many running lists as slots do not keep other jobs waiting") {
+  std::atomic<bool> hung_up{false};
+  World world(
+      [&, count = std::make_shared<std::atomic<std::uint64_t>>(0)](const Received& request) {
+        if (request.target.find("/Calls/CA") == std::string::npos) return placed(sid_of(++*count));
+        hung_up = true;
+        return answer(200, call_json(sid_of(1), "", "", "completed", to_rfc2822(wall_now())));
+      });
+  world.options.slice = milliseconds(200);  // as drivers change all the time, so do the slots' jobs
+  auto settings = World::quick();
+  settings.concurrency = 1;
+  for (int i = 0; i < 3; ++i) world.list(5, settings);
+  rq::WorkerOptions options;
+  options.redis = world.deps.redis;
+  options.name = "w";
+  options.queues = {"dial", "default"};
+  options.long_queue = store::kDialQueue;
+  options.concurrency = 3;
+  rq::Registry registry;
+  dialer::register_jobs(registry, world.deps, world.options);
+  rq::Worker worker(options, registry);
+  std::jthread working([&] { CHECK(worker.run()); });
+  dialer::Chores chores(world.deps, world.options);
+  const auto drivers = [&] {
+    chores.tick();
+    return world.value("SELECT count(*) FROM attempts WHERE state = 'placed'");
+  };
+  CHECK(eventually([&] { return drivers() != "0"; }));
+  rq::Client client(world.deps.redis);
+  const auto attempt = world.value("SELECT id FROM attempts WHERE state = 'placed' LIMIT 1");
+  REQUIRE(client.enqueue("default", store::kEndCallJob, Json::array({attempt}), {}, soon()));
+  CHECK(eventually([&] {
+    chores.tick();
+    return hung_up.load();
+  }));
+  worker.request_stop();
+  worker.request_stop();
 }
 
 TEST_CASE("dialer.chores: a list whose entries all wait for later sleeps until the first is due") {

@@ -114,14 +114,26 @@ TEST_CASE("dialer.protocol: an answer that comes too late proves nothing") {
   check_unknown_for_good(world);
 }
 
-TEST_CASE("dialer.protocol: bad credentials fail the list and burn no entry") {
-  World world([](const Received&) { return refused(401, 20003); });
+TEST_CASE("dialer.protocol: bad credentials pause the list, which goes on with the right ones") {
+  std::atomic<bool> refusing{true};
+  World world([&, count = std::make_shared<std::atomic<std::uint64_t>>(0)](const Received&) {
+    return refusing ? refused(401, 20003) : placed(sid_of(++*count));
+  });
   const auto list = world.list(20);
-  CHECK(world.dial_to_end(list).end == DialEnd::list_failed);
-  CHECK(world.value("SELECT state FROM lists") == "failed");
+  CHECK(world.dial_to_end(list).end == DialEnd::no_credentials);
+  CHECK(world.value("SELECT state FROM lists") == "paused");
   CHECK(world.value("SELECT reason FROM lists").find("refuses us") != std::string::npos);
   CHECK(world.value("SELECT count(*) FROM entries WHERE state = 'pending'") == "20");
   CHECK(world.phone.creates().size() < 20);  // those under way when the first refusal was read
+  refusing = false;
+  {
+    auto connection = world.pool.take(Deadline::after(milliseconds(5000)));
+    REQUIRE(connection);
+    const auto found = store::load_list(**connection, list);
+    REQUIRE(store::start_list(**connection, found->tenant_id, list));
+  }
+  CHECK(world.dial(list, 20).placed == 20);
+  CHECK(world.value("SELECT reason FROM lists").empty());
 }
 
 TEST_CASE("dialer.protocol: predecessor A9.15 a webhook before the REST reply is kept and obeyed") {

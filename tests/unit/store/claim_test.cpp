@@ -214,7 +214,7 @@ TEST_CASE("store.lease: a driver that lost its lease can never act again") {
   CHECK(claim_next(running.connection, old).error().code == Errc::conflict);
   CHECK(mark_sending(running.connection, old, intent.attempt_id).error().code == Errc::conflict);
   CHECK(complete_if_done(running.connection, old).error().code == Errc::conflict);
-  CHECK(fail_list(running.connection, old, "x").error().code == Errc::conflict);
+  CHECK(pause_list(running.connection, old, "x").error().code == Errc::conflict);
   // What it had sent may be a call; what it had only claimed waits again.
   CHECK(running.attempt(sent).state == AttemptState::unknown);
   CHECK(running.entry(sent).state == EntryState::dialing);
@@ -266,8 +266,9 @@ TEST_CASE("store.claim: a list is completed when the last call has ended, not be
 
 TEST_CASE("store.claim: a list that cannot go on says why") {
   Running running(1);
-  check(fail_list(running.connection, running.lease, "the carrier refused the credentials"));
+  check(pause_list(running.connection, running.lease, "the carrier refused the credentials"));
   const auto list = take(load_list(running.connection, running.list.id));
-  CHECK(list.state == ListState::failed);
+  CHECK(list.state == ListState::paused);
   CHECK(list.reason == "the carrier refused the credentials");
+  CHECK(take(start_list(running.connection, running.tenant.id, list.id)).list.reason.empty());
 }

@@ -1,5 +1,8 @@
 #include "core/store/import.hpp"
 
+#include <atomic>
+#include <thread>
+
 #include "tests/unit/store/fixture.hpp"
 
 using namespace call;
@@ -69,4 +72,28 @@ TEST_CASE("store.import: a number is dialed for one entry of a list only") {
         Errc::conflict);
   rows[1].refused = "duplicate";
   CHECK(create_list(database.connection, database.tenant.id, new_list(), rows).ok());
+}
+
+TEST_CASE("store.import: entries that are added, however many, do not hold the list's calls up") {
+  Running running(2000);
+  std::atomic<bool> added{false};
+  std::jthread adding([&] {
+    auto connection = support::connect(running.url);
+    CHECK(
+        append_entries(connection, running.tenant.id, running.list.id, numbers(10000, 10000)).ok());
+    added = true;
+  });
+  while (!added &&
+         running.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0")
+    std::this_thread::sleep_for(milliseconds(5));
+  int meanwhile = 0;
+  while (!added) {
+    const auto claims = take(claim_entries(running.connection, running.lease, {0, 1}));
+    CHECK_FALSE(take(complete_if_done(running.connection, running.lease)));
+    running.run("UPDATE attempts SET state = 'ended' WHERE state = 'intent'");
+    if (!added) ++meanwhile;
+  }
+  CHECK(meanwhile > 1);
+  adding.join();
+  CHECK(running.value("SELECT count(*) FROM entries") == "12000");
 }

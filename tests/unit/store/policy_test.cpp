@@ -5,7 +5,6 @@
 #include "core/policy/policy.hpp"
 #include "core/policy/zone.hpp"
 #include "core/store/brakes.hpp"
-#include "core/store/callers.hpp"
 #include "core/store/dnc.hpp"
 #include "core/store/explain.hpp"
 #include "core/store/policies.hpp"
@@ -81,9 +80,12 @@ TEST_CASE("store.policy: the evening that begins between claim and send stops th
 TEST_CASE("store.policy: a stored policy that cannot be read stops dialing") {
   Governed list("");
   list.run("UPDATE policies SET document = '{\"hours\": 7}'");
-  const auto result = claim_next(list.connection, list.lease);
-  REQUIRE_FALSE(result);
-  CHECK(result.error().context.find("nothing is dialed") != std::string::npos);
+  CHECK(take(explain_entry(list.connection, list.tenant.id, "spring/1"))
+            .summary.find("nothing is dialed") != std::string::npos);
+  CHECK(list.no_claim() == NoClaim::list_not_running);
+  const auto paused = take(load_list(list.connection, list.list.id));
+  CHECK(paused.state == ListState::paused);
+  CHECK(paused.reason.find("nothing is dialed") != std::string::npos);
 }
 
 TEST_CASE("store.policy: a number without a zone is refused under hours, and the reason is kept") {
@@ -191,6 +193,23 @@ TEST_CASE(
   CHECK(take(claim_next(first.connection, foreign_lease)).claim.has_value());
 }
 
+TEST_CASE("store.policy: a conversation is rested from since its end") {
+  Governed list("[attempts]\nafter_conversation = \"1h\"", 1);
+  const auto claimed = list.place(1);
+  list.event(claimed, CallStatus::in_progress, 1);
+  list.event(claimed, CallStatus::completed, 1);
+  list.run(
+      "UPDATE attempts SET sent_at = now() - interval '2 h', answered_at = now() - interval "
+      "'2 h', ended_at = now() - interval '30 min'; UPDATE entries SET state = 'pending', "
+      "outcome = NULL");
+  CHECK(list.no_claim() == NoClaim::not_due);
+  CHECK(list.first("reason") == "after_conversation");
+  list.run(
+      "UPDATE attempts SET ended_at = now() - interval '61 min'; UPDATE entries SET "
+      "next_attempt_at = now()");
+  CHECK(list.claim().n == 2);
+}
+
 TEST_CASE("store.policy: rest after a conversation") {
   Governed list("[attempts]\nafter_conversation = \"7d\"");
   const auto claimed = list.place(1);
@@ -241,84 +260,6 @@ TEST_CASE("store.policy: the ring time has a floor") {
   CHECK(list.claim().ring_timeout == std::chrono::seconds(20));
 }
 
-TEST_CASE("store.callers: a number of a pool is leased to one call, the longest rested first") {
-  Database database;
-  take(put_callers(database.connection, database.tenant.id, "sales",
-                   {"+972500000001", "+972500000002"}, 1));
-  auto with = new_list();
-  with.settings.from_number.clear();
-  with.settings.caller_pool = "sales";
-  const auto list = take(create_list(database.connection, database.tenant.id, with, numbers(4)));
-  take(start_list(database.connection, database.tenant.id, list.id));
-  const auto lease = take(acquire_lease(database.connection, list.id, "driver", kTtl));
-  const auto claim = [&] { return take(claim_next(database.connection, lease)); };
-  const auto first = claim();
-  const auto second = claim();
-  CHECK(first.claim->from_number == "+972500000001");
-  CHECK(second.claim->from_number == "+972500000002");
-  CHECK(claim().why == NoClaim::no_slot);
-  check(drop_intent(database.connection, lease, second.claim->attempt_id, milliseconds(0)));
-  CHECK(claim().claim->from_number == "+972500000002");
-  take(put_callers(database.connection, database.tenant.id, "sales", {"+972500000001"}, 2));
-  CHECK(claim().claim->from_number == "+972500000001");
-  CHECK_FALSE(remove_callers(database.connection, database.tenant.id, "sales", ""));
-  check(remove_callers(database.connection, database.tenant.id, "sales", "+972500000002"));
-}
-
-TEST_CASE(
-    "store.callers: several claims at once get a number each, and a fixed one keeps its limit") {
-  Running fixed(4);
-  take(put_callers(fixed.connection, fixed.tenant.id, "sales",
-                   {"+972500000001", "+972500000002", "+972500000000"}, 2));
-  auto with = new_list("pooled");
-  with.settings.from_number.clear();
-  with.settings.caller_pool = "sales";
-  const auto pooled = take(create_list(fixed.connection, fixed.tenant.id, with, numbers(9, 100)));
-  take(start_list(fixed.connection, fixed.tenant.id, pooled.id));
-  const auto lease = take(acquire_lease(fixed.connection, pooled.id, "driver", kTtl));
-  const auto first = take(claim_entries(fixed.connection, lease, {0, 20}));
-  REQUIRE(first.claims.size() == 3);
-  CHECK(first.claims[0].from_number == "+972500000001");
-  CHECK(first.claims[1].from_number == "+972500000002");
-  CHECK(first.claims[2].from_number == "+972500000000");
-  // One of the two calls that this number may have is the pool's.
-  CHECK(take(claim_entries(fixed.connection, fixed.lease, {0, 20})).claims.size() == 1);
-  CHECK(fixed.no_claim() == NoClaim::no_slot);
-  CHECK(take(claim_entries(fixed.connection, lease, {0, 20})).claims.size() == 2);
-}
-
-TEST_CASE("store.claim: predecessor A8.3 all lists of a tenant together keep to its cap") {
-  Running first(5);
-  check(set_tenant_limits(first.connection, first.tenant.id, {3, std::nullopt, ""}));
-  auto settings = new_list("second");
-  settings.settings.from_number = "+972500000009";
-  const auto second =
-      take(create_list(first.connection, first.tenant.id, settings, numbers(5, 100)));
-  take(start_list(first.connection, first.tenant.id, second.id));
-  const auto lease = take(acquire_lease(first.connection, second.id, "driver", kTtl));
-  first.claim();
-  REQUIRE(take(claim_next(first.connection, lease)).claim);
-  first.claim();
-  CHECK(first.no_claim() == NoClaim::no_slot);
-  CHECK(take(claim_next(first.connection, lease)).why == NoClaim::no_slot);
-  check(set_tenant_limits(first.connection, first.tenant.id, {}));
-  CHECK(take(claim_next(first.connection, lease, {3})).why == NoClaim::no_slot);  // the account's
-  CHECK(take(claim_next(first.connection, lease, {4})).claim.has_value());
-}
-
-TEST_CASE("store.claim: a list of a higher priority goes first while it can") {
-  Running low(2);
-  auto settings = new_list("urgent");
-  settings.settings.priority = 10;
-  settings.settings.concurrency = 1;
-  const auto urgent = take(create_list(low.connection, low.tenant.id, settings, numbers(2, 100)));
-  take(start_list(low.connection, low.tenant.id, urgent.id));
-  CHECK(low.no_claim() == NoClaim::no_slot);
-  const auto lease = take(acquire_lease(low.connection, urgent.id, "driver", kTtl));
-  REQUIRE(take(claim_next(low.connection, lease)).claim);
-  CHECK(low.claim().n == 1);  // the urgent one has its slot in use
-}
-
 TEST_CASE("store.lists: a scheduled list waits for its time, also when it is paused meanwhile") {
   Database database;
   const auto list =
@@ -338,6 +279,11 @@ TEST_CASE("store.lists: a scheduled list waits for its time, also when it is pau
   CHECK(take(start_list(database.connection, database.tenant.id, list.id)).jobs.empty());
   database.run("UPDATE lists SET start_at = now() - interval '1 s'");
   CHECK(take(lists_without_driver(database.connection)).size() == 1);
+  const auto again = take(acquire_lease(database.connection, list.id, "driver", kTtl));
+  CHECK(take(claim_next(database.connection, again)).claim);
+  CHECK(database.value("SELECT started_at >= start_at AND resumed_at >= start_at FROM lists") ==
+        "t");
+  check(release_lease(database.connection, again));
   database.run("UPDATE lists SET start_at = now() + interval '1 h'");
   change = take(start_list(database.connection, database.tenant.id, list.id));  // now, after all
   CHECK(change.jobs.size() == 1);
@@ -442,7 +388,14 @@ TEST_CASE("store.explain: why not, why, and when") {
   take(add_dnc(list.connection, list.tenant.id, {"+972501000003"}));
   CHECK(by_line(3).summary.find("will not be called: dnc: matches +972501000003") == 0);
 
+  list.run("UPDATE entries SET next_attempt_at = now(), not_after = now() WHERE seq = 2");
   const auto claimed = list.place(1);
+  CHECK(list.no_claim() == NoClaim::all_claimed);
+  CHECK(by_line(3).summary.find("refused (dnc: matches +972501000003") == 0);
+  REQUIRE(by_line(3).reasons.size() == 1);
+  CHECK(by_line(3).reasons[0].question == "dnc");
+  CHECK(by_line(3).reasons[0].answer == "no");
+  CHECK(by_line(2).reasons[0].question == "not_after");
   CHECK(by_line(1).verdict == "in_progress");
   list.event(claimed, CallStatus::completed, 1);
   said = take(explain_entry(list.connection, list.tenant.id, std::to_string(claimed.entry_id)));

@@ -107,6 +107,50 @@ TEST_CASE("store.reconcile: an operator may give an unknown attempt up") {
             .code == Errc::conflict);
 }
 
+TEST_CASE(
+    "store.reconcile: a call that the carrier lost is an operator's to resolve once it is "
+    "overdue") {
+  Running running(1);
+  const auto claim = running.place();
+  running.run("UPDATE attempts SET sent_at = now() - interval '2 hours'");
+  check(resolve_attempt(running.connection, running.tenant.id, claim.attempt_id,
+                        Resolution::give_up));
+  CHECK(running.attempt(claim).state == AttemptState::ended);
+  CHECK(running.entry(claim).outcome == Outcome::failed);
+  CHECK(running.entry(claim).reason == kLostByCarrier);
+  CHECK_FALSE(take(lose_call(running.connection, claim.attempt_id)));
+  check(
+      resolve_attempt(running.connection, running.tenant.id, claim.attempt_id, Resolution::redial));
+  CHECK(running.claim().n == 2);
+}
+
+TEST_CASE("store.reconcile: what was abandoned is shown until it is resolved") {
+  Unknown unknown;
+  const auto shown = [&] {
+    return take(list_summary(unknown.connection, unknown.tenant.id, unknown.list.id))
+        .counts.abandoned_attempts;
+  };
+  CHECK(shown() == 0);
+  take(abandon(unknown.connection, unknown.claim.attempt_id, "no evidence"));
+  CHECK(shown() == 1);
+  check(resolve_attempt(unknown.connection, unknown.tenant.id, unknown.claim.attempt_id,
+                        Resolution::give_up));
+  CHECK(shown() == 0);
+}
+
+TEST_CASE("store.reconcile: a redial wakes a list that was completed without it") {
+  Unknown unknown;
+  take(abandon(unknown.connection, unknown.claim.attempt_id, "no evidence"));
+  CHECK(take(complete_if_done(unknown.connection, unknown.lease)));
+  check(release_lease(unknown.connection, unknown.lease));
+  check(resolve_attempt(unknown.connection, unknown.tenant.id, unknown.claim.attempt_id,
+                        Resolution::redial));
+  const auto list = take(load_list(unknown.connection, unknown.list.id));
+  CHECK(list.state == ListState::running);
+  CHECK_FALSE(list.finished_at);
+  CHECK(take(lists_without_driver(unknown.connection)) == std::vector{unknown.list.id});
+}
+
 TEST_CASE("store.reconcile: late evidence corrects an abandoned attempt") {
   Unknown unknown;
   take(abandon(unknown.connection, unknown.claim.attempt_id, "no evidence"));

@@ -129,7 +129,7 @@ void add_attempt_commands(CLI::App& app, Session& session) {
       },
       show_attempt);
   add_command<ResolveOptions>(
-      *attempt, session, "resolve", "Decide about an unknown or abandoned attempt",
+      *attempt, session, "resolve", "Decide about an attempt whose fate nobody knows",
       [](CLI::App& command, ResolveOptions& options) {
         command.add_option("attempt", options.id, "Attempt id")->required()->type_name("ATTEMPT");
         command.add_option("--as", options.as, "give-up, or redial: you vouch that no call is up")

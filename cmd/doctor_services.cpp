@@ -7,6 +7,7 @@
 #include "core/rq/reads.hpp"
 #include "core/store/cleanup.hpp"
 #include "core/store/migrate.hpp"
+#include "core/store/reconcile.hpp"
 #include "core/store/server_facts.hpp"
 
 namespace call::cmd::doctor {
@@ -152,6 +153,11 @@ void check_contents(Session& session, store::Connection& connection, Findings& f
                      fmt::format("{} thing(s) left by a dead process", plan->found.size()),
                      "callctl cleanup plan && callctl cleanup run");
   }
+  const auto abandoned = store::abandoned_attempts(connection);
+  if (abandoned && *abandoned > 0)
+    findings.warning("attempts",
+                     fmt::format("{} abandoned: nobody knows whether a call was made", *abandoned),
+                     "callctl attempt ls --state abandoned, then callctl attempt resolve");
 }
 
 /// The value behind "name:" in the text of INFO.

@@ -72,7 +72,9 @@ std::string for_people(const store::Explanation& said, const Session& session) {
 Result<Exit> explain(Session& session, const ExplainOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
-  CALL_TRY(const auto said, store::explain_entry(*connection, tenant.id, options.entry));
+  CALL_TRY(const auto* config, session.configuration());
+  CALL_TRY(const auto said, store::explain_entry(*connection, tenant.id, options.entry,
+                                                 config->carrier.concurrency));
   if (session.format() == Format::table) {
     CALL_CHECK(print(for_people(said, session)));
   } else {

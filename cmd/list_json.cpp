@@ -58,6 +58,7 @@ json to_json(const store::ListSummary& summary) {
       {"attempts", counts.attempts},
       {"open_attempts", counts.open_attempts},
       {"unknown_attempts", counts.unknown_attempts},
+      {"abandoned_attempts", counts.abandoned_attempts},
       {"abandon_rate_24h", rate_json(counts.abandoned_24h)},
       {"abandon_rate_30d", rate_json(counts.abandoned_30d)},
       {"start_at", time_or_null(list.start_at)},

@@ -29,9 +29,11 @@ struct WatchOptions {
   std::string expect_column;
 };
 
-bool is_final(store::ListState state) {
-  return state == store::ListState::completed || state == store::ListState::cancelled ||
-         state == store::ListState::failed;
+/// A list that paused itself, which has a reason then, goes on only when somebody tells it to.
+bool has_stopped(const store::List& list) {
+  return list.state == store::ListState::completed || list.state == store::ListState::cancelled ||
+         list.state == store::ListState::failed ||
+         (list.state == store::ListState::paused && !list.reason.empty());
 }
 
 /// Waiting between two looks: interruptible by signals as any wait is, no busy loop.
@@ -63,10 +65,12 @@ std::string progress_line(const store::ListSummary& summary) {
     }
   }
   if (counts.unknown_attempts > 0) line += fmt::format(" · {} UNKNOWN", counts.unknown_attempts);
+  if (counts.abandoned_attempts > 0)
+    line += fmt::format(" · {} ABANDONED", counts.abandoned_attempts);
   return line;
 }
 
-/// Looks until the list is final; `each` sees every look whose counts differ from the one before.
+/// Looks until the list has stopped; `each` sees every look whose counts differ from the one before.
 template <class F>
 Result<store::ListSummary> follow(Session& session, const WatchOptions& options, F each) {
   CALL_TRY(auto* connection, session.database());
@@ -89,7 +93,7 @@ Result<store::ListSummary> follow(Session& session, const WatchOptions& options,
       const auto line = progress_line(*summary);
       if (line != before) each(*summary, line);
       before = line;
-      if (is_final(summary->list.state)) return summary;
+      if (has_stopped(summary->list)) return summary;
     }
     if (deadline.passed()) {
       return Error{Errc::conflict, fmt::format("list '{}' is not finished after {} s", list.name,
@@ -176,7 +180,8 @@ Result<Exit> wait(Session& session, const WatchOptions& options) {
     CALL_TRY(unexpected, compare(session, summary->list.id, options.expect_column));
     if (*unexpected > 0) exit = kFailed;
   }
-  if (summary->counts.unknown_attempts > 0) exit = kUnknownAttempts;
+  if (summary->counts.unknown_attempts + summary->counts.abandoned_attempts > 0)
+    exit = kUnknownAttempts;
   if (for_scripts) {
     CALL_CHECK(show_verdict(session, *summary, false, unexpected));
   } else {
@@ -202,8 +207,10 @@ void add_watch_commands(CLI::App& list, Session& session) {
     return std::pair(command, options);
   };
   add("watch", "Show progress until the list is finished", watch);
-  const auto [command, options] =
-      add("wait", "Wait until the list is finished: 0 completed, 1 not, 10 with unknowns", wait);
+  const auto [command, options] = add(
+      "wait",
+      "Wait until the list is finished: 0 completed, 1 not, 10 with unknown or abandoned attempts",
+      wait);
   command
       ->add_option(
           "--expect", options->expect_column,

@@ -39,12 +39,13 @@ Table view(std::string_view name, std::string_view keys) {
 }
 
 Table lists() {
-  return {"list ls",
-          {right("id", "ID"), cut("name", "NAME"), left("state", "STATE"),
-           right("entries", "ENTRIES", 4), right("pending", "PENDING", 3),
-           right("active", "ACTIVE"), right("done", "DONE"), right("unknown_attempts", "UNKNOWN"),
-           cut("agent", "AGENT", 2), left("created_at", "CREATED", 1), hidden("priority"),
-           hidden("started_at"), hidden("finished_at"), hidden("reason")}};
+  return {
+      "list ls",
+      {right("id", "ID"), cut("name", "NAME"), left("state", "STATE"),
+       right("entries", "ENTRIES", 4), right("pending", "PENDING", 3), right("active", "ACTIVE"),
+       right("done", "DONE"), right("unknown_attempts", "UNKNOWN"), cut("agent", "AGENT", 2),
+       left("created_at", "CREATED", 1), hidden("priority"), hidden("started_at"),
+       hidden("finished_at"), hidden("reason"), hidden("abandoned_attempts")}};
 }
 
 Table entries() {
@@ -174,7 +175,8 @@ std::vector<Table> views() {
            "id name tenant state reason agent from caller_pool policy tenant_policy priority "
            "concurrency calls_per_second ring_timeout_s time_limit_s max_attempts retry_after_s "
            "amd on_machine entries pending active done outcomes attempts unknown_attempts "
-           "abandon_rate_24h abandon_rate_30d start_at created_at started_at finished_at"),
+           "abandoned_attempts abandon_rate_24h abandon_rate_30d start_at created_at started_at "
+           "finished_at"),
       view("list create", "id name state imported refused"),
       view("attempt show",
            "id list entry n state to from call_sid status answered_by carrier_error message "

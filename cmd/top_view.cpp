@@ -128,6 +128,8 @@ Part lists_part(const Look& look, std::size_t columns) {
     if (counts.unknown_attempts > 0) {
       outcomes += fmt::format(" · {} UNKNOWN", counts.unknown_attempts);
     }
+    if (counts.abandoned_attempts > 0)
+      outcomes += fmt::format(" · {} ABANDONED", counts.abandoned_attempts);
     const auto done = fmt::format("{}/{}", counts.of(store::EntryState::done), counts.total);
     part.rows.push_back(fmt::format("  {}  {:<9}  {}  {:>13}  {}", cell(list.name, 20),
                                     store::to_string(list.state), progress(counts, width), done,

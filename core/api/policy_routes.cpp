@@ -129,7 +129,8 @@ Result<net::HttpResponse> remove_policy(Context& context, const Request& request
 Result<net::HttpResponse> explain(Context& context, const Request& request,
                                   const store::Tenant& tenant) {
   CALL_TRY(auto connection, context.store());
-  CALL_TRY(const auto said, store::explain_entry(*connection, tenant.id, request.captures.front()));
+  CALL_TRY(const auto said, store::explain_entry(*connection, tenant.id, request.captures.front(),
+                                                 context.options().account_concurrency));
   auto answer = view(said.entry);
   answer["list"] = said.list.id;
   answer["policy"] = said.policy.empty() ? Json() : Json(said.policy);

@@ -10,6 +10,7 @@
 #include "core/api/list_body.hpp"
 #include "core/api/problem.hpp"
 #include "core/api/views.hpp"
+#include "core/base/crash_point.hpp"
 #include "core/base/strings.hpp"
 #include "core/json/json.hpp"
 #include "core/store/hang_up.hpp"
@@ -92,6 +93,7 @@ Result<net::HttpResponse> change(Context& context, const Request& request,
   CALL_TRY(auto connection, context.store());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
   CALL_TRY(const auto done, make(*connection, tenant.id, list.id));
+  CALL_CRASH_POINT("list.changed", list.name);
   context.push(*connection, done.jobs);
   if (net::param_or_empty(request.query, "hang_up") == "true") {
     CALL_TRY(const auto ends, store::hang_up_calls(*connection, tenant.id, list.id));

@@ -205,6 +205,14 @@ class Scripts(WithSystem):
                               "(SELECT count(*) FROM dnc), (SELECT count(*) FROM cleanup_journal)")
         self.assertEqual(before, after)
 
+    def test_the_api_and_nobody_else_cleans_up_at_its_start(self):
+        """After the schema was looked at, since a pass reads and writes tables; as its journal says."""
+        wait_for(lambda: self.postgres("SELECT 1 FROM cleanup_journal WHERE source = 'start of api'"), 30, "a pass")
+        self.assertEqual(self.postgres("SELECT DISTINCT source FROM cleanup_journal WHERE source LIKE 'start of %'").strip(),
+                         "start of api")
+        log = (self.system.state / "log" / "worker.log").read_text()
+        self.assertIn("skipped at start: it is the duty of the role api, this is worker", log)
+
     def test_wait_ends_with_one_line(self):
         self.ctl("list", "create", "waited", self.short, *FROM)
         out = self.ctl("-q", "-o", "ndjson", "list", "wait", "waited", "--timeout", "1", code=1)

@@ -3,6 +3,7 @@
 
 #include "core/carrier/twiml.hpp"
 #include "core/dialer/call_plan.hpp"
+#include "core/redis/subscription.hpp"
 #include "tests/unit/api/service.hpp"
 
 namespace call::api_test {
@@ -46,6 +47,36 @@ TEST_CASE("api.webhooks: a status is stored, applied and answered without conten
   CHECK(sent.attempt("call_sid") == kSid);
   CHECK(sent.attempt("call_status") == "ringing");
   CHECK(sent.api.value("SELECT params->>'SequenceNumber' FROM call_events") == "1");
+}
+
+TEST_CASE("api.webhooks: the end of a call is told to the drivers, and nothing else is") {
+  Sent sent;
+  redis::Subscription ear(*redis::parse_url(sent.api.redis_url), {"calld:wake"}, "test");
+  REQUIRE(ear.open(Deadline::after(std::chrono::seconds(10))));
+  REQUIRE(sent.status("ringing", 1).status == 204);
+  REQUIRE(sent.status("completed", 3).status == 204);
+  const auto heard = ear.next(Deadline::after(std::chrono::seconds(10)));
+  REQUIRE(heard);
+  REQUIRE(*heard);
+  CHECK((*heard)->payload == std::to_string(sent.list));
+  REQUIRE(sent.status("completed", 3).status == 204);  // said again
+  const auto more = ear.next(Deadline::after(std::chrono::milliseconds(0)));
+  REQUIRE(more);
+  CHECK_FALSE(*more);
+}
+
+TEST_CASE("api.lists: pause and cancel with ?hang_up enqueue the end of each call, once") {
+  for (const auto* what : {"pause", "cancel"}) {
+    Sent sent;
+    REQUIRE(sent.status("in-progress", 2).status == 204);
+    REQUIRE(sent.api.call("POST", "/v1/lists/webhooks/" + std::string(what)).status == 200);
+    CHECK(sent.api.jobs_waiting("default") == 0);
+    for (int i = 0; i < 2; ++i)
+      REQUIRE(sent.api.call("POST", "/v1/lists/webhooks/" + std::string(what) + "?hang_up=true")
+                  .status == 200);
+    CHECK(sent.api.jobs_waiting("default") == 1);
+    CHECK(sent.api.value("SELECT args->>1 FROM outbox WHERE function = 'calld.end_call'") == kSid);
+  }
 }
 
 TEST_CASE("api.webhooks: predecessor A8.23 every address that the dialer hands out is served") {

@@ -28,6 +28,12 @@ from system import System
 LIST_SIZE = 40
 LISTS_AT_ONCE = 10
 CONCURRENCY = 15
+ACCOUNT_CAP = 100  # carrier.concurrency
+TENANT_CAP = 80    # in each second system
+CALLER_CAP = 6     # of each number of the two pools, which share one
+POOL_OF = 5        # of each five lists two call from the pools
+POOLS = {"pool-0": ("+15005560001", "+15005560002", "+15005560003"),
+         "pool-1": ("+15005560003", "+15005560004", "+15005560005")}
 STALL_S = 240
 TRIALS_A_SYSTEM = 2500  # then a fresh one
 HOURS_OF = 5  # each fifth list has calling hours
@@ -64,14 +70,14 @@ class Shard:
         self.samples, self.pauses, self.running = [], [], []
         self.spared = []  # (number, when it was on the do-not-call list for sure; None if it may not be)
         self.quiet = threading.Event()
-        self.crash_in_cleanup = False
+        self.crash_in_cleanup = self.crash_in_relay = False
 
     def say(self, text):
         if self.args.verbose:
             print(f"[{self.shard}] {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
     def run(self):
-        system = System(self.args.bin, self.args.chaos, self.args.seed)
+        system = System(self.args.bin, self.args.chaos, self.args.seed, settings={"account_cap": ACCOUNT_CAP})
         self.system = system
         self._order(system)
         system.restart_env = self._restart_env
@@ -81,6 +87,11 @@ class Shard:
                 policy, self.hours = every_other_minute(time.time())
                 (system.dir / "hours.toml").write_text(policy)
                 system.callctl("policy", "set", "hours", system.dir / "hours.toml")
+                for pool, numbers in POOLS.items():
+                    system.callctl("caller", "add", pool, *numbers, "--concurrency", CALLER_CAP)
+                if self.shard % 2 == 1:
+                    system.callctl("tenant", "set", "default", "--concurrency", TENANT_CAP)
+                system.token = system.callctl("token", "create", "chaos").stdout.strip()
                 system.add_faults([t.rule for t in self.trials if t.rule])
                 result = self._dial(system)
         except BaseException:
@@ -106,6 +117,9 @@ class Shard:
         if name == "api" and self.crash_in_cleanup:
             self.crash_in_cleanup = False
             return {"CALLD_CRASH_AT": self.rng.choice(faults.CLEANUP_POINTS) + ":1"}
+        if name != "api" and self.crash_in_relay:
+            self.crash_in_relay = False
+            return {"CALLD_CRASH_AT": faults.RELAY_POINT + ":1"}
         return {}
 
     # --- the run
@@ -144,13 +158,15 @@ class Shard:
         n = int(name.split("-")[1])
         csv = system.dir / f"{name}.csv"
         csv.write_text("phone\n" + "\n".join(numbers) + "\n")
-        create = system.callctl("list", "create", name, csv, "--key", name, "--from", f"+1500555{n % 10000:04d}",
+        pool = f"pool-{n % POOL_OF}"
+        caller = ["--from-pool", pool] if pool in POOLS else ["--from", f"+1500555{n % 10000:04d}"]
+        create = system.callctl("list", "create", name, csv, "--key", name, *caller,
                                 "--concurrency", CONCURRENCY, "--calls-per-second", 100, "--ring-timeout", 15,
                                 "--time-limit", 10, "--max-attempts", 1 + n % 2, "--retry-after", 1,
                                 *(["--policy", "hours"] if n % HOURS_OF == 3 else []), check=False)
         if create.returncode != 0:
             return False
-        return system.callctl("list", "start", name, "--confirm", name, check=False).returncode == 0
+        return system.post(f"/v1/lists/{name}/start") == 200
 
     def _look(self, system):
         """Lists that are finished; also samples the slots."""
@@ -158,16 +174,26 @@ class Shard:
             rows = system.sql("SELECT l.name, l.state, (SELECT count(*) FROM attempts a WHERE a.list_id = l.id AND a.state "
                               "IN ('intent', 'sending', 'placed', 'unknown')), l.concurrency FROM lists l "
                               "WHERE l.state <> 'draft' AND l.name IN ('" + "','".join(self.running) + "')")
+            calls = system.sql("SELECT from_number, count(*) FROM attempts WHERE state IN ('intent', 'sending', 'placed', "
+                               "'unknown') GROUP BY 1")
         except AssertionError:
             return []
         self.samples += [(name, int(opened), int(cap)) for name, _, opened, cap in rows]
+        pooled = set().union(*POOLS.values())
+        self.samples += [(number, int(opened), CALLER_CAP) for number, opened in calls if number in pooled]
+        everybody = sum(int(opened) for _, opened in calls)
+        self.samples.append(("the account", everybody, ACCOUNT_CAP))
+        if self.shard % 2 == 1:
+            self.samples.append(("the tenant", everybody, TENANT_CAP))
         return [name for name, state, _, _ in rows if state in ("completed", "cancelled", "failed")]
 
     def _settle(self, system):
         """Everything up, nothing under way."""
         def quiet():
             try:
-                rows = system.sql("SELECT count(*) FROM attempts WHERE state IN ('intent', 'sending', 'placed', 'unknown')")
+                rows = system.sql("SELECT (SELECT count(*) FROM attempts WHERE state IN ('intent', 'sending', 'placed', "
+                                  "'unknown')) + (SELECT count(*) FROM list_drivers WHERE holder IS NOT NULL AND expires_at "
+                                  "> now())")
             except AssertionError:
                 return False
             return rows == [["0"]] and (system.get("sim", "/readyz") or "").startswith("ready, 0 calls")
@@ -213,6 +239,9 @@ class Shard:
         elif kind == "kill in the clean-up":
             self.crash_in_cleanup = True
             system.api.signal(signal.SIGKILL)
+        elif kind == "kill in the relay":
+            self.crash_in_relay = True
+            worker.signal(signal.SIGKILL)
         elif kind == "pause and resume" and self.running:
             self._pause(self.rng.choice(self.running))
         elif kind == "a number is not to be called any more":
@@ -224,7 +253,7 @@ class Shard:
             return
         begin, list_id = system.sql("SELECT extract(epoch FROM clock_timestamp()), id FROM lists WHERE name = "
                                     f"'{name}'", 20)[0]
-        time.sleep(self.rng.uniform(0.5, 2))
+        time.sleep(self.rng.uniform(0.5, 2) if self.rng.random() < 0.5 else self.rng.uniform(4, 8))
         end = system.sql("SELECT extract(epoch FROM clock_timestamp())", 20)[0][0]
         self.pauses.append((list_id, float(begin), float(end)))
         while system.callctl("list", "resume", name, check=False).returncode not in (0, 1):
@@ -248,7 +277,8 @@ class Shard:
         replayed, bad = (0, [])
         books = oracle.Books(system)
         bad += oracle.check(books, self.count, self.samples, self.pauses, self.spared,
-                            {f"list-{n}": self.hours for n in range(3, self.count // LIST_SIZE + 1, HOURS_OF)})
+                            {f"list-{n}": self.hours for n in range(3, self.count // LIST_SIZE + 1, HOURS_OF)},
+                            system.stops)
         try:
             replayed, again = oracle.replay(system, self.args.seed, self.args.replay)
             bad += again
@@ -323,7 +353,7 @@ def main():
     parser.add_argument("--trials", type=int, default=400)
     parser.add_argument("--shards", type=int, default=2, help="systems at the same time")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**31))
-    parser.add_argument("--replay", type=int, default=1000, help="webhooks of each shard that are sent again, twice")
+    parser.add_argument("--replay", type=int, help="so many webhooks of each shard are sent again, twice; all by default")
     parser.add_argument("--json", help="write the result here, too")
     parser.add_argument("--keep", action="store_true", help="keep the systems' directories")
     parser.add_argument("--verbose", action="store_true")

@@ -14,9 +14,11 @@ WORKER_POINTS = ("claim.committing", "claim.after", "sending.before", "sending.c
 API_POINTS = ("webhook.before", "webhook.committing", "webhook.after")
 RECONCILER_POINTS = ("reconcile.listed", "reconcile.bound")
 # Whose subject is the list's name: at most one of each list is ordered.
-LIST_POINTS = ("driver.begin", "driver.leased", "claim.before", "driver.leave", "driver.released", "handover.committed")
+LIST_POINTS = ("driver.begin", "driver.leased", "claim.before", "driver.leave", "driver.released", "handover.committed",
+               "list.changed")
 # Without a subject: the process that restarts dies at the first one it meets.
 CLEANUP_POINTS = ("cleanup.reconciled", "cleanup.committing")
+RELAY_POINT = "relay.pushed"
 
 UNANSWERED = ("drop", "reset", "half", "truncated", "invalid")
 STATUSES = (500, 502, 503, 504)
@@ -110,8 +112,9 @@ def draw_pickups(seed, shard, trials):
 
 ENVIRONMENT = ("redis restart", "redis kill -9", "redis FLUSHALL", "postgres restart", "postgres kill -9",
                "worker SIGKILL", "worker SIGTERM", "worker SIGSTOP", "api SIGKILL", "api SIGTERM", "api SIGSTOP",
-               "pause and resume", "callctl cleanup run", "kill in the clean-up", "a number is not to be called any more")
-WEIGHTS = (3, 2, 4, 2, 3, 3, 3, 2, 3, 2, 2, 5, 3, 2, 5)
+               "pause and resume", "callctl cleanup run", "kill in the clean-up", "kill in the relay",
+               "a number is not to be called any more")
+WEIGHTS = (3, 2, 4, 2, 3, 3, 3, 2, 3, 2, 2, 5, 3, 2, 2, 5)
 
 
 def draw_environment(rng):

@@ -15,6 +15,10 @@ from system import TOKEN
 RANK = {"": -1, "queued": 0, "initiated": 1, "ringing": 2, "in-progress": 3,
         "completed": 4, "busy": 4, "no-answer": 4, "failed": 4, "canceled": 4}
 REPLAYERS = 8
+# From the mark that an attempt is sent, which is where a pause, the hours and a do-not-call rule act, to the carrier's
+# note that it was: the gate's patience, the request's time-out, and a busy machine. A process that was stopped between
+# the two adds that.
+ON_ITS_WAY_S = 4.0
 OPEN = ("intent", "sending", "placed", "unknown")
 OUTCOME = {"completed": ("completed", "machine"), "busy": ("busy",), "no-answer": ("no_answer",),
            "failed": ("failed",), "canceled": ("no_answer", "cancelled")}
@@ -58,6 +62,7 @@ class Books:
                       for row in system.sql("SELECT id, name, state, max_attempts, concurrency FROM lists", 20)}
         self.moves = system.sql("SELECT attempt_id, was, now_is, coalesce(status_was, ''), coalesce(status_now, ''), "
                                 "extract(epoch FROM at), entry_id FROM chaos_moves ORDER BY id", 20)
+        self.holders = system.sql("SELECT list_id, holder FROM list_drivers WHERE holder IS NOT NULL AND expires_at > now()", 20)
         self.calls, self.span = {}, {}  # final status; (created, ended) in seconds since 1970
         for sid in self.creates:
             events = system.dir / "truth" / sid / "events.jsonl"
@@ -72,9 +77,16 @@ def seconds(rfc3339):
     return datetime.datetime.fromisoformat(rfc3339.replace("Z", "+00:00")).timestamp()
 
 
-def check(books, handed_in, samples, pauses, spared=(), hours=None):
+def latest(create, sent, stops):
+    """When the carrier may have noted a create at the latest that was marked just before `sent`."""
+    at = seconds(create["time"])
+    return sent + ON_ITS_WAY_S + sum(last - first for first, last in stops if first < at and last > sent)
+
+
+def check(books, handed_in, samples, pauses, spared=(), hours=None, stops=()):
     """A list of violations: (invariant, text). `spared`: numbers, and when they were on the do-not-call list (None: they
-    may be). `hours`: when the lists of those names may be dialed, as spans of seconds since 1970."""
+    may be). `hours`: when the lists of those names may be dialed, as spans of seconds since 1970. `stops`: when processes
+    were stopped, the same."""
     bad = []
     by_token, by_number, by_sid = {}, {}, {}
     for sid, create in books.creates.items():
@@ -111,6 +123,8 @@ def check(books, handed_in, samples, pauses, spared=(), hours=None):
     for attempt in books.attempts.values():
         if attempt["state"] in OPEN:
             bad.append(("I5", f"attempt {attempt['id']} is still {attempt['state']}"))
+    for list_id, holder in books.holders:
+        bad.append(("I5", f"list {list_id} is still held by {holder}"))
     for name, opened, cap in samples:
         if opened > cap:
             bad.append(("I5", f"{name}: {opened} open, the cap is {cap}"))
@@ -122,6 +136,21 @@ def check(books, handed_in, samples, pauses, spared=(), hours=None):
         for attempt in books.attempts.values():
             if since and books.entries[attempt["entry"]]["phone"] == number and float(attempt["sent"]) > since:
                 bad.append(("I6", f"attempt {attempt['id']} was sent after {number} was not to be called any more"))
+    # The same by the carrier's clock: what the books say was sent in time also left in time.
+    for create in books.creates.values():
+        attempt = next((a for a in books.attempts.values() if a["token"] == create["token"]), None)
+        if not attempt:
+            continue
+        at = seconds(create["time"])
+        for list_id, begin, end in pauses:
+            if attempt["list"] == list_id and latest(create, begin, stops) < at < end:
+                bad.append(("I6", f"the carrier was asked for {create['sid']} while its list was paused"))
+        for number, since in spared:
+            if since and create["to"] == number and at > latest(create, since, stops):
+                bad.append(("I6", f"the carrier was asked for {create['sid']} after {number} was not to be called any more"))
+        spans = (hours or {}).get(books.lists[attempt["list"]]["name"])
+        if spans and not any(first <= at <= latest(create, last, stops) for first, last in spans):
+            bad.append(("I6", f"the carrier was asked for {create['sid']} outside its list's hours"))
     for attempt, _, now, _, _, at, _ in books.moves:
         spans = (hours or {}).get(books.lists[books.attempts[attempt]["list"]]["name"]) if attempt in books.attempts else None
         # It is asked a moment before it is noted.
@@ -199,14 +228,14 @@ def replay_some(system, name, jobs):
     return refused
 
 
-def replay(system, seed, most):
-    """I8: sends webhooks again, twice, in random order; the rows must stay as they are. Returns (sent, violations)."""
+def replay(system, seed, most=None):
+    """I8: sends all webhooks, or so many, again, twice, in random order; the rows must stay as they are. Returns (sent, violations)."""
     snapshot = ("SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (SELECT concat_ws('/', id, state, call_sid, call_status, "
                 "duration_s, ended_at) AS x FROM attempts UNION ALL SELECT concat_ws('/', id, state, outcome, reason) "
                 "FROM entries) s")
     before = system.sql(snapshot, 20)
     rows = system.sql("SELECT kind, token, params::text FROM call_events WHERE kind <> 'fetched' ORDER BY random() "
-                      f"LIMIT {most}", 20)
+                      f"LIMIT {most or 'ALL'}", 20)
     rng = random.Random(seed)
     jobs = rows * 2
     rng.shuffle(jobs)

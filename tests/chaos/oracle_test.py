@@ -11,7 +11,7 @@ import oracle
 
 def books():
     """Two entries called once each, one that was never called, and an attempt given up for good reason."""
-    creates = {sid: {"sid": sid, "token": token, "to": to, "time": "2026-11-27T08:00:00Z"}
+    creates = {sid: {"sid": sid, "token": token, "to": to, "time": "1970-01-01T00:01:40Z"}
                for sid, token, to in (("CA1", "t1", "+1"), ("CA2", "t2", "+2"))}
 
     def attempt(number, entry, state, token, sid, status):
@@ -27,14 +27,14 @@ def books():
         lists={"1": {"id": "1", "name": "l", "state": "completed", "max": "1", "concurrency": "5"}},
         moves=[["a1", "placed", "ended", "in-progress", "completed", "101", "e1"],
                ["a3", "sending", "unknown", "", "", "101", "e3"], ["a3", "unknown", "abandoned", "", "", "113", "e3"]],
-        calls={"CA1": "completed", "CA2": "busy"}, span={"CA1": (0, 1), "CA2": (0, 1)})
+        holders=[], calls={"CA1": "completed", "CA2": "busy"}, span={"CA1": (0, 1), "CA2": (0, 1)})
 
 
 class Oracle(unittest.TestCase):
-    def seen(self, change, samples=(), pauses=(), handed_in=4, spared=(), hours=None):
+    def seen(self, change, samples=(), pauses=(), handed_in=4, spared=(), hours=None, stops=()):
         changed = copy.deepcopy(books())
         change(changed)
-        return {invariant for invariant, _ in oracle.check(changed, handed_in, samples, pauses, spared, hours)}
+        return {invariant for invariant, _ in oracle.check(changed, handed_in, samples, pauses, spared, hours, stops)}
 
     def test_books_that_agree(self):
         self.assertEqual(self.seen(lambda b: None), set())
@@ -62,7 +62,11 @@ class Oracle(unittest.TestCase):
 
     def test_a_send_outside_the_hours(self):
         def send(at):
-            return lambda b: b.moves.append(["a1", "intent", "sending", "", "", str(at), "e1"])
+            def change(b):
+                b.moves.append(["a1", "intent", "sending", "", "", str(at), "e1"])
+                for create in b.creates.values():
+                    create["time"] = f"1970-01-01T00:{int(at) // 60:02}:{int(at) % 60:02}Z"
+            return change
         for at in (59, 90, 121):
             self.assertIn("I6", self.seen(send(at), hours={"l": [(60, 70), (110, 120)]}))
         for at in (60, 70.2, 115):
@@ -88,6 +92,20 @@ class Oracle(unittest.TestCase):
     def test_slots(self):
         self.assertIn("I5", self.seen(lambda b: b.attempts["a3"].update(state="unknown")))
         self.assertIn("I5", self.seen(lambda b: None, samples=[("l", 6, 5)]))
+        self.assertIn("I5", self.seen(lambda b: b.holders.append(["1", "somebody"])))
+
+    def test_a_create_that_left_too_late(self):
+        at, late = 100, oracle.ON_ITS_WAY_S + 0.5  # of both creates
+
+        def mark(b):  # long before
+            for attempt in b.attempts.values():
+                attempt["sent"] = "1"
+        self.assertIn("I6", self.seen(mark, pauses=[("1", at - late, at + 1)]))
+        self.assertNotIn("I6", self.seen(mark, pauses=[("1", at - 1, at + 1)]))
+        self.assertNotIn("I6", self.seen(mark, pauses=[("1", at - late, at + 1)], stops=[(at - 3, at - 1)]))
+        self.assertIn("I6", self.seen(mark, spared=[("+1", at - late)]))
+        self.assertIn("I6", self.seen(mark, hours={"l": [(at - 50, at - late), (at + 1, at + 50)]}))
+        self.assertNotIn("I6", self.seen(mark, hours={"l": [(at - 1, at + 1)]}))
 
     def test_a_send_in_a_pause(self):
         self.assertIn("I6", self.seen(lambda b: None, pauses=[("1", 99.0, 101.0)]))

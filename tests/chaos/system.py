@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
@@ -24,6 +25,7 @@ TOKEN = "chaos-token"
 LEASE_S = 2.0
 DEADLINE_S = 12
 TIMEOUT_S = 2
+STOPPED_S = 2 * LEASE_S + 0.2
 
 CONFIG = """
 [service]
@@ -42,6 +44,7 @@ account_sid = "{account}"
 auth_token_file = "{dir}/token"
 timeout = "{timeout}s"
 calls_per_second = {rate}
+concurrency = {account_cap}
 [api]
 listen = "127.0.0.1:{api}"
 public_url = "http://127.0.0.1:{api}"
@@ -127,6 +130,8 @@ class System:
         self.lock = threading.RLock()
         self.ending = threading.Event()
         self.resume_at = {}  # pid -> when a stopped process goes on
+        self.stops = []  # (when one was stopped at the latest, when it went on), in seconds since 1970
+        self.token = ""  # of the API
         names = ["pg", "redis", "sim", "api", "media"] + [f"worker{n}" for n in range(workers)]
         self.port = dict(zip(names, free_ports(len(names))))
         self.database = f"postgresql://calld@127.0.0.1:{self.port['pg']}/calld"
@@ -142,7 +147,7 @@ class System:
             (self.dir / name).mkdir()
         (self.dir / "calld.toml").write_text(CONFIG.format(
             **{"dir": self.dir, "database": self.database, "account": ACCOUNT, "timeout": TIMEOUT_S,
-               "lease": int(LEASE_S), "deadline": DEADLINE_S, "rate": 1000, "level": "info", **self.port, **settings}))
+               "lease": int(LEASE_S), "deadline": DEADLINE_S, "rate": 1000, "account_cap": 0, "level": "info", **self.port, **settings}))
         self.env = {"CALLD_CONFIG": str(self.dir / "calld.toml"), "CALLD_CRASH_PLAN": str(self.plan), "TERM": "dumb"}
 
     def _processes(self, workers, durable):
@@ -221,7 +226,7 @@ class System:
             for line in lines[seen:]:
                 number, pid = map(int, line.split())
                 if self.actions.get(number) == "stop":
-                    self.resume_at[pid] = time.monotonic() + 2 * LEASE_S + 0.2
+                    self.resume_at[pid] = time.monotonic() + STOPPED_S
             seen = len(lines)
             with self.lock:
                 for pid, when in list(self.resume_at.items()):
@@ -229,6 +234,8 @@ class System:
                         del self.resume_at[pid]
                         if any(p.alive() and p.pid == pid for p in [self.api, *self.workers]):
                             os.kill(pid, signal.SIGCONT)
+                            now = time.time()
+                            self.stops.append((now - STOPPED_S - 1, now))
                 if not self.ending.is_set():
                     for process in [self.api, *self.workers]:
                         if not process.alive():
@@ -241,7 +248,7 @@ class System:
     def stop_for_a_while(self, process):
         with self.lock:
             if process.alive():
-                self.resume_at[process.pid] = time.monotonic() + 2 * LEASE_S + 0.2
+                self.resume_at[process.pid] = time.monotonic() + STOPPED_S
                 process.signal(signal.SIGSTOP)
 
     def restart_redis(self, sig):
@@ -280,6 +287,18 @@ class System:
                 return answer.read().decode()
         except OSError:
             return None
+
+    def post(self, path):
+        """The status of a request to the API; 0: nobody answered."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port['api']}{path}", method="POST", data=b"",
+                                         headers={"Authorization": f"Bearer {self.token}"})
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
 
     def add_faults(self, rules):
         from base64 import b64encode

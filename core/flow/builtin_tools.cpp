@@ -26,6 +26,11 @@ BuiltinResult refusal(std::string_view why) {
 
 }  // namespace
 
+void carried_out(const Closing& closing, media::HandlerReport& report) {
+  if (!closing.outcome.empty()) report.outcome = closing.outcome;
+  for (const auto& [name, answer] : closing.answers) report.answers[name] = answer;
+}
+
 std::optional<BuiltinResult> run_builtin_tool(const OpenAgent& agent, const speech::ToolCall& call,
                                               bool can_transfer) {
   const bool offered =
@@ -37,18 +42,16 @@ std::optional<BuiltinResult> run_builtin_tool(const OpenAgent& agent, const spee
   BuiltinResult result;
   result.content = R"({"ok":true})";
   if (call.name == "hang_up") {
-    result.closing = Closing{"completed", {}};
-    result.outcome = "completed";
+    result.closing = Closing{"completed", {}, "completed"};
     if (auto reason = argument(*arguments, "reason"); !reason.empty())
-      result.answers["hang_up_reason"] = std::move(reason);
+      result.closing->answers["hang_up_reason"] = std::move(reason);
   } else if (call.name == "transfer") {
     const auto to = argument(*arguments, "to");
     const auto target = agent.transfers.find(to);
     if (target == agent.transfers.end()) return refusal("nobody of that name can be reached");
     if (!can_transfer) return refusal("calls cannot be transferred here");
-    result.closing = Closing{"transferred", target->second};
-    result.outcome = "transferred";
-    result.answers["transferred_to"] = to;
+    result.closing =
+        Closing{"transferred", target->second, "transferred", {{"transferred_to", to}}};
   } else if (call.name == "collect_dtmf") {
     const auto digits = json::get_int_or(*arguments, "digits", 1).value_or(1);
     result.collect = static_cast<std::size_t>(std::clamp<std::int64_t>(digits, 1, kMostDigits));

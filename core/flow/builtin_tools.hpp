@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/flow/open_agent.hpp"
+#include "core/media/assembly.hpp"
 #include "core/speech/engines.hpp"
 
 namespace call::flow {
@@ -13,13 +14,16 @@ namespace call::flow {
 /// How the call is to end when the agent's last word was heard.
 struct Closing {
   std::string reason;
-  std::string transfer_to;  ///< a number; empty: hang up
+  std::string transfer_to{};                     ///< a number; empty: hang up
+  std::string outcome{};                         ///< for the record, if it comes to that
+  std::map<std::string, std::string> answers{};  ///< for the record as well
 };
+/// It has come to that.
+void carried_out(const Closing& closing, media::HandlerReport& report);
 
 struct BuiltinResult {
   std::string content;  ///< for the model
   std::optional<Closing> closing;
-  std::string outcome;                         ///< the record's, if not empty
   std::map<std::string, std::string> answers;  ///< for the record
   std::optional<std::size_t> collect;          ///< so many digits; the content is not known yet
 };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/strings.hpp"
+
 namespace call::flow {
 namespace {
 
@@ -91,6 +93,20 @@ void Mouth::on(const speech::SpeakingDone& done) {
   if (done.utterance != voice_id_ || utterance_.audio_done || prepared_) return;
   utterance_.audio_done = true;
   if (!utterance_.cut_off) port_.send(media::EndSpeech{utterance_.generation});
+}
+
+bool Mouth::answered_at(std::int64_t at_ms) const {
+  if (utterance_.generation == 0) return false;
+  const auto since = utterance_.began_ms < 0 ? 0 : at_ms - utterance_.began_ms;
+  const auto heard = utterance_.cut_off ? heard_ms() : utterance_.offset_ms + since;
+  const auto left = length_ms(utterance_.audio) - heard;
+  if (utterance_.audio_done && left <= turns_.resume_overlap.count()) return true;
+  const auto text = trim(utterance_.text);
+  if (!text.ends_with('?')) return false;
+  const auto before = text.substr(0, text.size() - 1).find_last_of(".!?");
+  const auto question = before == std::string_view::npos ? 0 : before + 1;
+  const auto middle = question + (text.size() - question) / 2;
+  return utterance_.timeline.chars_at(heard, text.size()) >= middle;
 }
 
 /// The spare voice says what the other one has not said.

@@ -52,6 +52,9 @@ class Mouth {
   }
   bool was_cut_off() const { return utterance_.cut_off; }
   bool interruptible() const { return utterance_.interruptible; }
+  /// Whatever the callee says at that point of the call is an answer: it is in the second half of the
+  /// question that the utterance ends with, or hears the last of it, resume_overlap or less.
+  bool answered_at(std::int64_t at_ms) const;
   media::Generation generation() const { return utterance_.generation; }
   std::int64_t heard_ms() const;
   /// The words of the utterance that the callee has heard: a beginning of text().

@@ -171,7 +171,9 @@ void OpenConversation::decide() {
   if (awaiting_hello_) return hello(turn, said);
   if (trim(said.text).empty()) return nothing_said(turn);
   const bool over_the_agent = mouth_.was_cut_off() || (mouth_.speaking() && turn.overlapped);
-  if (over_the_agent && (is_murmur(said.text) || (mouth_.speaking() && !mouth_.interruptible()))) {
+  const bool answers = !closing_ && mouth_.answered_at(turn.speech_end_ms);
+  const bool murmur = is_murmur(said.text) && !answers;
+  if (over_the_agent && (murmur || (mouth_.speaking() && !mouth_.interruptible()))) {
     keep_turn(said, turn);
     return go_on();
   }
@@ -272,17 +274,9 @@ void OpenConversation::callee_said(const speech::FinalText& said, const media::T
   commit();
 }
 
-/// What the agent was saying, or about to say, is over; the history keeps what was heard of it.
-void OpenConversation::abandon_reply() {
+/// What is being said ends here; the history keeps what was heard of it.
+void OpenConversation::break_off() {
   mouth_.cut_now();
-  if (question_) {
-    engines_.model->cancel();
-    if (question_->committed && !question_->done && !question_->text.empty()) {
-      said_.push_back(
-          {history_.agent_said(question_->text), question_->text_begin, mouth_.text().size()});
-    }
-    question_.reset();
-  }
   if (mouth_.was_cut_off()) {
     const auto heard = mouth_.heard_text();
     for (const auto& part : said_) {
@@ -294,6 +288,19 @@ void OpenConversation::abandon_reply() {
     mouth_.drop();
   }
   said_.clear();
+}
+
+/// What the agent was saying, or about to say, is over.
+void OpenConversation::abandon_reply() {
+  if (question_) {
+    engines_.model->cancel();
+    if (question_->committed && !question_->done && !question_->text.empty()) {
+      said_.push_back(
+          {history_.agent_said(question_->text), question_->text_begin, mouth_.text().size()});
+    }
+    question_.reset();
+  }
+  break_off();
   thinking_ = false;
   due_[kFiller].reset();
   for (auto it = running_.begin(); it != running_.end();) {
@@ -325,9 +332,9 @@ void OpenConversation::on(const media::Heard& event) {
   if (complete) agent_heard();
 }
 
-/// The agent has nothing more to say: what comes next?
+/// The agent has nothing more to say: what comes next? An interruption first shows whether it is one.
 void OpenConversation::agent_heard() {
-  if (mouth_.speaking()) return;
+  if (mouth_.speaking() || mouth_.was_cut_off()) return;
   if (closing_) {
     const auto closing = *closing_;
     if (!closing.transfer_to.empty() && engines_.transfer) {
@@ -337,6 +344,7 @@ void OpenConversation::agent_heard() {
         return engine_failed("the transfer failed", done.error());
       }
     }
+    carried_out(closing, report_);
     port_.send(media::HangUp{closing.reason});
     return;
   }
@@ -369,10 +377,7 @@ void OpenConversation::on_due() {
   if (due_.take(kKeys, now)) end_collecting();
   if (due_.take(kSilence, now)) {
     const bool last = ++silences_ > agent_.silence_prompts;
-    if (last) {
-      report_.outcome = "silence";
-      closing_ = Closing{"silence", {}};
-    }
+    if (last) closing_ = Closing{"silence", {}, "silence"};
     say_alone(last ? agent_.goodbye : agent_.silence_prompt, !last, last ? "goodbye" : "silence");
   }
 }
@@ -419,7 +424,7 @@ void OpenConversation::on(const media::MachineHeard& event) {
 }
 
 void OpenConversation::last_words(const MachineAct& act) {
-  closing_ = Closing{std::string(act.reason), {}};
+  closing_ = Closing{std::string(act.reason)};
   say_alone(spoken(act.words), false, "voicemail");
 }
 
@@ -427,6 +432,7 @@ void OpenConversation::on(const media::CallEnded& event) {
   ended_ = true;
   if (question_) engines_.model->cancel();
   if (mouth_.speaking()) mouth_.cut(mouth_.heard_ms());
+  if (closing_ && closing_->transfer_to.empty()) carried_out(*closing_, report_);
   for (const auto& [id, name] : running_) engines_.tools->cancel(id);
   log_.debug("ends: {}, outcome {}", event.reason, report_.outcome);
 }

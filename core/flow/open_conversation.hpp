@@ -146,6 +146,7 @@ class OpenConversation {
   void to_call_time(std::vector<speech::TimedWord>& words) const;
   void keep_turn(const speech::FinalText& said, const media::TurnEnded& turn);
   void begin_waterfall(const media::TurnEnded& turn);
+  void break_off();
   void abandon_reply();
   void await_callee();
   void agent_heard();

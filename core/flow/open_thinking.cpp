@@ -184,7 +184,6 @@ std::optional<std::string> OpenConversation::run_builtin(const speech::ToolCall&
     return std::nullopt;
   }
   if (result->closing) closing_ = std::move(result->closing);
-  if (!result->outcome.empty()) report_.outcome = result->outcome;
   report_.answers.merge(result->answers);
   return std::move(result->content);
 }
@@ -207,8 +206,7 @@ void OpenConversation::take_digits() {
 }
 
 void OpenConversation::end_collecting() {
-  mouth_.cut_now();
-  mouth_.drop();
+  break_off();
   take_digits();
   if (running_.empty()) next_step();
 }
@@ -263,10 +261,7 @@ void OpenConversation::engine_failed(const char* what, const Error& error) {
   stop_work();
   const bool give_up = failures_ >= agent_.max_failures;
   if (said_something && !give_up) return mouth_.end();  // the callee has something to answer to
-  if (give_up) {
-    report_.outcome = "failed";
-    closing_ = Closing{"engine_failed", {}};
-  }
+  if (give_up) closing_ = Closing{"engine_failed", {}, "failed"};
   say_alone(give_up ? agent_.give_up : agent_.fallback, !give_up, "fallback");
 }
 

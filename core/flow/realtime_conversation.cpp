@@ -80,13 +80,16 @@ void RealtimeConversation::on(const media::TurnEnded& event) {
   const auto voice_ms = event.speech_end_ms - event.start_ms;
   if (awaiting_hello_ && voice_ms < agent_.turns.hello.count()) return;
   const bool brief = voice_ms < agent_.turns.least_answer.count();
-  if (mouth_.speaking() && event.overlapped) return;  // a "mhm": the agent goes on
-  if (brief && mouth_.was_cut_off()) return mouth_.resume();
-  if (closing_) return;
+  const bool answers = !closing_ && mouth_.answered_at(event.speech_end_ms);
+  if (mouth_.speaking() && event.overlapped && !answers) return;  // a "mhm": the agent goes on
+  if (brief && mouth_.was_cut_off() && !answers) return mouth_.resume();
   abandon();
   if (collecting_) take_digits();  // the callee speaks instead
   keep_turn(event);
   engines_.engine->commit();
+  if (closing_ && closing_recalled_) return agent_heard();
+  closing_recalled_ = closing_recalled_ || closing_;
+  closing_.reset();
   if (awaiting_hello_) return greet();
   if (running_.empty()) ask();
 }
@@ -160,7 +163,7 @@ void RealtimeConversation::on(const media::MachineHeard& event) {
 }
 
 void RealtimeConversation::last_words(const MachineAct& act) {
-  closing_ = Closing{std::string(act.reason), {}};
+  closing_ = Closing{std::string(act.reason)};
   last_words_ = render(act.words, variables_, Reader::anyone);
   ask(last_words_);
 }
@@ -205,7 +208,8 @@ void RealtimeConversation::answer_comes() {
 void RealtimeConversation::open_mouth() {
   if (mouth_.is_open()) return;
   mouth_.prepare();
-  mouth_.open(!machine_, machine_ ? "voicemail" : "reply");
+  // A good-bye that the engine chose itself is known as one only when it has been said.
+  mouth_.open(!closing_, machine_ ? "voicemail" : "reply");
   if (open_waterfall_) report_.waterfalls[*open_waterfall_].reply_ready_ms = port_.clock_ms();
 }
 
@@ -254,7 +258,6 @@ void RealtimeConversation::run_calls(const std::vector<speech::ToolCall>& calls)
       continue;
     }
     if (result->closing) closing_ = std::move(result->closing);
-    if (!result->outcome.empty()) report_.outcome = result->outcome;
     report_.answers.merge(result->answers);
     engines_.engine->tool_result(call.id, result->content);
   }
@@ -298,8 +301,9 @@ void RealtimeConversation::on(const media::Heard& event) {
   if (complete) agent_heard();
 }
 
+/// The agent has nothing more to say: what comes next? An interruption first shows whether it is one.
 void RealtimeConversation::agent_heard() {
-  if (mouth_.speaking()) return;
+  if (mouth_.speaking() || mouth_.was_cut_off()) return;
   if (collecting_) {
     if (!due_[kKeys]) due_[kKeys] = port_.clock_ms() + agent_.silence_after.count();
     return;
@@ -314,6 +318,7 @@ void RealtimeConversation::agent_heard() {
       return engine_failed(done.error());
     }
   }
+  carried_out(*closing_, report_);
   port_.send(media::HangUp{closing_->reason});
 }
 
@@ -333,10 +338,7 @@ void RealtimeConversation::on_due() {
   if (due_.take(kKeys, now)) end_collecting();
   if (!due_.take(kSilence, now)) return;
   const bool last = ++silences_ > agent_.silence_prompts;
-  if (last) {
-    report_.outcome = "silence";
-    closing_ = Closing{"silence", {}};
-  }
+  if (last) closing_ = Closing{"silence", {}, "silence"};
   ask(last ? agent_.goodbye : agent_.silence_prompt);
 }
 
@@ -354,10 +356,7 @@ void RealtimeConversation::engine_failed(const Error& error) {
   log_.warn("the engine failed ({} in a row): {}", failures_, error.to_string());
   answering_ = false;
   stop_work();
-  if (give_up && !closing_) {
-    report_.outcome = "failed";
-    closing_ = Closing{"engine_failed", {}};
-  }
+  if (give_up && !closing_) closing_ = Closing{"engine_failed", {}, "failed"};
   open_mouth();
   mouth_.add(machine_ ? last_words_ : give_up ? agent_.give_up : agent_.fallback);
   mouth_.end();
@@ -367,6 +366,7 @@ void RealtimeConversation::engine_failed(const Error& error) {
 void RealtimeConversation::on(const media::CallEnded& event) {
   ended_ = true;
   if (mouth_.speaking()) mouth_.cut(mouth_.heard_ms());
+  if (closing_ && closing_->transfer_to.empty()) carried_out(*closing_, report_);
   log_.debug("ends: {}, outcome {}", event.reason, report_.outcome);
 }
 

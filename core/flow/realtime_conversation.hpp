@@ -120,6 +120,7 @@ class RealtimeConversation {
   std::optional<Collecting> collecting_;
   std::string last_words_;  ///< to a machine
   std::optional<Closing> closing_;
+  bool closing_recalled_ = false;  ///< the callee has kept the agent from hanging up once
   int steps_ = 0;
   int silences_ = 0;
   int failures_ = 0;

@@ -154,6 +154,38 @@ TEST_CASE("flow.open: a mhm over the agent's voice does not stop it") {
             .heard_text.ends_with("together."));
 }
 
+TEST_CASE("flow.open: a word that says go on, on the last word of what was said, is an answer") {
+  const auto [said, after_ms] = GENERATE(table<std::string, int>(
+      {{"Shall I book it for you on Monday?", 820},
+       {"I book it for you on Monday then.", 820},
+       {"Good. Shall I book it for you on Monday at half past four in the afternoon?", 1500}}));
+  CAPTURE(said);
+  OpenCall call;
+  call.listen(2000);
+  call.say("monday is fine");
+  call.script.reply(said);
+  call.run(after_ms);
+  call.say("Okay", 300);
+  CHECK(call.carrier.clears == 1);
+  REQUIRE(call.script.requests.size() == 2);
+  CHECK(call.asked() == "Okay");
+  CHECK(call.report().false_barge_ins == 0);
+}
+
+TEST_CASE("flow.open: a word that says go on answers no question that has not been asked yet") {
+  OpenCall call;
+  call.listen(2000);
+  call.say("monday is fine");
+  const std::string said = "Then I write that down for you now. Shall I book it for you on Monday?";
+  call.script.reply(said);
+  call.run(700);
+  call.say("Okay", 300);
+  CHECK(call.carrier.clears == 1);
+  call.listen();
+  CHECK(call.script.requests.size() == 1);
+  CHECK(turn_of(call.report(), record::Speaker::agent, 1).heard_text == said);
+}
+
 TEST_CASE("flow.open: the model starts at the pause, and its answer waits for the turn's end") {
   OpenCall call;
   call.listen(2000);
@@ -283,6 +315,43 @@ TEST_CASE(
   CHECK(call.hung_up == "completed");
 }
 
+TEST_CASE("flow.open: a cough over the good-bye does not break it off") {
+  OpenCall call;
+  call.listen(2000);
+  call.say("that was all");
+  const std::string bye = "Good bye and thank you very much for the call.";
+  const auto id = call.request().id;
+  call.script.news.push_back(speech::ReplyText{id, bye + " "});
+  call.run(500);
+  call.script.words.push_back("");
+  call.run(200, true);
+  REQUIRE(call.carrier.clears == 1);
+  // Just now the model says that this was its last word.
+  call.script.news.push_back(speech::ReplyDone{id, {{"c1", "hang_up", "{}"}}, false});
+  call.run(100);
+  CHECK(call.hung_up.empty());
+  call.listen();
+  CHECK(call.hung_up == "completed");
+  CHECK(turn_of(call.report(), record::Speaker::agent, 1).heard_text == bye);
+}
+
+TEST_CASE("flow.open: the record's outcome is what happened, not what was meant to") {
+  OpenCall call;
+  call.listen(2000);
+  call.say("that was all");
+  call.script.reply("Good bye and thank you very much.",
+                    {{"c1", "hang_up", R"({"reason":"all said"})"}});
+  call.run(400);
+  const bool recalled = GENERATE(true, false);
+  if (recalled) call.say("wait one more question");
+  call.carrier.text(R"({"event":"stop","streamSid":"MZ1","stop":{}})");
+  call.run(100);
+  REQUIRE(call.conversation.ended());
+  // Who hangs up in the middle of the good-bye has had it.
+  CHECK(call.report().outcome == (recalled ? "incomplete" : "completed"));
+  CHECK(call.report().answers.contains("hang_up_reason") != recalled);
+}
+
 TEST_CASE("flow.open: a model that only calls tools is made to speak, or given up") {
   OpenCall call;
   call.listen(2000);
@@ -383,6 +452,22 @@ TEST_CASE("flow.open: digits are collected and handed to the model") {
   check_messages(call.request().messages);
 }
 
+TEST_CASE("flow.open: keys before the prompt's end: the model is told how much of it was heard") {
+  OpenCall call;
+  call.listen(2000);
+  call.say("i have a code");
+  const std::string prompt = "Please key in the four digits that stand on the back of your card.";
+  call.script.reply(prompt, {{"c1", "collect_dtmf", R"({"digits":4})"}});
+  call.run(600);
+  call.press("1234");
+  REQUIRE(call.script.requests.size() == 2);
+  CHECK(call.asked() == R"({"digits":"1234"})");
+  const auto heard = call.asked(1);
+  CHECK(prompt.starts_with(heard));
+  CHECK(heard.size() < prompt.size() - 10);
+  CHECK_FALSE(heard.empty());
+}
+
 TEST_CASE("flow.open: a transfer happens when the last word was heard; one that fails is excused") {
   const bool fails = GENERATE(false, true);
   OpenCall call;
@@ -395,6 +480,8 @@ TEST_CASE("flow.open: a transfer happens when the last word was heard; one that 
   call.listen();
   CHECK(call.script.transfers == std::vector<std::string>{"+14155550100"});
   CHECK(call.hung_up == (fails ? "" : "transferred"));
+  CHECK(call.report().outcome == (fails ? "incomplete" : "transferred"));
+  CHECK(call.report().answers.contains("transferred_to") != fails);
 }
 
 TEST_CASE("flow.open: what is no tool, or no JSON, is told to the model") {

@@ -283,6 +283,54 @@ TEST_CASE("flow.realtime: good-bye ends the call when its last word was heard, a
   CHECK(call.script.asked.size() == 2);
 }
 
+TEST_CASE("flow.realtime: a callee who interrupts the good-bye keeps the line, once") {
+  RealtimeCall call;
+  call.greeted();
+  call.say();
+  call.script.reply("Good bye and thank you very much.", {{"c1", "hang_up", "{}"}});
+  call.run(400);
+  call.say();
+  CHECK(call.hung_up.empty());
+  REQUIRE(call.script.asked.size() == 3);
+  CHECK(call.script.commits == 2);
+  CHECK(call.report().outcome == "incomplete");
+  call.script.reply("Good bye again and thank you very much.", {{"c2", "hang_up", "{}"}});
+  call.run(400);
+  call.say();
+  CHECK(call.script.asked.size() == 3);
+  CHECK(call.hung_up == "completed");
+  CHECK(call.report().outcome == "completed");
+}
+
+TEST_CASE("flow.realtime: a cough over the good-bye does not break it off") {
+  RealtimeCall call;
+  call.greeted();
+  call.say();
+  const std::string bye = "Good bye and thank you very much for the call.";
+  call.script.speak(bye);
+  call.run(500);
+  call.run(200, true);
+  REQUIRE(call.carrier.clears == 1);
+  // Just now the engine says that this was its last word.
+  call.script.reply("", {{"c1", "hang_up", "{}"}});
+  call.run(100);
+  CHECK(call.hung_up.empty());
+  call.run(5000);
+  CHECK(call.hung_up == "completed");
+  CHECK(call.last_turn().heard_text == bye);
+}
+
+TEST_CASE("flow.realtime: a short answer on the last word of a question is an answer") {
+  RealtimeCall call;
+  call.greeted();
+  call.say();
+  call.script.reply("Shall I book it for you on Monday?");
+  call.run(820);
+  call.say(240);
+  CHECK(call.script.commits == 2);
+  CHECK(call.script.asked.size() == 3);
+}
+
 TEST_CASE("flow.realtime: a transfer happens when the last word was heard") {
   RealtimeCall call;
   call.greeted();
@@ -293,6 +341,21 @@ TEST_CASE("flow.realtime: a transfer happens when the last word was heard") {
   call.run(3000);
   CHECK(call.script.transfers == std::vector<std::string>{"+14155550100"});
   CHECK(call.hung_up == "transferred");
+  CHECK(call.report().outcome == "transferred");
+  CHECK(call.report().answers.at("transferred_to") == "reception");
+}
+
+TEST_CASE("flow.realtime: a transfer that fails is excused, and the record does not claim it") {
+  RealtimeCall call;
+  call.script.transfer_fails = true;
+  call.greeted();
+  call.say();
+  call.script.reply("I connect you.", {{"c1", "transfer", R"({"to":"reception"})"}});
+  call.run(5000);
+  CHECK(call.last_turn().heard_text == "Sorry, once more?");
+  CHECK(call.hung_up.empty());
+  CHECK(call.report().outcome == "incomplete");
+  CHECK(call.report().answers.empty());
 }
 
 TEST_CASE(
@@ -332,6 +395,24 @@ TEST_CASE("flow.realtime: silence is asked after, then the agent says good-bye")
   }
   CHECK(call.script.asked ==
         std::vector<std::string>{"Hello there.", "Are you there?", "Are you there?", "Good bye."});
+  CHECK(call.hung_up == "silence");
+  CHECK(call.report().outcome == "silence");
+}
+
+TEST_CASE("flow.realtime: the good-bye of silence is not interrupted by a noise of any length") {
+  RealtimeCall call;
+  call.greeted();
+  for (int i = 0; i < 2; ++i) {
+    call.run(9000);
+    call.script.reply(call.script.asked.back());
+    call.run(2000);
+  }
+  call.run(9000);
+  call.script.reply("I cannot hear you, so I will hang up. Good bye.");
+  call.run(300);
+  call.run(500, true);
+  CHECK(call.carrier.clears == 0);
+  call.run(3000);
   CHECK(call.hung_up == "silence");
 }
 

@@ -3,11 +3,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <exception>
+#include <mutex>
 #include <system_error>
 
 #include "core/base/affinity.hpp"
-#include "core/base/assert.hpp"
 #include "core/runtime/thread_name.hpp"
 
 namespace call::flow {
@@ -26,43 +25,38 @@ void lower_priority() {
 }  // namespace
 
 CallThreads::~CallThreads() {
+  assert_may_block("~CallThreads");
   wait_idle(Deadline::never());
-  std::unique_lock lock(mutex_);
-  reap(lock);
+  for (auto& thread : ended_) thread.join();
 }
 
-/// Joins those that have ended. Their bodies have returned, so nothing is waited for.
-void CallThreads::reap(std::unique_lock<std::mutex>& lock) {
-  std::list<Entry> ended;
-  for (auto at = entries_.begin(); at != entries_.end();) {
-    const auto next = std::next(at);
-    if (at->done) ended.splice(ended.end(), entries_, at);
-    at = next;
+/// The last thing that a thread does.
+void CallThreads::end(Threads::iterator self) {
+  assert_may_block("CallThreads::end");
+  Threads before;
+  {
+    std::lock_guard lock(mutex_);
+    before.swap(ended_);
+    ended_.splice(ended_.end(), threads_, self);
   }
-  lock.unlock();
-  for (auto& entry : ended) entry.thread.join();
-  lock.lock();
+  for (auto& thread : before) thread.join();
+  std::lock_guard lock(mutex_);
+  --running_;
+  changed_.notify_all();  // under the lock: the owner may go as soon as it is free
 }
 
 Status CallThreads::launch(std::string name, std::function<void()> body) {
-  std::unique_lock lock(mutex_);
-  reap(lock);
-  const auto entry = entries_.emplace(entries_.end());
+  std::lock_guard lock(mutex_);
+  const auto self = threads_.emplace(threads_.end());
   try {
-    entry->thread =
-        std::thread([this, entry, name = name.substr(0, kMaxName), body = std::move(body)] {
-          runtime::name_this_thread(name);
-          lower_priority();
-          body();
-          {
-            std::lock_guard end(mutex_);
-            entry->done = true;
-            --running_;
-            changed_.notify_all();  // under the lock: the owner may go as soon as it is free
-          }
-        });
+    *self = std::thread([this, self, name = name.substr(0, kMaxName), body = std::move(body)] {
+      runtime::name_this_thread(name);
+      lower_priority();
+      body();
+      end(self);
+    });
   } catch (const std::system_error& error) {
-    entries_.erase(entry);
+    threads_.erase(self);
     return Error{Errc::limit, std::string("cannot start a thread: ") + error.what()};
   }
   ++running_;

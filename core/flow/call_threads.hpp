@@ -1,17 +1,16 @@
-// The threads of calls: one each, named after its call, started when the call begins and joined
-// when it has ended.
+// The threads of calls: one each, named after its call, started when the call begins. Each joins, at
+// its end, those that ended before it, so that whoever starts one, which is a media loop, never waits
+// for a thread of low priority that is dying.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <functional>
 #include <list>
-#include <mutex>
 #include <string>
 #include <thread>
 
 #include "core/base/deadline.hpp"
+#include "core/base/pi_mutex.hpp"
 #include "core/base/result.hpp"
 
 namespace call::flow {
@@ -28,20 +27,18 @@ class CallThreads {
   /// `name` is cut to 15 bytes. Errc::limit when the system has no thread to give. Thread-safe,
   /// does not block.
   Status launch(std::string name, std::function<void()> body);
-  /// Waits until all bodies have returned; false at the deadline. Blocks.
+  /// Waits until all threads are at their end; false at the deadline. Blocks.
   bool wait_idle(Deadline deadline);
   std::size_t running() const;
 
  private:
-  struct Entry {
-    std::thread thread;
-    bool done = false;
-  };
-  void reap(std::unique_lock<std::mutex>& lock);
+  using Threads = std::list<std::thread>;
+  void end(Threads::iterator self);
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::list<Entry> entries_;
+  mutable PiMutex mutex_;
+  PiCondition changed_;
+  Threads threads_;
+  Threads ended_;  ///< for the next one that ends; the last ones are the destructor's
   std::size_t running_ = 0;
 };
 

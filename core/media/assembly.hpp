@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
+#include "core/base/pi_mutex.hpp"
 #include "core/record/call_record.hpp"
 
 namespace call::media {
@@ -35,7 +35,7 @@ class RecordAssembly {
  private:
   void file_if_complete();
 
-  std::mutex mutex_;
+  PiMutex mutex_;  ///< a loop must not wait for a handler that is put aside
   bool session_done_ = false;
   bool handler_done_ = false;
   record::CallRecord record_;

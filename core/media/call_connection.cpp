@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/affinity.hpp"
 #include "core/base/assert.hpp"
 #include "core/runtime/priority.hpp"
 
@@ -34,6 +35,7 @@ LoopCalls::LoopCalls(const std::string& name, const ServerOptions& options,
       timer_(loop_) {}
 
 LoopCalls::~LoopCalls() {
+  assert_may_block("~LoopCalls");
   loop_.stop();
   loop_.join();  // before the timer goes
 }

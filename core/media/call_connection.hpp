@@ -3,10 +3,8 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +13,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/guarded.hpp"
+#include "core/base/pi_mutex.hpp"
 #include "core/log/log.hpp"
 #include "core/media/instruments.hpp"
 #include "core/media/server.hpp"
@@ -75,8 +74,8 @@ struct ServerState {
   log::Logger log{"media"};
   log::Throttle refusals{std::chrono::seconds(1)};
 
-  mutable std::mutex mutex;
-  std::condition_variable left;
+  mutable PiMutex mutex;
+  PiCondition left;
   std::size_t admitted = 0;
   std::size_t unproven = 0;  ///< of those: without an accepted start message
 };

@@ -68,6 +68,7 @@ Result<std::unique_ptr<Spool>> Spool::start(SpoolOptions options, metrics::Regis
 }
 
 Spool::~Spool() {
+  assert_may_block("~Spool");
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -169,6 +170,7 @@ bool Spool::drain(Deadline deadline) {
 }
 
 void Spool::run() {
+  assert_may_block("Spool::run");
   std::unique_lock lock(mutex_);
   for (;;) {
     const auto something = [this] { return stopping_ || !jobs_.empty(); };

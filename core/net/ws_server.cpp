@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
-#include <condition_variable>
 #include <deque>
 #include <future>
 #include <mutex>
@@ -14,6 +13,7 @@
 #include <utility>
 
 #include "core/base/affinity.hpp"
+#include "core/base/pi_mutex.hpp"
 #include "core/log/log.hpp"
 #include "core/net/listener.hpp"
 #include "core/net/tls.hpp"
@@ -28,6 +28,7 @@ namespace {
 constexpr std::size_t kMaxBodyBytes = 64U << 10;
 
 void run_on(runtime::Loop& loop, std::function<void()> task) {
+  assert_may_block("WsServer: run_on");
   std::promise<void> done;
   loop.post([&] {
     task();
@@ -74,6 +75,7 @@ struct WsServer::Impl {
   }
   template <class F>
   bool wait_for(F f, Deadline deadline) {
+    assert_may_block("WsServer: wait_for");
     std::unique_lock lock(mutex);
     return changed.wait_until(lock, MonoClock::now() + deadline.left(), [&] { return f(counts); });
   }
@@ -90,8 +92,8 @@ struct WsServer::Impl {
   std::size_t turn = 0;  // the listener's loop
   std::shared_ptr<Listener> listener;
   std::uint16_t port = 0;
-  std::mutex mutex;
-  std::condition_variable changed;
+  PiMutex mutex;
+  PiCondition changed;
   Counts counts;
 };
 

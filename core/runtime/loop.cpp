@@ -59,6 +59,7 @@ void Loop::stop() {
 }
 
 void Loop::join() {
+  assert_may_block("Loop::join");
   CALL_ASSERT(!on_this_thread());
   if (impl_->thread.joinable()) impl_->thread.join();
 }

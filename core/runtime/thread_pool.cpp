@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/base/affinity.hpp"
 #include "core/base/assert.hpp"
 #include "core/runtime/thread_name.hpp"
 
@@ -39,6 +40,7 @@ void ThreadPool::close() {
 }
 
 void ThreadPool::join() {
+  assert_may_block("ThreadPool::join");
   close();
   for (auto& thread : threads_) {
     if (thread.joinable()) thread.join();

@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <functional>
 #include <future>
+#include <thread>
 
 using namespace call;
 using namespace call::flow;
@@ -38,4 +40,33 @@ TEST_CASE("flow.threads: a thousand short calls leave nothing behind") {
   for (int i = 0; i < 1000; ++i) REQUIRE(threads.launch("call", [&] { ++ran; }));
   REQUIRE(threads.wait_idle(Deadline::after(std::chrono::seconds(30))));
   CHECK(ran == 1000);
+}
+
+TEST_CASE("flow.threads: whoever starts a call does not wait for one that is ending") {
+  struct AtExit {
+    std::function<void()> act;
+    ~AtExit() {
+      if (act) act();
+    }
+  };
+  CallThreads threads;
+  std::promise<void> dying;
+  std::promise<void> release;
+  auto released = release.get_future().share();
+  // Its body has returned, and yet the thread is there: nobody gives it the processor.
+  REQUIRE(threads.launch("slow", [&] {
+    thread_local AtExit last;
+    last.act = [&] {
+      dying.set_value();
+      released.wait();
+    };
+  }));
+  dying.get_future().wait();
+  std::promise<bool> started;
+  std::thread loop([&] { started.set_value(threads.launch("next", [] {}).ok()); });
+  auto launched = started.get_future();
+  CHECK(launched.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  release.set_value();
+  loop.join();
+  CHECK(threads.wait_idle(Deadline::after(std::chrono::seconds(20))));
 }

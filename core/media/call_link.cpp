@@ -89,8 +89,9 @@ CallLink::Push CallLink::push(Event event) {
       ++audio_events_;
     }
     // An utterance that was begun while the interruption was on its way is cut off by the session
-    // as well.
-    if (std::holds_alternative<BargedIn>(event)) cut_off_ = std::get<BargedIn>(event).last_cut_off;
+    // as well; what the handler itself has cut off since then stays cut off.
+    if (const auto* cut = std::get_if<BargedIn>(&event))
+      cut_off_ = std::max(cut_off_, cut->last_cut_off);
     ended_ = ended_ || is_end;
     events_.push_back(std::move(event));
   }

@@ -185,12 +185,21 @@ void Session::listen(audio::MulawView mulaw, Time now, Output& out) {
   }
 }
 
-/// Clears the carrier's buffer. Echoes of the marks that it held are stale from here on.
-void Session::cut_off(bool by_callee, Time now, Output& out) {
+/// Of what was heard since the last mark the newest utterance is the caller's to tell; one before it
+/// was heard to its end.
+Playout::Cleared Session::clear_playout(Time now, Output& out) {
   Playout::Cleared cleared = playout_.clear(now);
   for (const auto& part : cleared.heard) {
     recording_.add_agent(recording_.callee_end(), part.audio);
+    if (part.complete && part.generation != cleared.generation)
+      out.events.push_back(Heard{part.generation, part.heard_ms, sample_clock_ms(now), true});
   }
+  return cleared;
+}
+
+/// Clears the carrier's buffer. Echoes of the marks that it held are stale from here on.
+void Session::cut_off(bool by_callee, Time now, Output& out) {
+  const auto cleared = clear_playout(now, out);
   if (cleared.anything) {
     ++counters_.clears;
     send(writer_.clear(), out);
@@ -308,10 +317,7 @@ void Session::end(std::string_view reason, Time now, Output& out) {
   out.ended = true;
   if (!accepted_) return;
   if (mode_ == Mode::conversation) {
-    const Playout::Cleared cleared = playout_.clear(now);
-    for (const auto& part : cleared.heard) {
-      recording_.add_agent(recording_.callee_end(), part.audio);
-    }
+    const auto cleared = clear_playout(now, out);
     if (cleared.generation != 0) {
       out.events.push_back(
           Heard{cleared.generation, cleared.heard_ms, sample_clock_ms(now), false});

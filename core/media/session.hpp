@@ -111,6 +111,7 @@ class Session {
   void listen(audio::MulawView mulaw, Time now, Output& out);
   void top_up(Time now, Output& out);
   void cut_off(bool by_callee, Time now, Output& out);
+  Playout::Cleared clear_playout(Time now, Output& out);
   void heard(std::vector<Playout::Confirmed>& confirmed, Time now, Output& out);
   void flush_recording(Output& out);
   void send(std::string message, Output& out);

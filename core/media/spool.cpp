@@ -1,8 +1,12 @@
 #include "core/media/spool.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <optional>
 #include <system_error>
@@ -58,6 +62,7 @@ Result<std::unique_ptr<Spool>> Spool::start(SpoolOptions options, metrics::Regis
   assert_may_block("Spool::start");
   CALL_CHECK(make_directories(options.dir));
   std::unique_ptr<Spool> spool(new Spool(std::move(options), registry));
+  CALL_CHECK(spool->own_directory());
   spool->recover();
   Spool* self = spool.get();
   spool->thread_ = std::thread([self] {
@@ -75,6 +80,17 @@ Spool::~Spool() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (dir_fd_ >= 0) ::close(dir_fd_);
+}
+
+/// A lock that ends with the process, however it ends. A file system that has no locks is used without.
+Status Spool::own_directory() {
+  dir_fd_ = ::open(options_.dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir_fd_ < 0 || ::flock(dir_fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {};
+  return Error{Errc::conflict,
+               fmt::format("{} is the spool of another calld media that runs; give each one a "
+                           "media.spool_dir of its own",
+                           options_.dir.string())};
 }
 
 fs::path Spool::part_of(const std::string& call_sid) const {

@@ -48,7 +48,8 @@ class Spool {
  public:
   /// Creates the directory, publishes what a server that died had begun (its record says
   /// "server_died"), and starts the thread. Errc::io or Errc::permission when the directory cannot
-  /// be written. Blocks.
+  /// be written, Errc::conflict when another server has it: what that one is holding must not be
+  /// taken for what a dead one left. Blocks.
   static Result<std::unique_ptr<Spool>> start(SpoolOptions options, metrics::Registry& registry);
   /// Writes what is queued, then ends.
   ~Spool();
@@ -93,6 +94,7 @@ class Spool {
   };
 
   Spool(SpoolOptions options, metrics::Registry& registry);
+  Status own_directory();
   void recover();
   Status recover_call(const std::string& call_sid);
   void run();
@@ -114,6 +116,7 @@ class Spool {
 
   SpoolOptions options_;
   log::Logger log_{"media"};
+  int dir_fd_ = -1;  ///< its lock says that the directory is ours
   metrics::Counter& records_;
   metrics::Counter& failures_;
   metrics::Counter& dropped_blocks_;

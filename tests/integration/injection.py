@@ -55,7 +55,7 @@ class Daemon:
         runtime = system.dir / f"{role}.{form}"
         runtime.mkdir()
         env = {**system.env, f"CALLD_{role.upper()}_LISTEN": f"127.0.0.1:{self.port}", "CALLD_LOG_LEVEL": "trace",
-               "CALLD_LOG_FORMAT": "json" if form == "json" else "auto", "CALLD_SERVICE_RUNTIME_DIR": str(runtime),
+               "CALLD_LOG_FORMAT": "json" if form == "json" else "auto", "CALLD_SERVICE_RUNTIME_DIR": str(runtime), "CALLD_MEDIA_SPOOL_DIR": str(runtime / "spool"),
                "CALLD_MEDIA_AUTH": "none", "CALLD_API_PUBLIC_URL": f"http://127.0.0.1:{self.port}"}
         if form == "journal":  # as systemd announces the stream that it gives a service
             env["JOURNAL_STREAM"] = f"{info.st_dev}:{info.st_ino}"

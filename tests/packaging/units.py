@@ -289,7 +289,7 @@ class Notify(unittest.TestCase):
         directory = pathlib.Path(tempfile.mkdtemp(dir=self.system.dir))
         (port,) = free_ports(1)
         env = {**self.system.env, f"CALLD_{role.upper()}_LISTEN": f"127.0.0.1:{port}",
-               "CALLD_SERVICE_RUNTIME_DIR": str(directory)}
+               "CALLD_SERVICE_RUNTIME_DIR": str(directory), "CALLD_MEDIA_SPOOL_DIR": str(directory / "spool")}
         service = ServiceManager(directory, [self.system.bin / "calld", role, "--config",
                                              self.system.state / "calld.toml", *options], env)
         self.addCleanup(service.close)

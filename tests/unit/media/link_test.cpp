@@ -34,6 +34,16 @@ TEST_CASE("media.link: events come out in order and the end is the last") {
   CHECK(after.error().code == Errc::closed);
 }
 
+TEST_CASE(
+    "media.link: what the handler has cut off is not current again by an older interruption") {
+  Bench bench;
+  bench.link.send(BeginSpeech{1});
+  bench.link.send(BeginSpeech{2});
+  bench.link.send(CancelSpeech{});
+  bench.link.push(BargedIn{1, 500, 1, 900});
+  CHECK_FALSE(bench.link.is_current(2));
+}
+
 TEST_CASE("media.link: waiting has a deadline") {
   Bench bench;
   CHECK(bench.link.next(soon()).error().code == Errc::timeout);

@@ -119,6 +119,24 @@ TEST_CASE("media.session: barge-in is confirmed by duration, clears, and knows w
   CHECK_FALSE(carrier.last<Heard>()->complete);
 }
 
+TEST_CASE("media.session: an interruption of the second utterance leaves the first one heard") {
+  VirtualCarrier carrier;
+  carrier.start();
+  carrier.mark_delay_ms = 900;  // so the marks of both are still on their way
+  carrier.say(1, 300);
+  carrier.say(2, 3000);
+  carrier.run(500);
+  carrier.run(160, true);
+  const auto barge_in = carrier.last<BargedIn>();
+  REQUIRE(barge_in);
+  CHECK(barge_in->generation == 2);
+  const auto heard = carrier.last<Heard>();
+  REQUIRE(heard);
+  CHECK(heard->generation == 1);
+  CHECK(heard->complete);
+  CHECK(heard->heard_ms == 300);
+}
+
 TEST_CASE("media.session: a reply after a barge-in is told from echoes of what was cleared") {
   VirtualCarrier carrier;
   carrier.start();

@@ -73,6 +73,21 @@ void killed_child(F body) {
 
 }  // namespace
 
+TEST_CASE("media.spool: a directory has one server, and its calls are not published by a second") {
+  Bench bench;
+  bench.spool->open(record_of("CA1"));
+  REQUIRE(bench.spool->drain(soon()));
+  SpoolOptions options;
+  options.dir = bench.dir.path() / "spool";
+  metrics::Registry registry;
+  const auto second = Spool::start(options, registry);
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::conflict);
+  CHECK(fs::exists(options.dir / "CA1.part"));
+  bench.spool.reset();
+  CHECK(Spool::start(options, registry));
+}
+
 TEST_CASE("media.spool: both tracks by sample count, holes filled with silence of their length") {
   Bench bench;
   bench.spool->open(record_of("CA1", "server_died"));

@@ -19,7 +19,6 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMaxStates = 200;
 constexpr std::int64_t kMaxReprompts = 10;
-constexpr std::int64_t kMaxSilenceMs = 60000;
 constexpr int kMaxNumber = 99;
 
 Result<Expect> expect_at(const TomlSource& source, const std::string& path) {
@@ -51,15 +50,10 @@ Status read_transitions(const TomlSource& source, const std::string& path, Agent
   return {};
 }
 
-Status read_timing(const TomlSource& source, const std::string& path, AgentState& state) {
-  CALL_TRY(const auto silence, source.number(path + ".silence_after_ms",
-                                             state.silence_after.count(), 1000, kMaxSilenceMs));
-  CALL_TRY(const auto end,
-           source.number(path + ".end_after_ms", state.end_after.count(), 200, 3000));
-  state.silence_after = std::chrono::milliseconds(silence);
-  state.end_after = std::chrono::milliseconds(end);
-  return {};
-}
+const NumberKey<AgentState> kTiming[] = {
+    CALL_NUMBER_KEY(AgentState, "silence_after_ms", 1000, 60000, silence_after),
+    CALL_NUMBER_KEY(AgentState, "end_after_ms", 200, 3000, end_after),
+};
 
 const std::set<std::string> kStateKeys = {
     "say",         "expect",  "least",   "most",          "slot",
@@ -104,7 +98,9 @@ Result<AgentState> read_state(const TomlSource& source, const std::string& name)
   CALL_TRY(state.interruptible, source.boolean(path + ".interruptible", !state.hang_up));
   CALL_TRY(state.no_match, source.prompt(path + ".no_match", "Sorry, I did not understand that."));
   CALL_TRY(state.silence, source.prompt(path + ".silence", "Sorry, I did not hear anything."));
-  CALL_CHECK(read_timing(source, path, state));
+  CALL_CHECK(read_numbers(
+      source.json(), path + ".", state_keys(),
+      [&](auto where, auto why) { return source.fault(where, why); }, state));
   CALL_CHECK(read_transitions(source, path, state));
   if (state.say.empty()) return source.fault(path, "has nothing to say");
   if (state.expect == Expect::digits) state.least = std::max(state.least, 1);
@@ -189,6 +185,10 @@ Status check_circles(const TomlSource& source, const Agent& agent) {
 }
 
 }  // namespace
+
+std::span<const NumberKey<AgentState>> state_keys() {
+  return kTiming;
+}
 
 Result<Agent> parse_agent(std::string_view toml, std::string_view name,
                           std::string_view source_name) {

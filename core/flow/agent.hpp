@@ -55,6 +55,9 @@ struct AgentState {
   std::string outcome;   ///< the record's outcome from here on; empty: as before
 };
 
+/// The numbers of a state that say when it is over.
+std::span<const NumberKey<AgentState>> state_keys();
+
 struct Agent {
   std::string name;
   std::string voice;    ///< empty: the configured one

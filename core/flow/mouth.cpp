@@ -14,9 +14,9 @@ std::int64_t length_ms(const audio::Mulaw& mulaw) {
 
 }  // namespace
 
-Mouth::Mouth(const TurnPolicy& turns, const Port& port, speech::Speaker& voice,
+Mouth::Mouth(const OpenAgent& agent, const Port& port, speech::Speaker& voice,
              speech::Speaker& spare, media::HandlerReport& report, log::Logger log)
-    : turns_(turns),
+    : agent_(agent),
       port_(port),
       voice_(voice),
       spare_(spare),
@@ -58,8 +58,9 @@ void Mouth::open(bool interruptible, std::string_view state) {
 
 bool Mouth::add(std::string_view sentence) {
   if (!is_open() || sentence.empty()) return true;
-  if (utterance_.text.size() + sentence.size() > kLongestReply) {
-    log_.warn("the reply is longer than {} bytes: the rest is not said", kLongestReply);
+  const auto most = static_cast<std::size_t>(agent_.max_reply_bytes);
+  if (utterance_.text.size() + sentence.size() > most) {
+    log_.warn("the reply is longer than {} bytes: the rest is not said", most);
     return false;
   }
   const auto text = std::string(sentence) + " ";

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/flow/conversation.hpp"
+#include "core/flow/open_agent.hpp"
 #include "core/flow/text_timeline.hpp"
 #include "core/log/log.hpp"
 #include "core/media/assembly.hpp"
@@ -19,18 +20,16 @@ namespace call::flow {
 
 class Mouth {
  public:
-  /// A reply is not longer than this many bytes; nobody listens that long.
-  static constexpr std::size_t kLongestReply = 1500;
-
   /// All but the log must outlive it. `spare` must not fail.
-  Mouth(const TurnPolicy& turns, const Port& port, speech::Speaker& voice, speech::Speaker& spare,
+  Mouth(const OpenAgent& agent, const Port& port, speech::Speaker& voice, speech::Speaker& spare,
         media::HandlerReport& report, log::Logger log);
 
   /// A reply may come soon: connect.
   void prepare();
   /// A new utterance; what was said before plays out first.
   void open(bool interruptible, std::string_view state);
-  /// The next sentence of the open utterance. False: the reply is too long, say no more.
+  /// The next sentence of the open utterance. False: it is longer than the agent's max_reply_bytes, say
+  /// no more.
   bool add(std::string_view sentence);
   /// The open utterance's text is complete.
   void end();
@@ -91,7 +90,8 @@ class Mouth {
   void begin_attempt(bool interruptible);
   void note_heard(const Utterance& utterance, std::int64_t heard_ms);
 
-  const TurnPolicy& turns_;
+  const OpenAgent& agent_;
+  const TurnPolicy& turns_ = agent_.turns;
   const Port& port_;
   speech::Speaker& voice_;
   speech::Speaker& spare_;

@@ -32,9 +32,20 @@ const std::set<std::string> kEngineKeys = {"provider",
                                            "silence_timeout_ms",
                                            "extra"};
 const std::set<std::string> kConversationKeys = {
-    "end_after_ms", "silence_after_ms", "silence_prompts", "filler_after_ms",
-    "speculative",  "max_tool_steps",   "max_failures",    "silence_prompt",
-    "goodbye",      "filler",           "fallback",        "give_up"};
+    "end_after_ms",   "silence_after_ms", "silence_prompts", "filler_after_ms", "speculative",
+    "max_tool_steps", "max_failures",     "max_reply_bytes", "silence_prompt",  "goodbye",
+    "filler",         "fallback",         "give_up"};
+// clang-format off
+const NumberKey<OpenAgent> kNumbers[] = {
+    CALL_NUMBER_KEY(OpenAgent, "conversation.end_after_ms", 200, 3000, end_after),
+    CALL_NUMBER_KEY(OpenAgent, "conversation.silence_after_ms", 1000, 60000, silence_after),
+    CALL_NUMBER_KEY(OpenAgent, "conversation.silence_prompts", 0, 10, silence_prompts),
+    CALL_NUMBER_KEY(OpenAgent, "conversation.filler_after_ms", 300, 60000, filler_after),
+    CALL_NUMBER_KEY(OpenAgent, "conversation.max_failures", 1, 10, max_failures),
+    CALL_NUMBER_KEY(OpenAgent, "conversation.max_tool_steps", 1, 20, max_tool_steps),
+    CALL_NUMBER_KEY(OpenAgent, "conversation.max_reply_bytes", 200, 20000, max_reply_bytes),
+};
+// clang-format on
 const std::set<std::string> kToolKeys = {
     "description", "url", "key_file", "timeout_ms", "stops_on_interruption", "parameters"};
 
@@ -142,21 +153,12 @@ class Reader {
   const std::optional<std::filesystem::path>& keys_dir_;
 };
 
-Status read_conversation(const TomlSource& source, const Reader& reader, OpenAgent& agent) {
+Status read_conversation(const TomlSource& source, OpenAgent& agent) {
   const std::string table = "conversation.";
   CALL_CHECK(source.check_keys("conversation", kConversationKeys));
-  CALL_TRY(agent.end_after, reader.millis(table + "end_after_ms", agent.end_after, 200, 3000));
-  CALL_TRY(agent.silence_after,
-           reader.millis(table + "silence_after_ms", agent.silence_after, 1000, 60000));
-  CALL_TRY(agent.filler_after,
-           reader.millis(table + "filler_after_ms", agent.filler_after, 300, 60000));
-  const auto small = [&](const char* key, int fallback, int least, int most) -> Result<int> {
-    CALL_TRY(const auto value, source.number(table + key, fallback, least, most));
-    return static_cast<int>(value);
-  };
-  CALL_TRY(agent.silence_prompts, small("silence_prompts", agent.silence_prompts, 0, 10));
-  CALL_TRY(agent.max_tool_steps, small("max_tool_steps", agent.max_tool_steps, 1, 20));
-  CALL_TRY(agent.max_failures, small("max_failures", agent.max_failures, 1, 10));
+  CALL_CHECK(read_numbers(
+      source.json(), "", conversation_keys(),
+      [&](auto path, auto why) { return source.fault(path, why); }, agent));
   CALL_TRY(agent.speculative, source.boolean(table + "speculative", agent.speculative));
   CALL_TRY(agent.silence_prompt, source.prompt(table + "silence_prompt", "Are you still there?"));
   CALL_TRY(agent.goodbye,
@@ -298,6 +300,10 @@ Status read_engines(const TomlSource& source, const Reader& reader, OpenAgent& a
 
 }  // namespace
 
+std::span<const NumberKey<OpenAgent>> conversation_keys() {
+  return kNumbers;
+}
+
 bool is_open_agent(std::string_view toml) {
   const auto source = TomlSource::parse(toml, "agent");
   return source && (source->find("model") != nullptr || source->find("realtime") != nullptr);
@@ -319,7 +325,7 @@ Result<OpenAgent> parse_open_agent(std::string_view toml, std::string_view name,
            }));
   CALL_CHECK(read_engines(source, reader, agent));
   CALL_CHECK(read_tools(source, reader, agent));
-  CALL_CHECK(read_conversation(source, reader, agent));
+  CALL_CHECK(read_conversation(source, agent));
   return agent;
 }
 

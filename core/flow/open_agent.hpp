@@ -56,6 +56,8 @@ struct OpenAgent {
   bool speculative = true;     ///< the model starts at a pause, before the turn is over
   int max_tool_steps = 4;      ///< rounds of tools between two turns of the callee
   int max_failures = 2;        ///< engine failures in a row, then it gives up
+  /// Of one reply; what is beyond is not said.
+  std::int64_t max_reply_bytes = 1500;
 
   std::string silence_prompt;
   std::string goodbye;  ///< behind the last silence prompt
@@ -63,6 +65,9 @@ struct OpenAgent {
   std::string fallback;  ///< the model or the recogniser failed
   std::string give_up;   ///< it failed again and again; the call ends
 };
+
+/// The numbers of an agent's [conversation].
+std::span<const NumberKey<OpenAgent>> conversation_keys();
 
 /// True when the file is of this kind: it has [model] or [realtime].
 bool is_open_agent(std::string_view toml);

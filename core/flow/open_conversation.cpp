@@ -27,7 +27,7 @@ OpenConversation::OpenConversation(const OpenAgent& agent, const Variables& vari
       engines_(std::move(engines)),
       log_(std::move(log)),
       history_(render(agent.prompt, variables, Reader::anyone)),
-      mouth_(agent.turns, port_, *engines_.voice, *engines_.spare_voice, report_, log_) {}
+      mouth_(agent, port_, *engines_.voice, *engines_.spare_voice, report_, log_) {}
 
 void OpenConversation::begin() {
   report_.outcome = "incomplete";

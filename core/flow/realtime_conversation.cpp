@@ -15,7 +15,7 @@ RealtimeConversation::RealtimeConversation(const OpenAgent& agent, const Variabl
       port_(std::move(port)),
       engines_(std::move(engines)),
       log_(std::move(log)),
-      mouth_(agent.turns, port_, through_, *engines_.spare_voice, report_, log_) {}
+      mouth_(agent, port_, through_, *engines_.spare_voice, report_, log_) {}
 
 void RealtimeConversation::begin() {
   report_.outcome = "incomplete";

@@ -90,7 +90,10 @@ media::ServerHooks Service::Impl::server_hooks() {
   server_hooks.authorize = hooks.authorize;
   server_hooks.http = hooks.http;
   server_hooks.plan = [this](const media::StartInfo& start) { return plan(start); };
-  server_hooks.make_vad = [this] { return std::make_unique<speech::SileroVad>(vad); };
+  server_hooks.make_vad = [this](media::CallTuning::Vad kind) -> std::unique_ptr<speech::Vad> {
+    if (kind == media::CallTuning::Vad::energy) return std::make_unique<speech::EnergyVad>();
+    return std::make_unique<speech::SileroVad>(vad);
+  };
   return server_hooks;
 }
 

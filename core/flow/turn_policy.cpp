@@ -14,78 +14,58 @@ namespace call::flow {
 namespace {
 
 using Json = nlohmann::json;
-using std::chrono::milliseconds;
 
 constexpr std::size_t kMaxBackChannel = 50;
 constexpr std::size_t kMaxMessage = 1000;
 
-// A key of milliseconds: its name, its limits, its member.
 // clang-format off
-#define CALL_MS(name, least, most, member)                               \
-  TurnKey{name, least, most,                                             \
-          [](const TurnPolicy& p) -> std::int64_t { return p.member.count(); }, \
-          [](TurnPolicy& p, std::int64_t v) { p.member = milliseconds(v); }}
-#define CALL_COUNT(name, least, most, member)                            \
-  TurnKey{name, least, most,                                             \
-          [](const TurnPolicy& p) -> std::int64_t { return p.member; },  \
-          [](TurnPolicy& p, std::int64_t v) { p.member = v; }}
-#define CALL_S(name, least, most, member)                                \
-  TurnKey{name, least, most,                                             \
-          [](const TurnPolicy& p) -> std::int64_t { return p.member.count() / 1000; }, \
-          [](TurnPolicy& p, std::int64_t v) { p.member = milliseconds(v * 1000); }}
+#define TURN_KEY(name, least, most, member) CALL_NUMBER_KEY(TurnPolicy, name, least, most, member)
+#define TURN_SECONDS(name, least, most, member) CALL_SECONDS_KEY(TurnPolicy, name, least, most, member)
 
-const TurnKey kKeys[] = {
-    CALL_MS("turns.hello_ms", 0, 5000, hello),
-    CALL_MS("turns.hello_patience_ms", 500, 60000, hello_patience),
-    CALL_MS("turns.start_ms", 20, 500, tuning.turn.endpointer.start_after),
-    CALL_MS("turns.pause_ms", 100, 2000, tuning.turn.pause),
-    CALL_MS("turns.max_turn_ms", 2000, 60000, tuning.turn.endpointer.max_utterance),
-    CALL_MS("turns.pre_roll_ms", 0, 1000, tuning.turn.pre_roll),
-    CALL_MS("turns.barge_in_ms", 60, 3000, tuning.turn.barge_in),
-    CALL_MS("turns.echo_guard_ms", 0, 2000, tuning.turn.echo_guard),
-    CALL_COUNT("turns.min_words", 0, 20, min_words),
-    CALL_COUNT("turns.max_resumes", 0, 10, max_resumes),
-    CALL_MS("turns.resume_overlap_ms", 0, 2000, resume_overlap),
-    CALL_MS("turns.least_answer_ms", 0, 2000, least_answer),
-    CALL_MS("turns.key_pause_ms", 500, 20000, key_pause),
-    CALL_MS("turns.lead_ms", 200, 10000, tuning.playout.lead),
-    CALL_MS("turns.piece_ms", 40, 1000, tuning.playout.piece),
-    CALL_MS("turns.mark_patience_ms", 500, 30000, tuning.playout.mark_patience),
-    CALL_S("turns.max_call_s", 5, 86400, tuning.max_duration),
-    CALL_S("voicemail.window_s", 1, 600, tuning.voicemail.window),
-    CALL_MS("voicemail.long_greeting_ms", 1000, 60000, tuning.voicemail.long_greeting),
-    CALL_MS("voicemail.greeting_pause_ms", 200, 5000, tuning.voicemail.greeting_pause),
-    CALL_MS("voicemail.beep_ms", 100, 2000, tuning.voicemail.beep),
-    CALL_S("voicemail.patience_s", 1, 120, machine_patience),
+const NumberKey<TurnPolicy> kKeys[] = {
+    TURN_KEY("turns.hello_ms", 0, 5000, hello),
+    TURN_KEY("turns.hello_patience_ms", 500, 60000, hello_patience),
+    TURN_KEY("turns.start_percent", 5, 95, tuning.turn.endpointer.start_threshold),
+    TURN_KEY("turns.stop_percent", 5, 95, tuning.turn.endpointer.stop_threshold),
+    TURN_KEY("turns.start_gap_ms", 20, 500, tuning.turn.endpointer.start_gap),
+    TURN_KEY("turns.start_ms", 20, 500, tuning.turn.endpointer.start_after),
+    TURN_KEY("turns.pause_ms", 100, 2000, tuning.turn.pause),
+    TURN_KEY("turns.max_turn_ms", 2000, 60000, tuning.turn.endpointer.max_utterance),
+    TURN_KEY("turns.pre_roll_ms", 0, 1000, tuning.turn.pre_roll),
+    TURN_KEY("turns.barge_in_ms", 60, 3000, tuning.turn.barge_in),
+    TURN_KEY("turns.voice_gap_ms", 0, 1000, tuning.turn.voice_gap),
+    TURN_KEY("turns.echo_guard_ms", 0, 2000, tuning.turn.echo_guard),
+    TURN_KEY("turns.min_words", 0, 20, min_words),
+    TURN_KEY("turns.max_resumes", 0, 10, max_resumes),
+    TURN_KEY("turns.resume_overlap_ms", 0, 2000, resume_overlap),
+    TURN_KEY("turns.least_answer_ms", 0, 2000, least_answer),
+    TURN_KEY("turns.key_pause_ms", 500, 20000, key_pause),
+    TURN_KEY("turns.lead_ms", 200, 10000, tuning.playout.lead),
+    TURN_KEY("turns.piece_ms", 40, 1000, tuning.playout.piece),
+    TURN_KEY("turns.audible_grace_ms", 0, 2000, tuning.playout.audible_grace),
+    TURN_KEY("turns.mark_patience_ms", 500, 30000, tuning.playout.mark_patience),
+    TURN_SECONDS("turns.max_call_s", 5, 86400, tuning.max_duration),
+    TURN_SECONDS("voicemail.window_s", 1, 600, tuning.voicemail.window),
+    TURN_KEY("voicemail.long_greeting_ms", 1000, 60000, tuning.voicemail.long_greeting),
+    TURN_KEY("voicemail.greeting_pause_ms", 200, 5000, tuning.voicemail.greeting_pause),
+    TURN_KEY("voicemail.beep_ms", 100, 2000, tuning.voicemail.beep),
+    TURN_SECONDS("voicemail.patience_s", 1, 120, machine_patience),
 };
-#undef CALL_MS
-#undef CALL_COUNT
-#undef CALL_S
+#undef TURN_KEY
+#undef TURN_SECONDS
 // clang-format on
 
-constexpr std::string_view kWords[] = {"turns.first", "turns.back_channel", "voicemail.action",
+constexpr std::string_view kWords[] = {"turns.first",       "turns.back_channel",
+                                       "turns.vad",         "voicemail.action",
                                        "voicemail.message", "voicemail.farewell"};
 
-const TurnKey* find_key(std::string_view name) {
-  const auto at = std::ranges::find(kKeys, name, &TurnKey::name);
-  return at == std::end(kKeys) ? nullptr : &*at;
-}
-
-Status read_numbers(const Json& table, std::string_view prefix, const MakeFault& fault,
-                    TurnPolicy& policy) {
+Status check_names(const Json& table, std::string_view prefix, const MakeFault& fault) {
   for (const auto& [name, value] : table.items()) {
     const auto path = fmt::format("{}.{}", prefix, name);
-    const TurnKey* key = find_key(path);
-    if (key == nullptr) {
-      if (std::ranges::find(kWords, path) == std::end(kWords)) return fault(path, "unknown key");
-      continue;
-    }
-    if (!value.is_number_integer()) return fault(path, "must be a whole number");
-    const auto number = value.get<std::int64_t>();
-    if (number < key->least || number > key->most) {
-      return fault(path, fmt::format("must be between {} and {}", key->least, key->most));
-    }
-    key->set(policy, number);
+    const bool known =
+        std::ranges::find(kKeys, path, &NumberKey<TurnPolicy>::name) != std::end(kKeys) ||
+        std::ranges::find(kWords, path) != std::end(kWords);
+    if (!known) return fault(path, "unknown key");
   }
   return {};
 }
@@ -160,7 +140,7 @@ std::string plain(std::string_view text) {
 
 }  // namespace
 
-std::span<const TurnKey> turn_keys() {
+std::span<const NumberKey<TurnPolicy>> turn_keys() {
   return kKeys;
 }
 
@@ -170,13 +150,21 @@ Result<TurnPolicy> read_turn_policy(const Json& agent, const MakeFault& fault) {
     const Json* found = json::find(agent, table);
     if (found == nullptr) continue;
     if (!found->is_object()) return fault(table, "must be a table");
-    CALL_CHECK(read_numbers(*found, table, fault, policy));
+    CALL_CHECK(check_names(*found, table, fault));
   }
+  CALL_CHECK(read_numbers(agent, "", turn_keys(), fault, policy));
+  const auto& endpointer = policy.tuning.turn.endpointer;
+  if (endpointer.stop_threshold > endpointer.start_threshold)
+    return fault("turns.stop_percent", "must not be greater than turns.start_percent");
   CALL_TRY(const auto first, word_at(agent, "turns.first", "agent", fault));
   if (first != "agent" && first != "callee") {
     return fault("turns.first", "must be agent or callee");
   }
   policy.callee_first = first == "callee";
+  CALL_TRY(const auto vad, word_at(agent, "turns.vad", "neural", fault));
+  if (vad != "neural" && vad != "energy") return fault("turns.vad", "must be neural or energy");
+  policy.tuning.vad =
+      vad == "energy" ? media::CallTuning::Vad::energy : media::CallTuning::Vad::neural;
   CALL_CHECK(read_back_channel(agent, fault, policy));
   CALL_CHECK(read_voicemail(agent, fault, policy));
   return policy;

@@ -1,11 +1,8 @@
-// How an agent takes turns: every constant of it, with its default and its limits. One table
-// (turn_keys) is what an agent's file is read by and what docs/turn-taking.md, which has the
-// reasons, is checked against. Pure.
+// How an agent takes turns: every constant of it, with its default and its limits. Pure.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
@@ -13,6 +10,7 @@
 #include <vector>
 
 #include "core/base/result.hpp"
+#include "core/flow/number_key.hpp"
 #include "core/media/session.hpp"
 
 namespace call::flow {
@@ -43,18 +41,10 @@ struct TurnPolicy {
   std::chrono::milliseconds machine_patience{20000};
 };
 
-/// One key of an agent's [turns] or [voicemail] table: a number, in the unit that its name ends in.
-struct TurnKey {
-  std::string_view name;  ///< "turns.pause_ms"
-  std::int64_t least = 0;
-  std::int64_t most = 0;
-  std::int64_t (*get)(const TurnPolicy&);
-  void (*set)(TurnPolicy&, std::int64_t);
-};
-std::span<const TurnKey> turn_keys();
+/// The numbers of an agent's [turns] and [voicemail].
+std::span<const NumberKey<TurnPolicy>> turn_keys();
 
-/// The policy of an agent's file. `fault(path, why)` makes the error that names file and line.
-using MakeFault = std::function<Error(std::string_view, std::string_view)>;
+/// The policy of an agent's file.
 Result<TurnPolicy> read_turn_policy(const nlohmann::json& agent, const MakeFault& fault);
 
 /// What an agent does now that a machine has been heard. A beep is a machine's; whoever talks on and on

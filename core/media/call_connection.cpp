@@ -248,8 +248,9 @@ void CallConnection::hold(const StartInfo& start, CallPlan plan) {
   state_.prove();
   answered_at_ = wall_now();
   agent_ = plan.agent;
-  taped_->accept(plan.mode, talks ? state_.hooks.make_vad() : nullptr,
-                 plan.tuning.value_or(state_.options.session.tuning), MonoClock::now());
+  const auto tuning = plan.tuning.value_or(state_.options.session.tuning);
+  taped_->accept(plan.mode, talks ? state_.hooks.make_vad(tuning.vad) : nullptr, tuning,
+                 MonoClock::now());
   state_.instruments.calls.add();
   state_.instruments.active_calls.add();
   log_.info("call begins: stream {}, agent {}", start.stream_sid, agent_);

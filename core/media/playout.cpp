@@ -13,10 +13,6 @@ namespace {
 using std::chrono::duration_cast;
 using std::chrono::microseconds;
 
-/// Marks and media share one connection, so an echo is late by the network only; this much is
-/// allowed before silence at the carrier is believed.
-constexpr std::chrono::milliseconds kAudibleGrace{250};
-
 microseconds play_time(std::size_t samples) {
   return microseconds(samples * 125);
 }
@@ -181,7 +177,7 @@ Playout::Cleared Playout::clear(Time now) {
 }
 
 bool Playout::audible(Time now) const {
-  return !in_flight_.empty() && samples_in_flight() > 0 && now < play_end_ + kAudibleGrace;
+  return !in_flight_.empty() && samples_in_flight() > 0 && now < play_end_ + options_.audible_grace;
 }
 
 bool Playout::interruptible() const {

@@ -28,6 +28,9 @@ struct PlayoutOptions {
   std::chrono::milliseconds max_queued{120000};  ///< audio that waits to be sent; more is not taken
   std::chrono::milliseconds mark_patience{
       3000};  ///< an echo this late is not waited for any longer
+  /// Marks and media share one connection, so an echo is late by the network only; this much is allowed
+  /// before silence at the carrier is believed.
+  std::chrono::milliseconds audible_grace{250};
 };
 
 class Playout {

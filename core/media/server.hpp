@@ -60,7 +60,7 @@ struct CallPlan {
 struct ServerHooks {
   std::function<Status(const net::HttpRequest&)> authorize;  ///< empty: everybody may
   std::function<Result<CallPlan>(const StartInfo&)> plan;
-  std::function<std::unique_ptr<speech::Vad>()> make_vad;
+  std::function<std::unique_ptr<speech::Vad>(CallTuning::Vad)> make_vad;
   std::function<net::HttpResponse(const net::HttpRequest&)>
       http;  ///< health and metrics; empty: 404
 };

@@ -26,9 +26,12 @@ namespace call::media {
 
 /// What an agent may choose for its calls.
 struct CallTuning {
+  /// Which voice detector: the neural one, or the level against an adaptive noise floor.
+  enum class Vad { neural, energy };
   PlayoutOptions playout;
   TurnOptions turn;
   VoicemailOptions voicemail;
+  Vad vad = Vad::neural;
   std::chrono::milliseconds max_duration{std::chrono::hours(24)};
 };
 

@@ -155,10 +155,12 @@ void each_option(Options& o, F f) {
   f("dialect", o.dialect);
   auto& tuning = o.tuning;
   f("max_duration", tuning.max_duration);
+  f("vad", tuning.vad);
   f("lead", tuning.playout.lead);
   f("piece", tuning.playout.piece);
   f("max_queued", tuning.playout.max_queued);
   f("mark_patience", tuning.playout.mark_patience);
+  f("audible_grace", tuning.playout.audible_grace);
   f("start_threshold", tuning.turn.endpointer.start_threshold);
   f("stop_threshold", tuning.turn.endpointer.stop_threshold);
   f("start_after", tuning.turn.endpointer.start_after);
@@ -167,6 +169,7 @@ void each_option(Options& o, F f) {
   f("max_utterance", tuning.turn.endpointer.max_utterance);
   f("pause", tuning.turn.pause);
   f("barge_in", tuning.turn.barge_in);
+  f("voice_gap", tuning.turn.voice_gap);
   f("echo_guard", tuning.turn.echo_guard);
   f("pre_roll", tuning.turn.pre_roll);
   f("audio_event", tuning.turn.audio_event);
@@ -177,7 +180,7 @@ void each_option(Options& o, F f) {
   f("beep", tuning.voicemail.beep);
 }
 // A new option that is not in the list above would be lost on the way to a replay.
-static_assert(sizeof(SessionOptions) == 28 * 8, "name the new option in each_option()");
+static_assert(sizeof(SessionOptions) == 31 * 8, "name the new option in each_option()");
 
 }  // namespace
 

@@ -1,12 +1,6 @@
 #include "core/media/turn.hpp"
 
 namespace call::media {
-namespace {
-
-/// A pause inside a word or between two: it does not make an interruption start again from nothing.
-constexpr std::chrono::milliseconds kVoiceGap{160};
-
-}  // namespace
 
 TurnTracker::TurnTracker(const TurnOptions& options)
     : options_(options),
@@ -56,7 +50,7 @@ bool TurnTracker::barged_in(audio::PcmView pcm, float probability, const Agent& 
   if (agent_sounds_ <= options_.echo_guard) return false;
   if (probability < options_.endpointer.start_threshold) {
     silence_over_agent_ += span;
-    if (silence_over_agent_ > kVoiceGap) voice_over_agent_ = {};
+    if (silence_over_agent_ > options_.voice_gap) voice_over_agent_ = {};
     return false;
   }
   silence_over_agent_ = {};

@@ -24,6 +24,8 @@ struct TurnOptions {
   /// Voice over the agent that cuts it off. With 100 ms the agent stops within 250 ms of the onset of
   /// 99 % of interruptions, and for none of the coughs of barge_in_bench.
   std::chrono::milliseconds barge_in{100};
+  /// A pause inside a word or between two: it does not make an interruption start again from nothing.
+  std::chrono::milliseconds voice_gap{160};
   /// Voice this soon after the agent began to sound is its echo, or an answer to what came before:
   /// it does not cut the agent off. It is a turn all the same.
   std::chrono::milliseconds echo_guard{150};

@@ -10,7 +10,7 @@
 namespace call::speech {
 
 struct EndpointerOptions {
-  float start_threshold = 0.5F;               ///< speech from here up ...
+  float start_threshold = 0.45F;              ///< speech from here up ...
   float stop_threshold = 0.35F;               ///< ... until it falls below this
   std::chrono::milliseconds start_after{60};  ///< voiced time before `started` is reported
   std::chrono::milliseconds start_gap{100};  ///< a longer silence inside start_after begins it anew

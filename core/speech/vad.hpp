@@ -27,7 +27,7 @@ struct EnergyVadOptions {
 };
 
 /// Level against an adaptive noise floor. 0.001 ms a frame; takes music and ring-back for speech.
-/// The gate before a costlier detector, or the fallback without one.
+/// What an agent with turns.vad = "energy" has.
 class EnergyVad final : public Vad {
  public:
   explicit EnergyVad(const EnergyVadOptions& options = {}) noexcept : options_(options) { reset(); }

@@ -105,7 +105,7 @@ struct Bench {
     options.listen = {"127.0.0.1", 0};
     options.spool.dir = spool;
     ServerHooks hooks;
-    hooks.make_vad = [] { return std::make_unique<DeafVad>(); };
+    hooks.make_vad = [](CallTuning::Vad) { return std::make_unique<DeafVad>(); };
     hooks.plan = [this](const StartInfo& start) -> Result<CallPlan> {
       CallPlan plan;
       plan.agent = start.parameter("agent");

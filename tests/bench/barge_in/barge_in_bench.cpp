@@ -108,7 +108,8 @@ int main() {
   std::vector<Heard> wanted;
   for (std::size_t i = 0; i < spoken.size(); ++i) {
     const auto& earlier = spoken[(i + 1) % spoken.size()];
-    for (const std::size_t phase : {0U, 40U, 80U, 120U}) {
+    // Frames of 160 samples and the detector's windows of 256 meet again after 1,280.
+    for (std::size_t phase = 0; phase < 1280; phase += 64) {
       for (const int quiet : kQuietMs) {
         for (const int noise : {0, 20, 400})
           wanted.push_back(on_the_line(model, earlier, quiet, spoken[i], phase, noise));

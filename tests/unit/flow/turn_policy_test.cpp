@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/files.hpp"
+#include "core/flow/agent.hpp"
 #include "core/flow/keys.hpp"
+#include "core/flow/open_agent.hpp"
 
 using namespace call;
 using namespace call::flow;
@@ -28,30 +30,54 @@ std::string why(const char* json) {
 
 }  // namespace
 
+namespace {
+
+/// A row of docs/turn-taking.md: key, default, and behind it a reason.
+void check_row(const std::string& page, std::string_view name, const std::string& value) {
+  CAPTURE(name);
+  CHECK(page.find(fmt::format("| `{}` | {} | ", name, value)) != std::string::npos);
+}
+
+template <class T>
+void check_keys(const std::string& page, std::span<const NumberKey<T>> keys) {
+  for (const auto& key : keys) {
+    check_row(page, key.name, std::to_string(key.get(T{})));
+    CHECK(key.get(T{}) >= key.least);
+    CHECK(key.get(T{}) <= key.most);
+    for (const auto bound : {key.least, key.most}) {
+      T changed;
+      key.set(changed, bound);
+      CHECK(key.get(changed) == bound);
+    }
+  }
+}
+
+}  // namespace
+
 TEST_CASE("flow.turn_policy: each key is written in the manual with its default and a reason") {
   const auto page = read_file(std::string(CALL_SOURCE_DIR) + "/docs/turn-taking.md", 1U << 20);
   REQUIRE(page);
-  for (const auto& key : turn_keys()) {
-    INFO(key.name);
-    CHECK(page->find(fmt::format("| `{}` | {} | ", key.name, key.get(TurnPolicy{}))) !=
-          std::string::npos);
-    CHECK(key.get(TurnPolicy{}) >= key.least);
-    CHECK(key.get(TurnPolicy{}) <= key.most);
-    TurnPolicy policy;
-    key.set(policy, key.least);
-    CHECK(key.get(policy) == key.least);
-  }
+  check_keys(*page, turn_keys());
+  check_keys(*page, conversation_keys());
+  check_keys(*page, state_keys());
+  check_row(*page, "turns.vad", "`neural`");
+  check_row(*page, "reprompts", std::to_string(Agent{}.reprompts));
+  check_row(*page, "interruptible", AgentState{}.interruptible ? "true" : "false");
+  check_row(*page, "conversation.speculative", OpenAgent{}.speculative ? "true" : "false");
 }
 
 TEST_CASE("flow.turn_policy: an agent's file sets what it names and keeps the rest") {
   const auto policy =
       read(R"({"turns":{"first":"callee","barge_in_ms":500,"min_words":3,"max_call_s":60,
-      "back_channel":["si","claro"]},"voicemail":{"action":"message","message":"Call us."}})");
+      "back_channel":["si","claro"],"vad":"energy","start_percent":60},
+      "voicemail":{"action":"message","message":"Call us."}})");
   REQUIRE(policy);
   CHECK(policy->callee_first);
   CHECK(policy->tuning.turn.barge_in == milliseconds(500));
   CHECK(policy->tuning.max_duration == milliseconds(60000));
   CHECK(policy->min_words == 3);
+  CHECK(policy->tuning.vad == media::CallTuning::Vad::energy);
+  CHECK(policy->tuning.turn.endpointer.start_threshold == Approx(0.6));
   CHECK(policy->machine == TurnPolicy::Machine::leave_message);
   CHECK(policy->tuning.turn.pause == TurnPolicy{}.tuning.turn.pause);
   CHECK(is_back_channel(*policy, "Claro!"));
@@ -64,6 +90,9 @@ TEST_CASE("flow.turn_policy: faults are named") {
   CHECK(why(R"({"turns":{"barge_in_ms":1}})") == "turns.barge_in_ms: must be between 60 and 3000");
   CHECK(why(R"({"turns":{"barge_in_ms":"x"}})") == "turns.barge_in_ms: must be a whole number");
   CHECK(why(R"({"turns":{"first":"both"}})") == "turns.first: must be agent or callee");
+  CHECK(why(R"({"turns":{"vad":"both"}})") == "turns.vad: must be neural or energy");
+  CHECK(why(R"({"turns":{"start_percent":30}})") ==
+        "turns.stop_percent: must not be greater than turns.start_percent");
   CHECK(why(R"({"turns":3})") == "turns: must be a table");
   CHECK(why(R"({"voicemail":{"action":"shout"}})") ==
         "voicemail.action: must be hang_up, message or ignore");

@@ -122,8 +122,10 @@ TEST_CASE("media.replay: options survive the way onto the tape") {
   options.tuning.turn.pause = std::chrono::milliseconds(333);
   options.tuning.turn.endpointer.start_threshold = 0.62F;
   options.max_refused_messages = 5;
+  options.tuning.vad = CallTuning::Vad::energy;
   const auto read = options_from_text(options_text(options));
   REQUIRE(read);
   CHECK(options_text(*read) == options_text(options));
   CHECK(read->tuning.turn.endpointer.start_threshold == 0.62F);
+  CHECK(read->tuning.vad == CallTuning::Vad::energy);
 }

@@ -238,6 +238,8 @@ void Conversation::on(const media::SpeechAudio& event) {
   const auto limit = audio::samples_in(speech::Recognizer::kMaxUtterance);
   if (listening_.audio.size() < limit) {
     listening_.audio.insert(listening_.audio.end(), pcm.begin(), pcm.end());
+  } else {
+    ++report_.drops["listener_audio"];
   }
   ears_->push(pcm);
 }

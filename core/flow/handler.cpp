@@ -9,6 +9,7 @@
 #include "core/flow/sentences.hpp"
 #include "core/flow/taped_conversation.hpp"
 #include "core/log/log.hpp"
+#include "core/media/instruments.hpp"
 #include "core/record/stages.hpp"
 
 namespace call::flow {
@@ -98,6 +99,15 @@ std::vector<metrics::Histogram*> stage_histograms(metrics::Registry& registry) {
   return stages;
 }
 
+std::array<metrics::Counter*, kHandlerDrops.size()> drop_counters(metrics::Registry& registry) {
+  std::array<metrics::Counter*, kHandlerDrops.size()> counters{};
+  for (std::size_t i = 0; i < kHandlerDrops.size(); ++i) {
+    counters[i] = &registry.counter("calld_media_drops_total", media::kDropsHelp,
+                                    {{"reason", std::string(kHandlerDrops[i])}});
+  }
+  return counters;
+}
+
 void observe_stages(const record::Waterfall& waterfall, HandlerContext& context) {
   auto reached = waterfall.speech_end_ms;
   for (std::size_t i = 0; reached && i < record::kStages.size(); ++i) {
@@ -125,6 +135,10 @@ std::unique_ptr<Ears> pooled_ears(HandlerContext& context,
 
 void observe(const media::HandlerReport& report, HandlerContext& context) {
   context.false_barge_ins.add(report.false_barge_ins);
+  for (std::size_t i = 0; i < kHandlerDrops.size(); ++i) {
+    const auto dropped = report.drops.find(std::string(kHandlerDrops[i]));
+    if (dropped != report.drops.end()) context.drops[i]->add(dropped->second);
+  }
   for (const auto& waterfall : report.waterfalls) {
     if (const auto gap = record::turn_gap_ms(waterfall)) {
       context.turn_gap.observe(static_cast<double>(*gap) / 1000);
@@ -149,7 +163,8 @@ HandlerContext::HandlerContext(std::size_t max_recognizers, metrics::Registry& r
       false_barge_ins(registry.counter("calld_false_barge_ins_total",
                                        "Interruptions after which nothing was said")),
       failures(registry.counter("calld_handler_failures_total",
-                                "Handlers that failed, and utterances without a recogniser")) {}
+                                "Handlers that failed, and utterances without a recogniser")),
+      drops(drop_counters(registry)) {}
 
 void run_handler(const std::shared_ptr<const ReadyAgent>& agent,
                  const std::shared_ptr<media::CallLink>& link, HandlerContext& context,

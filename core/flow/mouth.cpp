@@ -60,6 +60,7 @@ bool Mouth::add(std::string_view sentence) {
   if (!is_open() || sentence.empty()) return true;
   const auto most = static_cast<std::size_t>(agent_.max_reply_bytes);
   if (utterance_.text.size() + sentence.size() > most) {
+    ++report_.drops["reply_text"];
     log_.warn("the reply is longer than {} bytes: the rest is not said", most);
     return false;
   }

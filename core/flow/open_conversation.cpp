@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/strings.hpp"
+#include "core/speech/recognizer.hpp"
 
 namespace call::flow {
 
@@ -91,6 +92,9 @@ void OpenConversation::on(const media::SpeechAudio& event) {
     question_.reset();
   }
   listening_.pushed += event.pcm.size();
+  if (agent_.listen.provider == "embedded" &&
+      listening_.pushed > audio::samples_in(speech::Recognizer::kMaxUtterance))
+    ++report_.drops["listener_audio"];
   engines_.listener->push(event.pcm);
 }
 

@@ -147,10 +147,14 @@ void run_open_handler(const std::shared_ptr<const ReadyOpenAgent>& agent,
       log.error("the handler failed, the call is ended: {}", error.what());
       link->send(media::HangUp{"handler_failed"});
     }
-    if (inbox->dropped() > 0) log.warn("{} news of the engines were dropped", inbox->dropped());
-    observe(conversation->report(), context);
-    tape.end(conversation->report());
-    done(conversation->report());
+    auto report = conversation->report();
+    if (const auto dropped = inbox->dropped(); dropped > 0) {
+      log.warn("{} news of the engines were dropped", dropped);
+      report.drops["engine_news"] = dropped;
+    }
+    observe(report, context);
+    tape.end(report);
+    done(std::move(report));
   };
   const auto talk = [&](auto engines, auto make) {
     engines.transfer = connect;

@@ -38,6 +38,7 @@ void RecordAssembly::file_if_complete() {
     record_.answers = std::move(report_.answers);
     record_.outcome = std::move(report_.outcome);
     record_.counters.false_barge_ins = report_.false_barge_ins;
+    for (const auto& [reason, count] : report_.drops) record_.counters.drops[reason] += count;
   }
   if (file) file(std::move(record_));
 }

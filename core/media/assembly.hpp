@@ -20,6 +20,7 @@ struct HandlerReport {
   std::map<std::string, std::string> answers;
   std::string outcome;
   std::uint64_t false_barge_ins = 0;
+  std::map<std::string, std::uint64_t> drops;  ///< by reason, as the session's
 };
 
 class RecordAssembly {

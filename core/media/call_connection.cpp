@@ -228,7 +228,8 @@ void CallConnection::decide(const StartInfo& start) {
   holding_ = true;
   auto plan = state_.hooks.plan(start);
   if (!plan) {
-    if (plan.error().code == Errc::permission) state_.instruments.refused_auth.add();
+    const bool stranger = plan.error().code == Errc::permission;
+    (stranger ? state_.instruments.refused_auth : state_.instruments.refused_agent).add();
     return reject("refused", plan.error().to_string());
   }
   hold(start, std::move(*plan));

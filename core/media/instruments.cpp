@@ -50,6 +50,8 @@ Instruments::Instruments(metrics::Registry& registry)
                                     {{"reason", "full"}})),
       refused_auth(registry.counter("calld_media_refused_total", "Streams refused, by reason",
                                     {{"reason", "auth"}})),
+      refused_agent(registry.counter("calld_media_refused_total", "Streams refused, by reason",
+                                     {{"reason", "agent"}})),
       refused_unproven(registry.counter("calld_media_refused_total", "Streams refused, by reason",
                                         {{"reason", "unproven"}})),
       refused_twice(registry.counter("calld_media_refused_total", "Streams refused, by reason",
@@ -64,9 +66,8 @@ Instruments::Instruments(metrics::Registry& registry)
                                    "How late the sender of a media loop ran",
                                    {0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.1})) {
   for (std::size_t i = 0; i < kReasons.size(); ++i) {
-    drops_[i] =
-        &registry.counter("calld_media_drops_total", "Frames or messages dropped, by reason",
-                          {{"reason", std::string(kReasons[i])}});
+    drops_[i] = &registry.counter("calld_media_drops_total", kDropsHelp,
+                                  {{"reason", std::string(kReasons[i])}});
   }
   for (std::size_t i = 0; i < kEnds.size(); ++i) {
     ends_[i] = &registry.counter("calld_media_calls_ended_total", "Calls ended, by reason",

@@ -11,6 +11,8 @@
 
 namespace call::media {
 
+inline constexpr const char* kDropsHelp = "Frames, messages or news dropped, by reason";
+
 class Instruments {
  public:
   explicit Instruments(metrics::Registry& registry);
@@ -27,6 +29,7 @@ class Instruments {
   metrics::Counter& calls;
   metrics::Counter& refused_full;      ///< upgrades, all calls taken
   metrics::Counter& refused_auth;      ///< upgrades and starts
+  metrics::Counter& refused_agent;     ///< starts that name an agent which is not there
   metrics::Counter& refused_unproven;  ///< upgrades, too many streams without a start
   metrics::Counter& refused_twice;     ///< starts of a call that is being held already
   metrics::Counter& start_timeouts;
@@ -37,10 +40,11 @@ class Instruments {
       "mark_unknown", "mark_lost",      "speech_cut_off", "speech_overflow",
       "handler_slow", "recording_disk", "tape",           "other"};
 
-  static constexpr std::array<std::string_view, 13> kEnds = {
-      "completed", "caller_hung_up",   "silence",       "max_duration",   "peer_lost",
-      "shutdown",  "peer_not_reading", "handler_stuck", "handler_failed", "protocol_error",
-      "voicemail", "transferred",      "other"};
+  static constexpr std::array<std::string_view, 16> kEnds = {
+      "completed",   "caller_hung_up", "transferred",      "silence",
+      "machine",     "engine_failed",  "max_duration",     "peer_lost",
+      "shutdown",    "protocol_error", "peer_not_reading", "message_flood",
+      "audio_flood", "handler_stuck",  "handler_failed",   "other"};
 
   struct Exported {
     metrics::Counter* counter;

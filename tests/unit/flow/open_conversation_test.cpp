@@ -484,6 +484,20 @@ TEST_CASE("flow.open: a transfer happens when the last word was heard; one that 
   CHECK(call.report().answers.contains("transferred_to") != fails);
 }
 
+TEST_CASE("flow.open: a reply that is too long is said up to its limit, and the rest counted") {
+  auto agent = dentist();
+  agent.max_reply_bytes = 200;
+  OpenCall call(agent);
+  call.listen(2000);
+  call.say("tell me all");
+  std::string text;
+  for (int i = 0; i < 20; ++i) text += "This is a sentence of it. ";
+  call.script.reply(text);
+  call.listen(10000);
+  CHECK(turn_of(call.report(), record::Speaker::agent, 1).text.size() <= 200);
+  CHECK(call.report().drops.at("reply_text") > 0);
+}
+
 TEST_CASE("flow.open: what is no tool, or no JSON, is told to the model") {
   OpenCall call;
   call.listen(2000);

@@ -110,6 +110,7 @@ TEST_CASE("media.assembly: the record is filed once, by the side that ends last"
     HandlerReport report;
     report.outcome = "answered";
     report.answers["satisfaction"] = "4";
+    report.drops["reply_text"] = 2;
     if (session_first) assembly.session_ended(half);
     assembly.handler_ended(report);
     if (!session_first) assembly.session_ended(half);
@@ -119,6 +120,7 @@ TEST_CASE("media.assembly: the record is filed once, by the side that ends last"
     CHECK(filed[0].call_sid == "CA1");
     CHECK(filed[0].answers.at("satisfaction") == "4");
     CHECK(filed[0].outcome == "answered");
+    CHECK(filed[0].counters.drops.at("reply_text") == 2);
   }
 }
 

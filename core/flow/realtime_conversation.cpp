@@ -231,6 +231,7 @@ void RealtimeConversation::on(speech::ReplyText& news) {
 void RealtimeConversation::on(speech::ReplyDone& news) {
   if (news.request != request_ || !answering_) return;
   answering_ = false;
+  if (machine_) news.calls.clear();  // there is nobody to do anything for
   const bool said = mouth_.is_open();
   if (!said && news.calls.empty()) return engine_failed({Errc::protocol, "an empty answer"});
   failures_ = 0;

@@ -244,6 +244,10 @@ class Report(unittest.TestCase):
         for waterfall in record["waterfalls"]:
             self.assertIn(str(waterfall["first_heard_ms"] - waterfall["speech_end_ms"]), rows)
         self.assertEqual(len(page.find("path")), 2)
+        figures = with_audio_opened(path).find("figure", "timeline")
+        self.assertEqual(len(figures), 1)
+        self.assertNotIn("data-broken", figures[0])
+        self.assertAlmostEqual(float(figures[0]["data-audio"]) * 1000, float(figures[0]["data-ms"]), delta=1000)
         self.assertNotIn("+12125550101", page.find("body")[0]["text"], "numbers are masked")
 
     def test_a_report_prints(self):

@@ -2,12 +2,16 @@
 
     python3 tests/integration/whole_path.py build/release/bin [TestClass.test_name]
 """
+import http.server
 import json
 import os
+import pathlib
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import unittest
 import wave
@@ -60,6 +64,76 @@ CONTACTS = """phone,name,expected,hoped
 """
 
 BIN = None
+
+
+RECEPTIONIST = """
+prompt = "You connect callers."
+greeting = "Hello there. How can I help you?"
+builtin_tools = ["hang_up", "transfer"]
+[transfers]
+reception = "+14155550100"
+[listener]
+provider = "embedded"
+phrases = ["yes", "no", "[a] person please"]
+[model]
+provider = "openai"
+url = "http://127.0.0.1:{port}/v1"
+model = "m"
+[voice]
+provider = "embedded"
+"""
+
+
+class Model(http.server.BaseHTTPRequestHandler):
+    """A language model that connects whoever says anything."""
+    CHUNKS = ({"content": "I connect you now."},
+              {"tool_calls": [{"index": 0, "id": "c1", "type": "function",
+                               "function": {"name": "transfer", "arguments": '{"to": "reception"}'}}]})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        text = "".join(f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, 'finish_reason': None}]})}\n\n"
+                       for delta in self.CHUNKS)
+        text += 'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}\n\ndata: [DONE]\n\n'
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Content-Length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+class Transfers(unittest.TestCase):
+    """A model's tool reaches the carrier: it leaves our stream and dials."""
+
+    def test_a_caller_is_connected(self):
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model) as model:
+            thread = threading.Thread(target=model.serve_forever)
+            thread.start()
+            try:
+                self.connect(model.server_port)
+            finally:
+                model.shutdown()
+                thread.join()
+
+    def connect(self, port):
+        with tempfile.TemporaryDirectory(prefix="calld-agents-", dir="/tmp") as agents:
+            pathlib.Path(agents).chmod(0o755)
+            (pathlib.Path(agents) / "receptionist.toml").write_text(RECEPTIONIST.replace("{port}", str(port)))
+            with System(BIN, '[defaults]\nring_s = 0.5\nvoice = "rms"\nlines = ["A person please."]\n',
+                        env={"CALLD_MEDIA_AGENTS_DIR": agents}) as system:
+                contacts = system.write("c.csv", "phone,name\n+12125550101,Ada\n")
+                _, entries = system.dial("people", contacts, "--agent", "receptionist")
+                calls = wait_for(lambda: system.json("call", "ls", "--list", "people")["items"], 30, "the call is filed")
+                record = system.json("call", "show", calls[0]["call_sid"])
+                self.assertEqual(record["outcome"], "transferred", record)
+                self.assertEqual(record["answers"], {"transferred_to": "reception"})
+                self.assertEqual(record["turns"][-1]["heard_text"], "I connect you now.")
+                self.assertEqual(entries[0]["outcome"], "completed")
+                events = (system.state / "truth" / calls[0]["call_sid"] / "events.jsonl").read_text()
+                self.assertIn("<Dial>", events, "the carrier was told to dial")
 
 
 class WholePath(unittest.TestCase):

@@ -528,6 +528,7 @@ TEST_CASE("flow.open: whatever happens, the rules hold and the call ends") {
       toml.insert(toml.find("farewell"), "action = \"message\"\nmessage = \"Call us.\"\n");
     OpenCall call(toml);
     const int machine_at = chance(10) ? 20 : -1;
+    const int gone_at = chance(15) ? 30 : -1;
     int calls = 0;
     bool hung_up_before = false;
     call.script.on_ask = [&](const speech::ChatRequest& request) {
@@ -535,22 +536,28 @@ TEST_CASE("flow.open: whatever happens, the rules hold and the call ends") {
       CHECK_FALSE(hung_up_before);
     };
     std::size_t answered = 0;
+    call.engines_owe = [&] {
+      return call.script.requests.size() > answered || !call.script.tool_calls.empty();
+    };
     for (int step = 0; step < 120 && !call.conversation.ended(); ++step) {
       if (step == machine_at) call.machine(chance(50));
+      if (step == gone_at) call.carrier.end("peer_lost");
       const bool speaks = chance(35);
       if (speaks && chance(80)) call.script.words.push_back(chance(20) ? "mhm" : "some words");
       if (speaks && chance(5)) call.script.listening_fails = Error{Errc::closed, "gone"};
       call.script.partial = chance(50) ? "some words" : "";
       call.script.voice_fails = chance(10);
+      call.script.transfer_fails = chance(50);
       call.run(std::uniform_int_distribution<int>(1, 60)(random) * 20, speaks);
       call.script.listening_fails.reset();
       if (call.script.requests.size() > answered && chance(80)) {
         answered = call.script.requests.size();
         std::vector<speech::ToolCall> tools;
-        for (const char* name :
-             {"book", "look", "collect_dtmf", "schedule_callback", "hang_up", "nothing"}) {
+        for (const char* name : {"book", "look", "collect_dtmf", "schedule_callback", "hang_up",
+                                 "transfer", "nothing"}) {
           if (chance(8))
-            tools.push_back({"c" + std::to_string(++calls), name, R"({"digits":2,"when":"x"})"});
+            tools.push_back({"c" + std::to_string(++calls), name,
+                             R"({"digits":2,"when":"x","to":"reception"})"});
         }
         if (chance(10)) {
           call.script.news.push_back(

@@ -3,6 +3,7 @@
 #include "core/flow/realtime_conversation.hpp"
 
 #include <algorithm>
+#include <random>
 
 #include "core/flow/replay.hpp"
 #include "open_call.hpp"
@@ -24,6 +25,7 @@ struct EngineScript : Script {
   speech::RequestId request = 0;
   std::vector<std::int64_t> interrupted;  ///< after so many ms
   std::vector<std::pair<std::string, std::string>> results;
+  bool owes = false;  ///< an answer, or its rest
 
   void speak(const std::string& text) {
     for (std::size_t at = 0; at < text.size(); at += 5) {
@@ -36,8 +38,12 @@ struct EngineScript : Script {
   void reply(const std::string& text, std::vector<speech::ToolCall> calls = {}) {
     speak(text);
     news.push_back(speech::ReplyDone{request, std::move(calls), false});
+    owes = false;
   }
-  void fail() { news.push_back(speech::ReplyFailed{request, {Errc::closed, "gone"}}); }
+  void fail() {
+    news.push_back(speech::ReplyFailed{request, {Errc::closed, "gone"}});
+    owes = false;
+  }
   void understand(const std::string& text) { understand(++understood, text); }
   void understand(speech::RequestId turn, const std::string& text) {
     news.push_back(speech::FinalText{turn, 0, text, 1, {}});
@@ -57,9 +63,11 @@ class ScriptedEngine final : public speech::Converser {
   void respond(speech::RequestId id, std::string_view say) override {
     script_.request = id;
     script_.asked.emplace_back(say);
+    script_.owes = true;
   }
   void interrupt(std::chrono::milliseconds heard) override {
     script_.interrupted.push_back(heard.count());
+    script_.owes = false;
   }
   void tool_result(const std::string& id, const std::string& content) override {
     script_.results.emplace_back(id, content);
@@ -486,4 +494,110 @@ TEST_CASE("flow.realtime: a call is replayed without its engine, with the same d
   CHECK(replayed->identical());
   CHECK(replayed->handler_complete);
   CHECK(replayed->handler_decisions > 50);
+}
+
+namespace {
+
+/// One seed is one call, the same on every machine.
+class World {
+ public:
+  explicit World(unsigned seed) : random_(seed), call_(toml()) {
+    call_.engines_owe = [this] { return call_.script.owes || !call_.script.tool_calls.empty(); };
+  }
+
+  void run() {
+    const int machine_at = chance(10) ? 20 : -1;
+    const int gone_at = chance(15) ? 30 : -1;
+    for (int step = 0; step < 120 && !call_.conversation.ended(); ++step) {
+      if (step == machine_at) call_.machine(chance(50));
+      if (step == gone_at) call_.carrier.end("peer_lost");
+      act();
+      call_.run(below(60) * 20 + 20, chance(35));
+      check();
+    }
+    // Left alone, with an engine that has nothing to say but good-bye, it comes to its end.
+    for (int i = 0; i < 40 && !call_.conversation.ended(); ++i) {
+      while (!call_.script.tool_calls.empty()) answer_tool();
+      if (call_.script.owes) call_.script.reply("Good bye.");
+      call_.run(5000);
+      check();
+    }
+    CHECK(call_.conversation.ended());
+    if (machine_at < 0) check_replay();  // told by the test: the tape's session knows nothing of it
+  }
+
+ private:
+  int below(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
+  bool chance(int percent) { return below(100) < percent; }
+
+  std::string toml() {
+    auto text = kToml;
+    text.insert(text.find("[voicemail]\n"),
+                "first = \"" + std::string(chance(30) ? "callee" : "agent") +
+                    "\"\nmax_resumes = " + std::to_string(chance(50) ? 1 : 2) + "\n");
+    if (chance(50))
+      text.insert(text.find("farewell"), "action = \"message\"\nmessage = \"Call us.\"\n");
+    return text;
+  }
+
+  /// What the engine, its tools and the callee's fingers do.
+  void act() {
+    auto& script = call_.script;
+    script.transfer_fails = chance(50);
+    if (script.owes && chance(40)) script.speak("This is a part of it. And ");
+    if (script.owes && chance(60)) chance(10) ? script.fail() : finish_reply();
+    if (!script.tool_calls.empty() && chance(60)) answer_tool();
+    if (chance(10)) call_.press("5");
+    if (chance(20)) script.understand("some words");
+  }
+  void finish_reply() {
+    std::vector<speech::ToolCall> tools;
+    for (const char* name :
+         {"book", "look", "collect_dtmf", "schedule_callback", "hang_up", "transfer", "nothing"}) {
+      if (chance(8))
+        tools.push_back(
+            {"c" + std::to_string(++calls_), name, R"({"digits":2,"when":"x","to":"reception"})"});
+    }
+    call_.script.reply(chance(85) ? "this is an answer. It has two sentences." : "", tools);
+  }
+  void answer_tool() {
+    auto& tools = call_.script.tool_calls;
+    call_.script.news.push_back(speech::ToolResult{0, tools.back().id, "{}", chance(80)});
+    tools.pop_back();
+  }
+
+  void check() {
+    if (!call_.hung_up.empty()) {  // is final
+      if (!asked_) asked_ = call_.script.asked.size();
+      CHECK(call_.script.asked.size() == *asked_);
+    }
+    for (const auto& turn : call_.report().turns) {
+      if (turn.who == record::Speaker::agent) CHECK(turn.text.starts_with(turn.heard_text));
+    }
+    const bool transferred = call_.report().outcome == "transferred";
+    CHECK(transferred == (call_.hung_up == "transferred"));
+  }
+  void check_replay() {
+    const auto replayed = replay(call_.tape_file());
+    REQUIRE(replayed);
+    if (const auto& d = replayed->handler_difference) {
+      FAIL(d->input << "\ntape: " << d->on_tape << "\nnow:  " << d->now);
+    }
+    CHECK(replayed->identical());
+    CHECK(replayed->handler_complete);
+  }
+
+  std::mt19937 random_;
+  RealtimeCall call_;
+  int calls_ = 0;
+  std::optional<std::size_t> asked_;  ///< of the engine, until the agent hung up
+};
+
+}  // namespace
+
+TEST_CASE("flow.realtime: whatever happens, the rules hold and the call ends") {
+  for (unsigned seed = 1; seed <= 200; ++seed) {
+    CAPTURE(seed);
+    World(seed).run();
+  }
 }

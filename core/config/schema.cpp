@@ -135,8 +135,9 @@ const Key kKeys[] = {
      .slot = CALL_SLOT(media.max_call_duration), .fallback = "15m", .min = 1, .max = kDay,
      .help = "A call that lasts longer is ended."},
     {.section = "media", .name = "drain_timeout", .type = Type::duration,
-     .slot = CALL_SLOT(media.drain_timeout), .fallback = "30s", .min = 0, .max = 3600,
-     .help = "How long calls may go on after SIGTERM before they are ended."},
+     .slot = CALL_SLOT(media.drain_timeout), .fallback = "15m", .min = 0, .max = kDay,
+     .help = "How long calls may go on after SIGTERM before they are ended. By default as long as "
+             "media.max_call_duration allows: calls that run are finished. Set both together."},
     {.section = "media", .name = "spool_dir", .type = Type::path,
      .slot = CALL_SLOT(media.spool_dir), .fallback = "/var/lib/calld/spool",
      .help = "Where call records are written when a call ends."},

@@ -1,4 +1,5 @@
-// In which time zones a telephone number can be, by its longest known prefix. The table is
+// In which time zones a telephone number can be: by its longest known prefix where the prefix tells the place, else
+// (mobiles of most countries, numbers without a place) all of its country code. The table and the rule are
 // libphonenumber's (data/number_zones.txt, in the binary). An area code says where a number was given
 // out, not where its owner is: a zone that is known of the person is always better. Thread-safe.
 #pragma once

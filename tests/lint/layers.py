@@ -16,7 +16,8 @@ FENCES = {
     "pocketsphinx": {"core/speech"},
     "flite/": {"core/speech"},
     "speex/": {"core/audio"},
-    "phonenumbers/": {"core/contacts"},
+    "phonenumbers/": {"core/contacts", "core/policy"},
+    "libpq-fe": {"core/config"},
     "openssl/": {"core/crypto", "core/net"},
     "CLI/": {"cmd", "daemon"},
 }

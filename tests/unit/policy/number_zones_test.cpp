@@ -17,6 +17,13 @@ TEST_CASE("the longest prefix decides") {
   CHECK(zones_of_number("+442079460000") == Names{"Europe/London"});
 }
 
+TEST_CASE("a mobile is wherever its country is") {
+  CHECK(zones_of_number("+79161234567").size() == 16);   // the prefix 79 alone would be Moscow
+  CHECK(zones_of_number("+61491570156").size() == 8);    // 614: Sydney
+  CHECK(zones_of_number("+6281234567890").size() == 3);  // 628: Jakarta
+  CHECK(zones_of_number("+5592987654321") == Names{"America/Manaus"});  // these have a place
+}
+
 TEST_CASE("a number that can be anywhere has every zone that it can be in") {
   const auto toll_free = zones_of_number("+18005550123");
   CHECK(toll_free.size() > 20);

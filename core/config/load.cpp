@@ -97,6 +97,7 @@ class Merge {
     if (config_.dialer.unknown_deadline < config_.dialer.unknown_grace) {
       fault("dialer.unknown_deadline must not be shorter than dialer.unknown_grace");
     }
+    if (const auto url = check_database_url(config_.database.url); !url) fault(url.error().context);
     const auto& keep = config_.retention;
     if (is_under_a_day(keep.recordings) || is_under_a_day(keep.personal_data)) {
       fault("retention.recordings and retention.personal_data must be 0s or at least 1d");

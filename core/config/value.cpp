@@ -1,9 +1,11 @@
 #include "core/config/value.hpp"
 
 #include <fmt/format.h>
+#include <libpq-fe.h>
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "core/base/assert.hpp"
 #include "core/base/strings.hpp"
@@ -251,22 +253,90 @@ bool Listen::is_loopback() const {
   return host == "localhost" || host == "::1" || (numeric && host.starts_with("127."));
 }
 
-std::string mask_password(std::string_view url) {
-  std::string out(url);
-  if (const auto scheme = out.find("://"); scheme != std::string::npos) {
-    const auto authority_end = std::min(out.find('/', scheme + 3), out.size());
-    const auto at = out.rfind('@', authority_end);
-    const auto colon = out.find(':', scheme + 3);
-    if (at != std::string::npos && at > scheme && colon < at) {
-      out.replace(colon + 1, at - colon - 1, "***");
+namespace {
+
+bool is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/// Where the value of a libpq parameter ends: at the quote that closes it, else before a blank that another parameter
+/// ("word =") follows. A blank that none follows is a password's that was not quoted: libpq refuses it, we hide it.
+std::size_t value_end(std::string_view text, std::size_t at) {
+  const bool quoted = at < text.size() && text[at] == '\'';
+  if (quoted) ++at;
+  for (; at < text.size(); ++at) {
+    if (text[at] == '\\') {
+      ++at;
+    } else if (quoted && text[at] == '\'') {
+      return at + 1;
+    } else if (!quoted && is_space(text[at])) {
+      auto word = at;
+      while (word < text.size() && is_space(text[word])) ++word;
+      auto end = word;
+      while (end < text.size() && (text[end] == '_' || (text[end] >= 'a' && text[end] <= 'z')))
+        ++end;
+      const auto blank = end;
+      while (end < text.size() && is_space(text[end])) ++end;
+      if (blank > word && end < text.size() && text[end] == '=') return at;
     }
   }
-  if (const auto word = out.find("password="); word != std::string::npos) {
-    const auto from = word + std::string_view("password=").size();
-    const auto to = std::min(out.find_first_of(" &", from), out.size());
-    out.replace(from, to - from, "***");
+  return text.size();
+}
+
+/// Each "password = value", by `end` of where the value starts.
+template <class End>
+void mask_parameters(std::string& text, const End& end) {
+  constexpr std::string_view kWord = "password";
+  for (auto word = text.find(kWord); word != std::string::npos; word = text.find(kWord, word + 1)) {
+    auto at = word + kWord.size();
+    while (at < text.size() && is_space(text[at])) ++at;
+    if (at == text.size() || text[at] != '=') continue;
+    ++at;
+    while (at < text.size() && is_space(text[at])) ++at;
+    text.replace(at, std::min(end(std::string_view(text), at), text.size()) - at, "***");
   }
+}
+
+}  // namespace
+
+std::string mask_password(std::string_view url) {
+  std::string out(url);
+  const auto scheme = out.find("://");
+  if (scheme == std::string::npos) {
+    mask_parameters(out, value_end);
+    return out;
+  }
+  // Up to the last @, whatever stands before it: a password with a / or an @ in it is not cut in two.
+  const auto at = out.rfind('@');
+  const auto colon = out.find(':', scheme + 3);
+  if (at != std::string::npos && colon < at) out.replace(colon + 1, at - colon - 1, "***");
+  mask_parameters(out,
+                  [](std::string_view text, std::size_t from) { return text.find('&', from); });
   return out;
+}
+
+Status check_database_url(const std::string& url) {
+  // What libpq itself says quotes pieces of the text, and one of them may be the password.
+  const Error fault{
+      Errc::invalid_argument,
+      "database.url (not shown, it may hold a password) is not understood: it must be "
+      "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, where everything in the password but "
+      "letters, digits "
+      "and -._~ is written as %XX, or libpq's host=... password='...'"};
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
+      PQconninfoParse(url.c_str(), nullptr), &PQconninfoFree);
+  if (!options) return fault;
+  const bool is_url = url.find("://") != std::string::npos;
+  for (const auto* option = options.get(); option->keyword != nullptr; ++option) {
+    const std::string_view name = option->keyword;
+    const std::string_view value = option->val == nullptr ? "" : option->val;
+    // A password with a / in it ends up in these, and the rest of it in the next connection's error.
+    if (name == "port" && value.find_first_not_of("0123456789,") != std::string_view::npos)
+      return fault;
+    const bool place = name == "host" || name == "dbname";
+    if (is_url && place && value.find('@') != std::string_view::npos) return fault;
+  }
+  return {};
 }
 
 }  // namespace call::config

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/result.hpp"
 #include "core/config/schema.hpp"
 
 namespace call::config {
@@ -31,7 +32,10 @@ std::optional<Millis> parse_duration(std::string_view text);  ///< "500ms", "30s
 std::optional<std::int64_t> parse_size(
     std::string_view text);  ///< "512", "64K", "16M", "1G": bytes
 std::optional<Listen> parse_listen(std::string_view text);
-/// "redis://user:secret@host" -> "redis://user:***@host"; also password=... of libpq's other form.
+/// "redis://user:secret@host" -> "redis://user:***@host"; also password=... of libpq's other form. Rather too much is
+/// hidden than too little.
 std::string mask_password(std::string_view url);
+/// libpq understands it, and will not take a part of the password for a host. The error quotes nothing.
+Status check_database_url(const std::string& url);
 
 }  // namespace call::config

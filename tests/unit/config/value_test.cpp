@@ -49,5 +49,40 @@ TEST_CASE("config.value: passwords in URLs are not shown") {
         "postgresql:///db?user=a&password=***&x=1");
 }
 
+TEST_CASE("config.value: nothing of a password is shown, however it is written") {
+  for (const char* url :
+       {"postgresql://u:hun/ter2@h/db", "postgresql://u:hun@ter2@h/db", "redis://:hun/ter2@h:1/0",
+        "postgresql://u:hun?ter2@h/db", "postgresql://u@h/db?password=hun ter2&x=1",
+        "host=h password=hun ter2", "host=h password = 'hun ter2' user=u",
+        "password='hun\\'ter2' host=h", "password=hun\\ ter2 host=h", "host=h password=hun\tter2",
+        "password='hun ter2", "sslpassword=hun password=ter2"}) {
+    const auto shown = mask_password(url);
+    CAPTURE(url, shown);
+    CHECK(shown.find("hun") == std::string::npos);
+    CHECK(shown.find("ter2") == std::string::npos);
+  }
+  CHECK(mask_password("password='a b' host=h") == "password=*** host=h");
+}
+
+TEST_CASE(
+    "config.value: an address of PostgreSQL that libpq would take apart elsewhere is refused "
+    "unquoted") {
+  for (const char* url : {"postgresql:///calld", "postgresql://u:hun%2Fter2@h:5432/db",
+                          "postgresql://u:hun?ter2@h/db", "postgresql://u:hun#ter2@h1:1,h2:2/db",
+                          "host=/run/postgresql dbname=d@d", "host=h password='hun ter2'", ""}) {
+    CAPTURE(url);
+    CHECK(check_database_url(url).ok());
+  }
+  for (const char* url : {"postgresql://u:100%hunter2@h/db", "postgresql://u:hun/ter2@h/db",
+                          "postgresql://u:hun@ter2@h/db", "postgresql://u:1/ter2@h/db",
+                          "password=hun ter2", "password='hun ter2", "hunter2"}) {
+    const auto refused = check_database_url(url);
+    CAPTURE(url);
+    REQUIRE_FALSE(refused.ok());
+    CHECK(refused.error().context.find("hun") == std::string::npos);
+    CHECK(refused.error().context.find("ter2") == std::string::npos);
+  }
+}
+
 }  // namespace
 }  // namespace call::config

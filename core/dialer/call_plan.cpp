@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "core/base/assert.hpp"
+#include "core/base/strings.hpp"
 #include "core/carrier/media_token.hpp"
 #include "core/carrier/twiml.hpp"
 #include "core/json/json.hpp"
@@ -18,20 +20,41 @@ namespace twiml = carrier::twiml;
 constexpr std::string_view kMediaPath = "/ws/twilio-media";
 constexpr std::string_view kOverrides = "#rc=5&rp=5xx,ct,rt";
 
-void add_variables(std::vector<std::pair<std::string, std::string>>& parameters,
-                   const std::string& variables_json) {
+constexpr std::size_t kOwnParameters = 6;  // of twiml_of(), the callee's not counted
+constexpr std::string_view kName = "name";
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+/// What the call carries of the callee; `left_out` takes the names of the rest.
+Parameters of_callee(std::string_view callee, const std::string& variables_json,
+                     std::vector<std::string>& left_out) {
+  Parameters out;
+  if (!callee.empty()) {
+    out.emplace_back(kName, truncate_utf8(callee, twiml::kMaxParameter - kName.size() - 1));
+    if (out.back().second.size() < callee.size()) left_out.emplace_back(kName);
+  }
   const auto variables = json::parse(variables_json, {}, "the entry's variables");
-  if (!variables || !variables->is_object()) return;
+  if (!variables || !variables->is_object()) return out;
   for (const auto& [name, value] : variables->items()) {
-    if (parameters.size() >= twiml::kMaxParameters) return;
     auto key = "var." + name;
     auto text = value.is_string() ? value.get<std::string>() : json::dump(value);
-    if (key.size() + text.size() > twiml::kMaxParameter) continue;
-    parameters.emplace_back(std::move(key), std::move(text));
+    const bool room = kOwnParameters + out.size() < twiml::kMaxParameters;
+    if (room && key.size() + text.size() < twiml::kMaxParameter) {
+      out.emplace_back(std::move(key), std::move(text));
+    } else {
+      left_out.push_back(name);
+    }
   }
+  return out;
 }
 
 }  // namespace
+
+std::vector<std::string> left_out(std::string_view callee, const std::string& variables_json) {
+  std::vector<std::string> out;
+  of_callee(callee, variables_json, out);
+  return out;
+}
 
 std::string_view to_string(Hook hook) {
   switch (hook) {
@@ -94,8 +117,10 @@ std::string twiml_of(const CallPlan& plan, const PublicUrls& urls, const Secret&
       {"entry", std::to_string(plan.entry_id)},
       {"token", carrier::make_media_token(media_key, plan.attempt_id, expiry)},
   };
-  if (!plan.name.empty()) stream.parameters.emplace_back("name", plan.name);
-  add_variables(stream.parameters, plan.variables_json);
+  CALL_ASSERT(stream.parameters.size() == kOwnParameters);
+  std::vector<std::string> left_out;
+  for (auto& parameter : of_callee(plan.name, plan.variables_json, left_out))
+    stream.parameters.push_back(std::move(parameter));
   return twiml::write({{std::move(connect)}});
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/clock.hpp"
 #include "core/base/secret.hpp"
@@ -47,9 +48,12 @@ CallPlan plan_of(const store::List& list, const store::Claim& claim);
 CallPlan plan_of(const store::CallContext& context);
 
 /// Connects the call to the media server. `media_key` signs the one-time token, good until
-/// `expiry`. Variables that exceed TwiML's limits for parameters are left out.
+/// `expiry`. What exceeds TwiML's limits for parameters is left out, see left_out().
 std::string twiml_of(const CallPlan& plan, const PublicUrls& urls, const Secret& media_key,
                      WallTime expiry);
+/// Of a callee's name and variables: which a call does not carry, since a name and its value have 500 bytes or more (of
+/// "name" the beginning is carried), or since there are too many of them.
+std::vector<std::string> left_out(std::string_view callee, const std::string& variables_json);
 /// For a call that must not exist.
 std::string hangup_twiml();
 /// For a call that a machine seems to have taken.

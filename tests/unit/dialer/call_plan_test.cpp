@@ -1,5 +1,8 @@
 #include "core/dialer/call_plan.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "core/carrier/media_token.hpp"
@@ -61,6 +64,35 @@ TEST_CASE("dialer.call_plan: a variable beyond TwiML's limit is left out, the re
   const auto& stream = std::get<carrier::twiml::Connect>(document->verbs.front()).stream;
   CHECK(parameter(stream, "var.a") == "(none)");
   CHECK(parameter(stream, "var.b") == "small");
+}
+
+TEST_CASE("dialer.call_plan: whatever is carried, the carrier can read") {
+  for (const std::size_t bytes : {490U, 494U, 495U, 496U, 500U, 1000U}) {
+    auto big = plan(R"({"a":")" + std::string(bytes - 1, 'x') + R"("})");
+    big.name = std::string(bytes, 'n');
+    const auto document = carrier::twiml::parse(twiml_of(big, kUrls, kKey, wall_now()));
+    INFO(bytes);
+    REQUIRE(document);
+    const auto& stream = std::get<carrier::twiml::Connect>(document->verbs.front()).stream;
+    const bool name_fits = bytes < 496;
+    const bool variable_fits = bytes < 496;  // "var.a"
+    CHECK(parameter(stream, "name").size() == std::min<std::size_t>(bytes, 495));
+    CHECK((parameter(stream, "var.a") != "(none)") == variable_fits);
+    const auto missing = left_out(big.name, big.variables_json);
+    CHECK(missing.size() == (name_fits ? 0U : 1U) + (variable_fits ? 0U : 1U));
+  }
+}
+
+TEST_CASE("dialer.call_plan: more variables than a call carries are left out by name") {
+  std::string variables = R"({"v000":"")";
+  for (int i = 1; i < 100; ++i) variables += fmt::format(R"(,"v{:03}":"")", i);
+  variables += "}";
+  const auto document = carrier::twiml::parse(twiml_of(plan(variables), kUrls, kKey, wall_now()));
+  REQUIRE(document);
+  CHECK(std::get<carrier::twiml::Connect>(document->verbs.front()).stream.parameters.size() == 99);
+  const auto missing = left_out("Dana", variables);
+  REQUIRE(missing.size() == 8);
+  CHECK(missing.front() == "v092");
 }
 
 TEST_CASE("dialer.call_plan: inline TwiML when it fits, else the answer address") {

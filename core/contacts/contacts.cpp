@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -16,6 +17,22 @@ namespace {
 
 const std::set<std::string, std::less<>> kKnown{"phone", "name", "not_after", "timezone",
                                                 "priority"};
+
+/// Columns of `callctl list export` that say what became of the row, which is no property of the person.
+const std::set<std::string, std::less<>> kOfExport{
+    "id",       "seq",         "phone_raw",   "state",    "outcome",       "reason",
+    "attempts", "from",        "call_sid",    "ended_at", "carrier_error", "record",
+    "message",  "answered_by", "answered_at", "version",  "duration_s",    "next_attempt_at"};
+/// Only an export has all of these; another file may well have a column `state`.
+constexpr std::array<std::string_view, 4> kMarksOfExport{"phone_raw", "seq", "outcome", "call_sid"};
+
+/// What an export put before a cell that a spreadsheet would run.
+std::string without_guard(std::string value) {
+  constexpr std::string_view kRun = "=+-@\t\r";
+  if (value.size() > 1 && value[0] == '\'' && kRun.find(value[1]) != std::string_view::npos)
+    value.erase(0, 1);
+  return value;
+}
 
 /// One named value of a row.
 void set(Contact& contact, const std::string& name, std::string value) {
@@ -46,6 +63,12 @@ void set(Contact& contact, const std::string& name, std::string value) {
   } else {
     contact.variables.emplace(name, std::move(value));
   }
+}
+
+/// The column as the file had it that the list was made from: "var.city" was "city".
+std::string of_export(const std::string& column) {
+  constexpr std::string_view kVariable = "var.";
+  return column.starts_with(kVariable) ? column.substr(kVariable.size()) : column;
 }
 
 std::string listed(const std::vector<std::string>& columns) {
@@ -82,8 +105,11 @@ Status Reader::feed(std::string_view bytes) {
 }
 
 Status Reader::finish() {
-  if (format_ == Format::json_lines)
-    return partial_line_.empty() ? Status() : on_line(std::exchange(partial_line_, {}));
+  if (format_ == Format::json_lines) {
+    if (!partial_line_.empty()) CALL_CHECK(on_line(std::exchange(partial_line_, {})));
+    if (objects_ > 0) return {};
+    return Error{Errc::invalid_argument, "the file is empty: a line with a JSON object is wanted"};
+  }
   CALL_CHECK(parser_.finish());
   if (columns_.empty()) {
     return Error{Errc::invalid_argument,
@@ -112,6 +138,9 @@ Status Reader::on_header(const CsvRecord& record) {
     }
     columns_.push_back(std::move(name));
   }
+  exported_ = std::ranges::all_of(kMarksOfExport, [&](std::string_view mark) {
+    return std::ranges::find(columns_, mark) != columns_.end();
+  });
   if (std::ranges::find(columns_, "phone") == columns_.end()) {
     return Error{Errc::invalid_argument,
                  fmt::format("line {}: no column is called 'phone'; the columns are: {}",
@@ -123,8 +152,14 @@ Status Reader::on_header(const CsvRecord& record) {
 Contact Reader::contact_of(CsvRecord&& record) {
   Contact contact;
   contact.line = record.line;
-  for (std::size_t i = 0; i < std::min(columns_.size(), record.fields.size()); ++i)
-    set(contact, columns_[i], std::string(trim(record.fields[i])));
+  for (std::size_t i = 0; i < std::min(columns_.size(), record.fields.size()); ++i) {
+    auto value = std::string(trim(record.fields[i]));
+    if (!exported_) {
+      set(contact, columns_[i], std::move(value));
+    } else if (!kOfExport.contains(columns_[i])) {
+      set(contact, of_export(columns_[i]), without_guard(std::move(value)));
+    }
+  }
   if (record.fields.size() != columns_.size()) {
     contact.refused = kWrongFieldCount;
     contact.detail =
@@ -143,10 +178,15 @@ Status Reader::on_line(std::string_view line) {
            json::parse(line, {kRecordBytesMax, 8}, fmt::format("line {}", lines_)));
   if (!object.is_object())
     return Error{Errc::invalid_argument, fmt::format("line {}: no JSON object", lines_)};
+  ++objects_;
   Contact contact;
   contact.line = lines_;
+  const bool exported = std::ranges::all_of(
+      kMarksOfExport, [&](std::string_view mark) { return object.contains(mark); });
   for (const auto& item : object.items()) {
     auto name = to_lower_ascii(item.key());
+    if (exported && kOfExport.contains(name)) continue;
+    if (exported) name = of_export(name);
     if (item.value().is_string()) {
       set(contact, name, std::string(trim(item.value().get_ref<const std::string&>())));
     } else if (name == "variables" && item.value().is_object()) {

@@ -1,7 +1,8 @@
 // Contacts out of a file. CSV: a header line with a column `phone`, optionally `name`, `not_after`,
 // `timezone`, `priority`; every other column becomes a variable of the conversation. JSON lines: an object a line
-// with the same names as members, every other text, number or boolean a variable. A faulty row is
-// refused with its reason and the rest goes on; a faulty file is an error that names the line.
+// with the same names as members, every other text, number or boolean a variable. What `callctl list export` wrote is
+// known by its columns: those that tell what became of a row are passed over, and var.city is city again. A faulty row
+// is refused with its reason and the rest goes on; a faulty file is an error that names the line.
 #pragma once
 
 #include <cstddef>
@@ -56,7 +57,7 @@ class Reader {
 
   /// Errc::invalid_argument and Errc::limit name the line and say what to do.
   Status feed(std::string_view bytes);
-  /// Errc::invalid_argument when a CSV file has no header line.
+  /// Errc::invalid_argument when a CSV file has no header line, or JSON lines have no object.
   Status finish();
 
  private:
@@ -72,6 +73,8 @@ class Reader {
   CsvParser parser_;
   std::string partial_line_;  // JSON lines: the bytes after the last line break
   std::size_t lines_ = 0;
+  std::size_t objects_ = 0;
+  bool exported_ = false;  // the header is that of an export
   std::vector<std::string> columns_;
   std::unordered_map<std::string, std::size_t> line_of_number_;
 };

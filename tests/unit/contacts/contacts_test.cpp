@@ -169,3 +169,29 @@ TEST_CASE("contacts: a time zone may stand in a column") {
   CHECK(result.contacts[1].timezone.empty());
   CHECK(result.contacts[0].variables.empty());
 }
+
+TEST_CASE("contacts: what an export says of the calls is no variable, in a file that is one") {
+  const auto exported = read(
+      "id,seq,phone_raw,phone,name,state,outcome,call_sid,timezone,var.city,var.state\n"
+      "7,2,415 555 0123,+14155550123,Dana,done,busy,CA1,Asia/Jerusalem,'=1+1,open\n");
+  REQUIRE(exported.contacts.size() == 1);
+  CHECK(exported.contacts[0].timezone == "Asia/Jerusalem");
+  CHECK(exported.contacts[0].variables ==
+        std::map<std::string, std::string>{{"city", "=1+1"}, {"state", "open"}});
+  const auto own = read("phone,state,var.city,outcome\n+14155550123,Texas,'=1,won\n");
+  CHECK(own.contacts[0].variables == std::map<std::string, std::string>{{"state", "Texas"},
+                                                                        {"var.city", "'=1"},
+                                                                        {"outcome", "won"}});
+  const auto lines =
+      read_json(R"({"phone_raw":"x","phone":"+14155550123","seq":2,"outcome":null,"call_sid":null,)"
+                R"("state":"done","var.city":"Haifa","variables":{"city":"Haifa"}})");
+  REQUIRE(lines.contacts.size() == 1);
+  CHECK(lines.contacts[0].variables == std::map<std::string, std::string>{{"city", "Haifa"}});
+}
+
+TEST_CASE("contacts: a file without any row of JSON is a fault, as a CSV without a header is") {
+  for (const auto* text : {"", "\n", " \n\n"}) {
+    CHECK(read_json(text).error.find("empty") != std::string::npos);
+    CHECK_FALSE(read(text).error.empty());
+  }
+}

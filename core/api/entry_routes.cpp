@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -61,27 +62,38 @@ Result<net::HttpResponse> page(Context& context, const Request& request,
                      {{"entries", rows}, {"next_cursor", more ? Json(found.back().seq) : Json()}});
 }
 
+/// The rows that came refused, and those that the store refused, by their place in the list.
+std::vector<Refusal> refusals_of(const EntriesBody& body, const store::Appended& appended) {
+  std::vector<Refusal> out;
+  std::int64_t seq = appended.first_seq;
+  for (const auto& row : body.entries.rows) {
+    if (!row.refused.empty()) out.push_back({seq, row.phone_raw, row.refused, ""});
+    ++seq;
+  }
+  for (const auto& row : appended.refused)
+    out.push_back({row.seq, row.phone_raw, row.reason, row.detail});
+  std::ranges::sort(out, {}, &Refusal::seq);
+  return out;
+}
+
 /// What came before with the same number is in the list already; the store refuses it then.
 Result<net::HttpResponse> append(Context& context, const Request& request,
                                  const store::Tenant& tenant) {
-  CALL_TRY(auto body, parse_entries_body(request, context.options().default_region));
-  if (body.rows.empty()) return Error{Errc::invalid_argument, "\"entries\" is empty"};
+  CALL_TRY(const auto body, parse_entries_body(request, context.options().default_region));
+  if (body.entries.rows.empty()) return Error{Errc::invalid_argument, "\"entries\" is empty"};
   CALL_TRY(auto connection, context.store());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
-  const auto added = static_cast<std::int64_t>(body.rows.size());
+  const store::AppendRules rules{body.unique, body.entries.strict, false};
   CALL_TRY(const auto appended,
-           store::append_entries(*connection, tenant.id, list.id, std::move(body.rows)));
-  const auto first = appended.first_seq;
-  store::EntryFilter refused;
-  refused.outcome = store::Outcome::refused;
-  refused.after_seq = first - 1;
-  refused.limit = kLargestPage;
-  CALL_TRY(const auto found, store::entries(*connection, tenant.id, list.id, refused));
-  Json rows = Json::array();
-  for (const auto& entry : found) {
-    rows.push_back({{"seq", entry.seq}, {"phone", entry.phone_raw}, {"reason", entry.reason}});
-  }
-  return json_answer(201, {{"first_seq", first}, {"added", added}, {"refusals", rows}});
+           store::append_entries(*connection, tenant.id, list.id, body.entries.rows, rules));
+  const auto refused = refusals_of(body, appended);
+  if (!appended.written) return strict_error(refused);
+  auto rows = view(refused);
+  for (auto& row : rows) row.erase("detail");
+  return json_answer(201, {{"first_seq", appended.first_seq},
+                           {"added", appended.added},
+                           {"refused", refused.size()},
+                           {"refusals", rows}});
 }
 
 }  // namespace

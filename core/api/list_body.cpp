@@ -56,7 +56,8 @@ Status check_keys(const Json& object, bool with_settings) {
   for (const auto& item : object.items()) {
     const bool setting =
         std::find(kSettings.begin(), kSettings.end(), item.key()) != kSettings.end();
-    const bool always = item.key() == "entries" || item.key() == "region" || item.key() == "strict";
+    const bool always = item.key() == "entries" || item.key() == "region" ||
+                        item.key() == "strict" || item.key() == "unique";
     if (always || (with_settings && setting)) continue;
     return Error{Errc::invalid_argument, fmt::format("\"{}\" is not known here", item.key())};
   }
@@ -76,6 +77,13 @@ Result<int> get_small(const Json& object, std::string_view key, std::int64_t fal
   if (value < 0 || value > 1'000'000)
     return Error{Errc::invalid_argument, fmt::format("{} is out of its limits", key)};
   return static_cast<int>(value);
+}
+
+Result<store::Unique> unique_of(const Json& object) {
+  CALL_TRY(const auto text, json::get_string_or(object, "unique", "list"));
+  const auto unique = store::parse_unique(text);
+  if (unique) return *unique;
+  return Error{Errc::invalid_argument, "unique must be \"list\", \"open\" or \"tenant\""};
 }
 
 Result<store::NewList> list_of(const Json& object, const net::HttpRequest& request,
@@ -114,11 +122,7 @@ Result<store::NewList> list_of(const Json& object, const net::HttpRequest& reque
   if (!on_machine)
     return Error{Errc::invalid_argument, "on_machine must be \"hang_up\" or \"talk\""};
   settings.on_machine = *on_machine;
-  CALL_TRY(const auto unique_text, json::get_string_or(object, "unique", "list"));
-  const auto unique = store::parse_unique(unique_text);
-  if (!unique)
-    return Error{Errc::invalid_argument, "unique must be \"list\", \"open\" or \"tenant\""};
-  list.unique = *unique;
+  CALL_TRY(list.unique, unique_of(object));
   CALL_CHECK(store::check_settings(settings));
   return list;
 }
@@ -240,13 +244,7 @@ Result<Entries> entries_of(const Request& request, const Document& document,
                            const std::string& region) {
   CALL_TRY(auto entries,
            document.csv ? from_csv(request.http.body, region) : from_json(document.object, region));
-  CALL_TRY(const bool strict, json::get_bool_or(document.object, "strict", false));
-  if (strict && !entries.refused.empty()) {
-    const auto& first = entries.refused.front();
-    return Error{Errc::invalid_argument,
-                 fmt::format("strict: {} row(s) refused, the first is {} ({}); nothing was written",
-                             entries.refused.size(), first.seq, first.reason)};
-  }
+  CALL_TRY(entries.strict, json::get_bool_or(document.object, "strict", false));
   return entries;
 }
 
@@ -264,6 +262,13 @@ Json view(const std::vector<Refusal>& refusals) {
   return rows;
 }
 
+Error strict_error(const std::vector<Refusal>& refusals) {
+  const auto& first = refusals.front();
+  return {Errc::invalid_argument,
+          fmt::format("strict: {} row(s) refused, the first is {} ({}); nothing was written",
+                      refusals.size(), first.seq, first.reason)};
+}
+
 Result<ListBody> parse_list_body(const Request& request, const std::string& default_region) {
   CALL_TRY(const auto document, document_of(request));
   CALL_CHECK(check_keys(document.object, true));
@@ -271,14 +276,19 @@ Result<ListBody> parse_list_body(const Request& request, const std::string& defa
   ListBody body;
   CALL_TRY(body.list, list_of(document.object, request.http, region));
   CALL_TRY(body.entries, entries_of(request, document, region));
+  if (body.entries.strict && !body.entries.refused.empty())
+    return strict_error(body.entries.refused);
   return body;
 }
 
-Result<Entries> parse_entries_body(const Request& request, const std::string& default_region) {
+Result<EntriesBody> parse_entries_body(const Request& request, const std::string& default_region) {
   CALL_TRY(const auto document, document_of(request));
   CALL_CHECK(check_keys(document.object, false));
   CALL_TRY(const auto region, region_of(document.object, default_region));
-  return entries_of(request, document, region);
+  EntriesBody body;
+  CALL_TRY(body.unique, unique_of(document.object));
+  CALL_TRY(body.entries, entries_of(request, document, region));
+  return body;
 }
 
 }  // namespace call::api

@@ -24,18 +24,27 @@ struct Refusal {
 struct Entries {
   std::vector<store::NewEntry> rows;  ///< accepted and refused
   std::vector<Refusal> refused;
+  bool strict = false;  ///< a refused row is an error, whoever refuses it
 };
 
 /// [{"seq","phone","reason","detail"}], the first thousand.
 nlohmann::json view(const std::vector<Refusal>& refusals);
+/// Of a strict request; one is refused at least.
+Error strict_error(const std::vector<Refusal>& refusals);
 
 struct ListBody {
   store::NewList list;
   Entries entries;
 };
 
+struct EntriesBody {
+  Entries entries;
+  store::Unique unique = store::Unique::list;
+};
+
 /// Errc::invalid_argument, Errc::limit. With "strict" a refused row is an error.
 Result<ListBody> parse_list_body(const Request& request, const std::string& default_region);
-Result<Entries> parse_entries_body(const Request& request, const std::string& default_region);
+/// With "strict" its refused rows come as well: the store may refuse more.
+Result<EntriesBody> parse_entries_body(const Request& request, const std::string& default_region);
 
 }  // namespace call::api

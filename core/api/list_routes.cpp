@@ -35,13 +35,18 @@ Result<net::HttpResponse> create(Context& context, const Request& request,
       CALL_TRY(const auto refused, import.add(body.entries.rows));
       for (const auto& row : refused)
         body.entries.refused.push_back({row.seq, row.phone_raw, row.reason, row.detail});
+      if (body.entries.strict && !body.entries.refused.empty())
+        return strict_error(body.entries.refused);
       CALL_CHECK(import.commit());
     }
     id = import.list().id;
   }
   CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, id));
   auto answer = view(summary);
-  if (!existed) answer["refusals"] = view(body.entries.refused);
+  if (!existed) {
+    answer["refused"] = body.entries.refused.size();
+    answer["refusals"] = view(body.entries.refused);
+  }
   auto response = json_answer(existed ? 200 : 201, answer);
   response.headers.set("Location", fmt::format("/v1/lists/{}", id));
   if (existed) response.headers.set("Idempotent-Replayed", "true");
@@ -59,11 +64,20 @@ Result<net::HttpResponse> list_all(Context& context, const Request& request,
       return Error{Errc::invalid_argument, "limit must be 1 to 1000"};
     limit = *number;
   }
+  std::optional<std::int64_t> before;
+  if (const auto* text = net::find_param(request.query, "cursor")) {
+    before = parse_number<std::int64_t>(*text);
+    if (!before)
+      return Error{Errc::invalid_argument, "cursor must be the next_cursor of the page before"};
+  }
   CALL_TRY(auto connection, context.store());
-  CALL_TRY(const auto summaries, store::list_summaries(*connection, tenant.id, limit));
+  CALL_TRY(const auto summaries,
+           store::list_summaries(*connection, tenant.id, limit, store::ListOrder::newest, before));
   auto rows = Json::array();
   for (const auto& summary : summaries) rows.push_back(view(summary));
-  return json_answer(200, {{"lists", rows}});
+  const bool more = summaries.size() == static_cast<std::size_t>(limit);
+  return json_answer(
+      200, {{"lists", rows}, {"next_cursor", more ? Json(summaries.back().list.id) : Json()}});
 }
 
 Result<net::HttpResponse> show(Context& context, const Request& request,
@@ -87,15 +101,26 @@ Result<std::optional<WallTime>> start_time(const Request& request) {
   return at;
 }
 
+/// ?hang_up=true, which is for those that end or pause a list.
+Result<bool> wants_hang_up(const Request& request, Change make) {
+  const bool wanted = net::param_or_empty(request.query, "hang_up") == "true";
+  const Change pause = store::pause_list;
+  const Change cancel = store::cancel_list;
+  if (wanted && make != pause && make != cancel)
+    return Error{Errc::invalid_argument, "hang_up goes with pause and cancel"};
+  return wanted;
+}
+
 /// The state and the job that it needs are one transaction; the job reaches Redis now or later.
 Result<net::HttpResponse> change(Context& context, const Request& request,
                                  const store::Tenant& tenant, Change make) {
+  CALL_TRY(const bool hang_up, wants_hang_up(request, make));
   CALL_TRY(auto connection, context.store());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
   CALL_TRY(const auto done, make(*connection, tenant.id, list.id));
   CALL_CRASH_POINT("list.changed", list.name);
   context.push(*connection, done.jobs);
-  if (net::param_or_empty(request.query, "hang_up") == "true") {
+  if (hang_up) {
     CALL_TRY(const auto ends, store::hang_up_calls(*connection, tenant.id, list.id));
     context.push(*connection, ends);
   }
@@ -111,6 +136,7 @@ Result<net::HttpResponse> start(Context& context, const Request& request,
                                 const store::Tenant& tenant) {
   CALL_TRY(const auto at, start_time(request));
   if (!at) return change(context, request, tenant, store::start_list);
+  CALL_CHECK(wants_hang_up(request, store::start_list));
   CALL_TRY(auto connection, context.store());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, request.captures.front()));
   CALL_TRY(const auto done, store::schedule_list(*connection, tenant.id, list.id, *at));
@@ -158,7 +184,7 @@ void add_list_routes(Router& router, Context& context) {
   router.add("GET", "/v1/lists/{id}", authenticated(context, show));
   router.add("PATCH", "/v1/lists/{id}", authenticated(context, update));
   router.add("POST", "/v1/lists/{id}/start", authenticated(context, start));
-  router.add("POST", "/v1/lists/{id}/resume", changes(store::start_list));
+  router.add("POST", "/v1/lists/{id}/resume", changes(store::resume_list));
   router.add("POST", "/v1/lists/{id}/pause", changes(store::pause_list));
   router.add("POST", "/v1/lists/{id}/cancel", changes(store::cancel_list));
 }

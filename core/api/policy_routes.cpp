@@ -6,6 +6,7 @@
 #include "core/api/context.hpp"
 #include "core/api/views.hpp"
 #include "core/base/strings.hpp"
+#include "core/contacts/phone.hpp"
 #include "core/json/json.hpp"
 #include "core/store/dnc.hpp"
 #include "core/store/explain.hpp"
@@ -66,6 +67,14 @@ Result<net::HttpResponse> add_dnc(Context& context, const Request& request,
   for (const auto& item : items) {
     if (!item.is_string()) return Error{Errc::invalid_argument, "patterns must be texts"};
     patterns.push_back(item.get<std::string>());
+    const auto& pattern = patterns.back();
+    if (!pattern.ends_with('*') && !contacts::to_e164(pattern, "")) {
+      return Error{
+          Errc::invalid_argument,
+          fmt::format("\"{}\" is no valid number; what stands for all numbers that begin so "
+                      "ends with a star: \"+1900*\"",
+                      pattern)};
+    }
   }
   CALL_TRY(auto connection, context.store());
   CALL_TRY(const auto added, store::add_dnc(*connection, tenant.id, patterns, note));

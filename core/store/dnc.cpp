@@ -41,9 +41,11 @@ std::int64_t insert(Txn& txn, DncOwner owner, const std::vector<std::string>& pa
 }  // namespace
 
 bool is_dnc_pattern(std::string_view text) {
-  if (text.ends_with('*')) text.remove_suffix(1);
-  return text.size() >= 2 && text.size() <= 16 && text[0] == '+' && text[1] != '0' &&
-         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  constexpr std::size_t kShortestNumber = 8;  // "+2901234"
+  const bool prefix = text.ends_with('*');
+  if (prefix) text.remove_suffix(1);
+  return text.size() >= (prefix ? 2 : kShortestNumber) && text.size() <= 16 && text[0] == '+' &&
+         text[1] != '0' && text.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
 Result<std::int64_t> add_dnc(Connection& connection, DncOwner owner,
@@ -71,6 +73,19 @@ Result<std::int64_t> import_registry(Connection& connection, DncOwner owner,
     return count;
   };
   return in_transaction(connection, owner, "cannot import the registry", body);
+}
+
+Result<std::int64_t> registry_size(Connection& connection, DncOwner owner,
+                                   std::string_view registry) {
+  const auto body = [&](Txn& txn) -> Result<std::int64_t> {
+    const auto rows =
+        query(txn,
+              "SELECT count(*) AS n FROM dnc WHERE registry = $1 AND tenant_id IS NOT "
+              "DISTINCT FROM $2::bigint",
+              {registry, owner});
+    return number(rows[0], "n");
+  };
+  return in_transaction(connection, owner, "cannot read the registry", body);
 }
 
 Status remove_dnc(Connection& connection, DncOwner owner, std::string_view pattern,

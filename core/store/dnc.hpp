@@ -27,6 +27,7 @@ struct DncRule {
   WallTime created_at;
 };
 
+/// "+14155550123", of at least seven digits, or "+1900*".
 bool is_dnc_pattern(std::string_view text);
 
 /// How many were new. Errc::invalid_argument: one is no pattern. All or nothing.
@@ -36,6 +37,9 @@ Result<std::int64_t> add_dnc(Connection& connection, DncOwner owner,
 Result<std::int64_t> import_registry(Connection& connection, DncOwner owner,
                                      std::string_view registry,
                                      const std::vector<std::string>& patterns);
+/// How many rules of the registry there are; 0 before the first import.
+Result<std::int64_t> registry_size(Connection& connection, DncOwner owner,
+                                   std::string_view registry);
 /// The owner's rule added by hand or by the registry; Errc::not_found.
 Status remove_dnc(Connection& connection, DncOwner owner, std::string_view pattern,
                   std::string_view registry = {});

@@ -55,6 +55,8 @@ Entry to_entry(const Row& row) {
   out.phone_raw = text(row, "phone_raw");
   out.name = text(row, "name");
   out.variables_json = text(row, "variables");
+  out.timezone = text(row, "timezone");
+  out.not_after = optional_time(row, "not_after");
   out.priority = static_cast<int>(number(row, "priority"));
   out.state = known(parse_entry_state(text(row, "state")));
   out.outcome = parse_outcome(text(row, "outcome"));
@@ -81,14 +83,29 @@ Result<std::vector<Attempt>> read_attempts(Connection& connection, std::int64_t 
 
 }  // namespace
 
+Result<std::vector<std::string>> variable_names(Connection& connection, std::int64_t tenant_id,
+                                                std::int64_t list_id) {
+  const auto body = [&](Txn& txn) -> Result<std::vector<std::string>> {
+    std::vector<std::string> out;
+    const auto rows =
+        query(txn,
+              "SELECT DISTINCT jsonb_object_keys(variables) AS name FROM entries WHERE "
+              "list_id = $1 ORDER BY name",
+              {list_id});
+    for (const auto& row : rows) out.push_back(text(row, "name"));
+    return out;
+  };
+  return in_transaction(connection, tenant_id, "cannot read the entries", body);
+}
+
 Result<std::vector<Entry>> entries(Connection& connection, std::int64_t tenant_id,
                                    std::int64_t list_id, const EntryFilter& filter) {
   const auto body = [&](Txn& txn) -> Result<std::vector<Entry>> {
     const auto rows = query(
         txn,
         "SELECT e.id, e.list_id, e.seq, e.phone, e.phone_raw, e.name, e.priority, "
-        "e.variables::text AS "
-        "variables, e.state, e.outcome, e.reason, unix_us(e.next_attempt_at) AS next_attempt_at, "
+        "e.variables::text AS variables, e.timezone, unix_us(e.not_after) AS not_after, e.state, "
+        "e.outcome, e.reason, unix_us(e.next_attempt_at) AS next_attempt_at, "
         "(SELECT count(*) FROM attempts c WHERE c.entry_id = e.id) AS attempts, " +
             attempt_columns("a_") +
             ", (SELECT r.path FROM call_records r WHERE r.entry_id = e.id ORDER BY r.id DESC LIMIT "

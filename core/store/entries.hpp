@@ -42,6 +42,8 @@ struct Entry {
   std::string phone_raw;
   std::string name;
   std::string variables_json;
+  std::string timezone;  ///< as given; empty: by the number
+  std::optional<WallTime> not_after;
   int priority = 0;
   EntryState state = EntryState::pending;
   std::optional<Outcome> outcome;
@@ -69,6 +71,9 @@ struct CallEvent {
   WallTime received_at;
 };
 
+/// The names of all variables that the list's entries have, sorted.
+Result<std::vector<std::string>> variable_names(Connection& connection, std::int64_t tenant_id,
+                                                std::int64_t list_id);
 /// In order of seq.
 Result<std::vector<Entry>> entries(Connection& connection, std::int64_t tenant_id,
                                    std::int64_t list_id, const EntryFilter& filter = {});

@@ -105,6 +105,38 @@ std::unordered_set<std::string> numbers_in_list(Txn& txn, std::int64_t list_id,
   return out;
 }
 
+/// Those that other lists of the tenant have.
+std::unordered_set<std::string> numbers_elsewhere(Txn& txn, std::int64_t tenant_id,
+                                                  std::int64_t list_id, Unique unique,
+                                                  std::span<const NewEntry> entries) {
+  std::unordered_set<std::string> out;
+  const auto rows = query(
+      txn,
+      "SELECT DISTINCT phone FROM entries WHERE tenant_id = $1 AND list_id <> $2 AND outcome IS "
+      "DISTINCT FROM 'refused' AND phone IN (SELECT jsonb_array_elements_text($3)) AND ($4 OR "
+      "state <> 'done')",
+      {tenant_id, list_id, asked_numbers(entries), unique == Unique::tenant});
+  for (const auto& row : rows) out.insert(text(row, "phone"));
+  return out;
+}
+
+/// Until the end of the transaction: two that ask what other lists have, at the same time, would each miss what the
+/// other is about to bring.
+void take_turns(Txn& txn, std::int64_t tenant_id, Unique unique) {
+  if (unique == Unique::list) return;
+  query(txn, "SELECT pg_advisory_xact_lock(hashtextextended('unique' || $1, 2))", {tenant_id});
+}
+
+/// Marks the entries of those numbers, and notes them.
+void refuse(std::span<NewEntry> entries, const std::unordered_set<std::string>& numbers,
+            std::string_view reason, std::vector<RefusedRow>& refused) {
+  for (auto& entry : entries) {
+    if (!entry.phone || !entry.refused.empty() || !numbers.contains(*entry.phone)) continue;
+    entry.refused = reason;
+    refused.push_back({entry.seq, entry.phone_raw, entry.refused, ""});
+  }
+}
+
 Status check_name(const std::string& name) {
   if (name.empty() || name.size() > 200) {
     return Error{Errc::invalid_argument, "a list's name has 1 to 200 bytes"};
@@ -126,37 +158,6 @@ struct Import::Impl {
   bool existed = false;
   Unique unique = Unique::list;
 };
-
-namespace {
-
-/// Those that other lists of the tenant have.
-std::unordered_set<std::string> numbers_elsewhere(Txn& txn, const Import::Impl& import,
-                                                  std::span<const NewEntry> entries) {
-  std::unordered_set<std::string> out;
-  const auto rows = query(
-      txn,
-      "SELECT DISTINCT phone FROM entries WHERE tenant_id = $1 AND list_id <> $2 AND outcome IS "
-      "DISTINCT FROM 'refused' AND phone IN (SELECT jsonb_array_elements_text($3)) AND ($4 OR "
-      "state <> 'done')",
-      {import.tenant_id, import.list.id, asked_numbers(entries), import.unique == Unique::tenant});
-  for (const auto& row : rows) out.insert(text(row, "phone"));
-  return out;
-}
-
-/// Marks the entries of those numbers.
-std::vector<RefusedRow> refuse(std::span<NewEntry> entries,
-                               const std::unordered_set<std::string>& numbers,
-                               std::string_view reason) {
-  std::vector<RefusedRow> out;
-  for (auto& entry : entries) {
-    if (!entry.phone || !entry.refused.empty() || !numbers.contains(*entry.phone)) continue;
-    entry.refused = reason;
-    out.push_back({entry.seq, entry.phone_raw, entry.refused, ""});
-  }
-  return out;
-}
-
-}  // namespace
 
 std::optional<Unique> parse_unique(std::string_view text) {
   if (text == "list") return Unique::list;
@@ -185,6 +186,7 @@ Result<Import> Import::begin(Connection& connection, std::int64_t tenant_id, con
     ensure_connected(impl->db);
     impl->txn = std::make_unique<Txn>(impl->db);
     enter_scope(*impl->txn, tenant_id);
+    take_turns(*impl->txn, tenant_id, list.unique);
     CALL_TRY(const auto id, insert_list(*impl->txn, tenant_id, list));
     if (!id) {
       const auto first = find_by_key(*impl->txn, list.idempotency_key);
@@ -209,9 +211,10 @@ Result<std::vector<RefusedRow>> Import::add(std::span<const NewEntry> entries) {
   try {
     std::vector<NewEntry> marked;  // a copy only where something is to be marked
     if (impl_->unique != Unique::list) {
-      const auto elsewhere = numbers_elsewhere(*impl_->txn, *impl_, entries);
+      const auto elsewhere =
+          numbers_elsewhere(*impl_->txn, impl_->tenant_id, impl_->list.id, impl_->unique, entries);
       marked.assign(entries.begin(), entries.end());
-      refused = refuse(marked, elsewhere, "in_other_list");
+      refuse(marked, elsewhere, "in_other_list", refused);
     }
     CALL_TRY(const std::string rows,
              to_rows(marked.empty() ? entries : std::span<const NewEntry>(marked)));
@@ -236,9 +239,47 @@ Status Import::commit() {
   }
 }
 
+namespace {
+
+/// Within the transaction; whether it is to be committed is its caller's business.
+Result<Appended> append(Txn& txn, std::int64_t tenant_id, const List& list,
+                        std::vector<NewEntry> entries, Unique unique) {
+  const auto last =
+      query(txn, "SELECT coalesce(max(seq), 0) AS seq FROM entries WHERE list_id = $1", {list.id});
+  Appended out;
+  out.first_seq = number(last[0], "seq") + 1;
+  std::int64_t seq = out.first_seq;
+  for (auto& entry : entries) entry.seq = seq++;
+  for (std::size_t at = 0; at < entries.size(); at += kBatch) {
+    const auto batch = std::span(entries).subspan(at, std::min(kBatch, entries.size() - at));
+    if (unique != Unique::list) {
+      refuse(batch, numbers_elsewhere(txn, tenant_id, list.id, unique, batch), "in_other_list",
+             out.refused);
+    }
+    auto numbers = numbers_in_list(txn, list.id, batch);
+    for (auto& entry : batch) {
+      if (!entry.phone || !entry.refused.empty()) continue;
+      if (numbers.insert(*entry.phone).second) {
+        ++out.added;
+        continue;
+      }
+      entry.refused = "duplicate";
+      out.refused.push_back({entry.seq, entry.phone_raw, entry.refused, ""});
+    }
+    CALL_TRY(const auto rows, to_rows(batch));
+    insert_entries(txn, tenant_id, list.id, rows);
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<Appended> append_entries(Connection& connection, std::int64_t tenant_id,
-                                std::int64_t list_id, std::vector<NewEntry> entries) {
-  const auto body = [&](Txn& txn) -> Result<Appended> {
+                                std::int64_t list_id, const std::vector<NewEntry>& entries,
+                                const AppendRules& rules) {
+  Appended out;
+  const auto body = [&](Txn& txn) -> Status {
+    take_turns(txn, tenant_id, rules.unique);
     // One at a time. The list's state holds until the end, so its driver does not complete it; a share
     // is enough for that, and calls go on meanwhile.
     query(txn, "SELECT pg_advisory_xact_lock($1, $2)", {kAppendLock, static_cast<int>(list_id)});
@@ -247,26 +288,15 @@ Result<Appended> append_entries(Connection& connection, std::int64_t tenant_id,
     const bool over = list.state != ListState::draft && list.state != ListState::running &&
                       list.state != ListState::paused;
     if (over) return wrong_state(list, "nothing can be added to it");
-    const auto last = query(
-        txn, "SELECT coalesce(max(seq), 0) AS seq FROM entries WHERE list_id = $1", {list_id});
-    Appended out{number(last[0], "seq") + 1, {}};
-    std::int64_t seq = out.first_seq;
-    for (std::size_t at = 0; at < entries.size(); at += kBatch) {
-      const auto batch = std::span(entries).subspan(at, std::min(kBatch, entries.size() - at));
-      auto numbers = numbers_in_list(txn, list_id, batch);
-      for (auto& entry : batch) {
-        entry.seq = seq++;
-        if (!entry.phone || !entry.refused.empty()) continue;
-        if (numbers.insert(*entry.phone).second) continue;
-        entry.refused = "duplicate";
-        out.refused.push_back({entry.seq, entry.phone_raw, entry.refused, ""});
-      }
-      CALL_TRY(const auto rows, to_rows(batch));
-      insert_entries(txn, tenant_id, list_id, rows);
-    }
-    return out;
+    CALL_TRY(out, append(txn, tenant_id, list, entries, rules.unique));
+    const bool all = out.added == static_cast<std::int64_t>(entries.size());
+    out.written = !rules.dry_run && (all || !rules.strict);
+    if (out.written) return {};
+    return Error{Errc::cancelled, "not to be committed"};
   };
-  return in_transaction(connection, tenant_id, "cannot add entries to the list", body);
+  const auto done = transact(connection, tenant_id, "cannot add entries to the list", body);
+  if (!done && done.error().code != Errc::cancelled) return done.error();
+  return out;
 }
 
 Result<List> create_list(Connection& connection, std::int64_t tenant_id, const NewList& list,

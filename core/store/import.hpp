@@ -15,8 +15,9 @@
 
 namespace call::store {
 
-/// Where a number may stand only once: in its list, in all lists of the tenant that are not finished
-/// (not called yet, or being called), or in all that there ever were.
+/// Where a number may stand only once: in its list, in all lists of the tenant where its entry is not done
+/// (not called yet, or being called), or in all that there ever were. Imports and additions that look beyond their list
+/// wait for each other, so that each sees what the other brought.
 enum class Unique { list, open, tenant };
 std::optional<Unique> parse_unique(std::string_view text);
 
@@ -72,16 +73,25 @@ class Import {
   std::unique_ptr<Impl> impl_;
 };
 
+struct AppendRules {
+  Unique unique = Unique::list;
+  bool strict = false;   ///< nothing is written when a row is refused, whoever refused it
+  bool dry_run = false;  ///< nothing is written
+};
+
 struct Appended {
   std::int64_t first_seq = 0;
-  std::vector<RefusedRow> refused;
+  std::int64_t added = 0;           ///< rows that will be called
+  std::vector<RefusedRow> refused;  ///< by the store, beside those that came refused
+  bool written = false;
 };
 
 /// More entries for a list of the tenant, numbered on from its last one, in the order given. A number
-/// that the list has already is refused as a duplicate. Errc::conflict when the list is over. All or
-/// nothing.
+/// that the list has already is refused as a duplicate, one that the rules want nowhere else as in_other_list.
+/// Errc::conflict when the list is over. All or nothing.
 Result<Appended> append_entries(Connection& connection, std::int64_t tenant_id,
-                                std::int64_t list_id, std::vector<NewEntry> entries);
+                                std::int64_t list_id, const std::vector<NewEntry>& entries,
+                                const AppendRules& rules = {});
 
 /// All at once, for small lists.
 Result<List> create_list(Connection& connection, std::int64_t tenant_id, const NewList& list,

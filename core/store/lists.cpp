@@ -164,15 +164,17 @@ Result<ListSummary> list_summary(Connection& connection, std::int64_t tenant_id,
 }
 
 Result<std::vector<ListSummary>> list_summaries(Connection& connection, std::int64_t tenant_id,
-                                                int limit, ListOrder order) {
+                                                int limit, ListOrder order,
+                                                std::optional<std::int64_t> before_id) {
   const auto body = [&](Txn& txn) -> Result<std::vector<ListSummary>> {
     std::vector<ListSummary> out;
     std::vector<std::int64_t> ids;
     const auto* which = order == ListOrder::newest
-                            ? "ORDER BY l.id DESC LIMIT $1"
-                            : "ORDER BY l.state = 'running' DESC, l.state = 'paused' DESC, l.id "
+                            ? "WHERE $2::bigint IS NULL OR l.id < $2 ORDER BY l.id DESC LIMIT $1"
+                            : "WHERE $2::bigint IS NULL OR l.id < $2 ORDER BY l.state = 'running' "
+                              "DESC, l.state = 'paused' DESC, l.id "
                               "DESC LIMIT $1";
-    for (const auto& row : query(txn, select_lists(which), {limit})) {
+    for (const auto& row : query(txn, select_lists(which), {limit, before_id})) {
       out.push_back({to_list(row), {}});
       ids.push_back(out.back().list.id);
     }
@@ -213,28 +215,45 @@ bool waits_for_its_time(Txn& txn, std::int64_t list_id) {
 
 }  // namespace
 
+namespace {
+
+/// The list is locked, and not running yet or waiting for its time.
+Result<ListChange> run(Txn& txn, std::int64_t tenant_id, std::int64_t list_id) {
+  // A list that was paused while it waited for its time goes on waiting.
+  query(txn,
+        "UPDATE lists SET state = 'running', reason = '', started_at = coalesce(started_at, "
+        "now()), resumed_at = now(), finished_at = NULL, start_at = CASE state WHEN 'paused' THEN "
+        "start_at END WHERE id = $1",
+        {list_id});
+  ListChange change{{}, true, {}};
+  if (!waits_for_its_time(txn, list_id)) change.jobs = {insert_dial_job(txn, tenant_id, list_id)};
+  CALL_TRY(change.list, read_list(txn, list_id));
+  return change;
+}
+
+}  // namespace
+
 Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id,
                               std::int64_t list_id) {
   const auto body = [&](Txn& txn) -> Result<ListChange> {
     CALL_TRY(auto list, lock_startable(txn, list_id));
     if (list.state == ListState::running && !waits_for_its_time(txn, list_id))
       return ListChange{std::move(list), false, {}};
-    // A list that was paused while it waited for its time goes on waiting.
-    query(
-        txn,
-        "UPDATE lists SET state = 'running', reason = '', started_at = coalesce(started_at, "
-        "now()), resumed_at = now(), finished_at = NULL, start_at = CASE state WHEN 'paused' THEN "
-        "start_at END WHERE id = $1",
-        {list_id});
-    if (waits_for_its_time(txn, list_id)) {
-      CALL_TRY(auto waiting, read_list(txn, list_id));
-      return ListChange{std::move(waiting), true, {}};
-    }
-    ListChange change{std::move(list), true, {insert_dial_job(txn, tenant_id, list_id)}};
-    CALL_TRY(change.list, read_list(txn, list_id));
-    return change;
+    return run(txn, tenant_id, list_id);
   };
   return in_transaction(connection, tenant_id, "cannot start the list", body);
+}
+
+Result<ListChange> resume_list(Connection& connection, std::int64_t tenant_id,
+                               std::int64_t list_id) {
+  const auto body = [&](Txn& txn) -> Result<ListChange> {
+    CALL_TRY(auto list, lock_startable(txn, list_id));
+    if (list.state == ListState::draft)
+      return wrong_state(list, "only a paused list is resumed; a draft is started (list start)");
+    if (list.state == ListState::running) return ListChange{std::move(list), false, {}};
+    return run(txn, tenant_id, list_id);
+  };
+  return in_transaction(connection, tenant_id, "cannot resume the list", body);
 }
 
 Result<ListChange> schedule_list(Connection& connection, std::int64_t tenant_id,

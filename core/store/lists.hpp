@@ -98,9 +98,11 @@ enum class ListOrder {
   newest,         ///< first
   running_first,  ///< then the paused, then the others; of each the newest first
 };
+/// `before_id`: only those with a smaller id, the next page of ListOrder::newest.
 Result<std::vector<ListSummary>> list_summaries(Connection& connection, std::int64_t tenant_id,
                                                 int limit = 100,
-                                                ListOrder order = ListOrder::newest);
+                                                ListOrder order = ListOrder::newest,
+                                                std::optional<std::int64_t> before_id = {});
 /// Those whose name begins so, newest first.
 Result<std::vector<List>> lists_named(Connection& connection, std::int64_t tenant_id,
                                       std::string_view prefix, int limit);
@@ -114,7 +116,11 @@ struct ListChange {
 
 /// draft, paused or failed -> running, with a dial_list job. Errc::conflict from a final state.
 Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
-/// The same, but nothing is dialed before `start_at`; also moves the time of a list that waits for
+/// paused or failed -> running, with a dial_list job; a running list stays as it is, also while it waits for its
+/// time. Errc::conflict for a draft, which must be started, and from a final state.
+Result<ListChange> resume_list(Connection& connection, std::int64_t tenant_id,
+                               std::int64_t list_id);
+/// As start_list, but nothing is dialed before `start_at`; also moves the time of a list that waits for
 /// it.
 Result<ListChange> schedule_list(Connection& connection, std::int64_t tenant_id,
                                  std::int64_t list_id, WallTime start_at);

@@ -97,6 +97,50 @@ TEST_CASE("store.lists: pause and resume, then no way back from the end") {
   CHECK(pause_list(connection, tenant, id).error().code == Errc::conflict);
 }
 
+TEST_CASE("store.lists: what was never started is not resumed, nor what waits for its time") {
+  Database database;
+  auto& connection = database.connection;
+  const auto tenant = database.tenant.id;
+  const auto id = take(create_list(connection, tenant, new_list(), numbers(1))).id;
+  const auto refused = resume_list(connection, tenant, id);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.error().code == Errc::conflict);
+  CHECK(refused.error().context.find("start") != std::string::npos);
+  CHECK(take(find_list(connection, tenant, "spring")).state == ListState::draft);
+
+  const auto at = wall_now() + std::chrono::hours(5);
+  take(schedule_list(connection, tenant, id, at));
+  const auto waiting = take(resume_list(connection, tenant, id));
+  CHECK_FALSE(waiting.changed);
+  CHECK(waiting.jobs.empty());
+  CHECK(waiting.list.start_at.has_value());
+  take(pause_list(connection, tenant, id));
+  const auto again = take(resume_list(connection, tenant, id));
+  CHECK(again.changed);
+  CHECK(again.jobs.empty());
+  CHECK(again.list.start_at.has_value());
+
+  take(start_list(connection, tenant, id));
+  CHECK_FALSE(take(resume_list(connection, tenant, id)).changed);
+  take(pause_list(connection, tenant, id));
+  CHECK(take(resume_list(connection, tenant, id)).jobs.size() == 1);
+  take(cancel_list(connection, tenant, id));
+  CHECK(resume_list(connection, tenant, id).error().code == Errc::conflict);
+}
+
+TEST_CASE("store.lists: all of them can be reached, page by page") {
+  Database database;
+  for (const auto* name : {"a", "b", "c"})
+    take(create_list(database.connection, database.tenant.id, new_list(name), {}));
+  const auto newest = take(list_summaries(database.connection, database.tenant.id, 2));
+  REQUIRE(newest.size() == 2);
+  CHECK(newest[0].list.name == "c");
+  const auto rest = take(list_summaries(database.connection, database.tenant.id, 2,
+                                        ListOrder::newest, newest[1].list.id));
+  REQUIRE(rest.size() == 1);
+  CHECK(rest[0].list.name == "a");
+}
+
 TEST_CASE("store.lists: cancelling finishes what waits and lets calls end") {
   auto with = new_list();
   with.settings.max_attempts = 3;

@@ -136,6 +136,8 @@ TEST_CASE("store.dnc: a registry is replaced as a whole, and its age counts") {
   CHECK(take(import_registry(list.connection, list.tenant.id, "r", {"+972501000001", "+4420*"})) ==
         2);
   CHECK(take(import_registry(list.connection, list.tenant.id, "r", {"+972501000001"})) == 1);
+  CHECK(take(registry_size(list.connection, list.tenant.id, "r")) == 1);
+  CHECK(take(registry_size(list.connection, std::nullopt, "r")) == 0);
   list.run("UPDATE entries SET next_attempt_at = now()");
   CHECK(list.claim().to_number == "+972501000002");
   CHECK(list.first("reason") == "dnc");

@@ -60,7 +60,9 @@ TEST_CASE("api.tenancy: every route of the API treats another tenant's things as
       {"DELETE /v1/dnc/{pattern}", {{"/v1/dnc/+14155550123", ""}}},
       {"GET /v1/policies", {{"/v1/policies", "", 200, "policies"}}},
       {"GET /v1/policies/{name}", {{"/v1/policies/theirs", ""}}},
-      {"PUT /v1/policies/{name}", {{"/v1/policies/mine", "{}", 200, ""}}},
+      {"PUT /v1/policies/{name}",
+       {{"/v1/policies/mine", "{}", 200, ""},
+        {"/v1/policies/theirs", R"({"description": "a stranger's, of the same name"})", 200, ""}}},
       {"DELETE /v1/policies/{name}", {{"/v1/policies/theirs", ""}}},
       {"GET /v1/entries/{id}/explain",
        {{"/v1/entries/ENTRY/explain", ""}, {"/v1/entries/theirs%2F1/explain", ""}}},
@@ -89,8 +91,25 @@ TEST_CASE("api.tenancy: every route of the API treats another tenant's things as
   }
   CHECK(walked >= asked.size());
   CHECK(api.value("SELECT string_agg(l::text, ';' ORDER BY id) FROM lists l") == before);
+  CHECK(api.value("SELECT document::text FROM policies WHERE tenant_id = 1 AND name = 'theirs'") ==
+        "{}");
   CHECK(api.value("SELECT count(*) FROM dnc WHERE tenant_id = 1") == "1");
   CHECK(api.value("SELECT count(*) FROM entries") == "1");
+}
+
+TEST_CASE("api.tenancy: a list of one's own cannot go by another tenant's policy or pool") {
+  Service api;
+  api.call("PUT", "/v1/policies/theirs", "{}");
+  const net::Headers stranger{{"Authorization", "Bearer " + api.token_of("stranger")},
+                              {"Content-Type", "application/json"}};
+  const auto ask = [&](const char* method, const char* path, const char* body) {
+    return api.request(method, path, body, stranger).status;
+  };
+  CHECK(ask("POST", "/v1/lists", R"({"name":"own","from":"+14155559999"})") == 201);
+  CHECK(ask("PATCH", "/v1/lists/own", R"({"policy":"theirs"})") == 404);
+  CHECK(ask("PATCH", "/v1/lists/own", R"({"priority":1})") == 200);
+  CHECK(ask("POST", "/v1/lists", R"({"name":"own too","from":"+14155559999","policy":"theirs"})") ==
+        404);
 }
 
 TEST_CASE("api.policy: rules are set, asked and explained over HTTP") {

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "core/base/strings.hpp"
+
 namespace call::policy {
 namespace {
 
@@ -98,6 +100,27 @@ TEST_CASE("mistakes are named") {
   CHECK(error_of("[abandoned]\nat_most_percent = 300").find("0 to 100") != std::string::npos);
   CHECK(error_of("[registry]\nname = \"x\"").find("registry must be") != std::string::npos);
   CHECK(error_of("[hours").find("p.toml:1") != std::string::npos);
+}
+
+TEST_CASE("each number of a preset says where it is from") {
+  for (const auto& preset : presets()) {
+    std::string comment;  // above the table, or within it
+    bool table_has_one = true;
+    for (const auto line : split(preset.toml, '\n')) {
+      INFO(preset.name << ": " << line);
+      if (line.starts_with('#')) {
+        comment += line;
+        table_has_one = true;
+      } else if (line.starts_with('[')) {
+        CHECK(table_has_one);
+      } else if (line.empty()) {
+        comment.clear();
+        table_has_one = false;
+      } else if (line.starts_with("least_calls")) {
+        CHECK(comment.find("least_calls") != std::string::npos);
+      }
+    }
+  }
 }
 
 TEST_CASE("the presets are policies") {

@@ -23,6 +23,22 @@ int finish(const Result<Exit>& result) {
   }
 }
 
+/// The word that stands where a command should; CLI11 only says that a command is missing.
+std::string unknown_command(const CLI::App& app) {
+  const CLI::App* group = &app;
+  while (!group->get_subcommands().empty()) group = group->get_subcommands().front();
+  const auto left = app.remaining(true);
+  const bool wants_one = group->get_require_subcommand_min() > 0;
+  return wants_one && !left.empty() && !left.front().starts_with('-') ? left.front() : "";
+}
+
+int refuse(const CLI::App& app, const CLI::ParseError& error) {
+  const auto word = error.get_exit_code() == 0 ? std::string() : unknown_command(app);
+  if (word.empty()) return app.exit(error) == 0 ? kDone : kUsage;
+  fmt::print(stderr, "calld: there is no command \"{}\"; see {} --help\n", word, app.get_name());
+  return kUsage;
+}
+
 }  // namespace
 
 config::Sources Arguments::sources() const {
@@ -84,7 +100,7 @@ int run_command_line(CLI::App& app, Arguments& arguments, int argc, char** argv)
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+    return refuse(app, error);
   }
   return finish(arguments.action());
 }

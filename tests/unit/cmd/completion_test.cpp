@@ -90,13 +90,24 @@ TEST_CASE("cmd.completion: the line's own configuration and tenant are used to l
   CHECK(shell.session.options.tenant == "acme");
 }
 
-TEST_CASE("cmd.help: every command group shows examples and its manual page") {
+void check_help(const CLI::App& command, const std::string& path, const std::string& page) {
+  INFO(path << ": add an example of it to cmd/examples.cpp");
+  const auto help = command.help();
+  const auto examples = help.find("\nExamples:\n  ");
+  REQUIRE(examples != std::string::npos);
+  const auto children = command.get_subcommands(nullptr);
+  const auto end = help.find("\nManual: man " + page, examples);
+  REQUIRE(end != std::string::npos);
+  // Of its own: with its words, behind the options that may stand in front of them.
+  if (children.empty())
+    CHECK(help.substr(examples, end - examples).find(" " + path) != std::string::npos);
+  for (const auto* child : children) check_help(*child, path + " " + child->get_name(), page);
+}
+
+TEST_CASE("cmd.help: every command shows an example of its own and its manual page") {
   Shell shell;
-  for (const auto* group : shell.app.get_subcommands(nullptr)) {
-    INFO(group->get_name() << ": add examples to cmd/examples.cpp");
-    CHECK(group->help().find("\nExamples:\n  ") != std::string::npos);
-    CHECK(group->help().find("man callctl-" + group->get_name()) != std::string::npos);
-  }
+  for (const auto* group : shell.app.get_subcommands(nullptr))
+    check_help(*group, group->get_name(), "callctl-" + group->get_name());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/tables.hpp"
+#include "core/base/strings.hpp"
 #include "core/store/entries.hpp"
 #include "core/store/reconcile.hpp"
 
@@ -26,6 +27,7 @@ struct ShowOptions {
 struct ResolveOptions {
   std::string id;
   std::string as;
+  std::string confirm;
 };
 
 json to_json(const store::Attempt& attempt, const Session& session) {
@@ -48,13 +50,20 @@ json to_json(const store::Attempt& attempt, const Session& session) {
           {"ended_at", time_or_null(attempt.ended_at)}};
 }
 
+std::string states() {
+  std::vector<std::string> out;
+  for (auto i = 0; i <= static_cast<int>(store::AttemptState::ended); ++i)
+    out.emplace_back(store::to_string(static_cast<store::AttemptState>(i)));
+  return join(out, ", ");
+}
+
 Result<Exit> list_attempts(Session& session, const ListOptions& options) {
   std::optional<store::AttemptState> state;
   if (!options.state.empty()) {
     state = store::parse_attempt_state(options.state);
     if (!state)
       return Error{Errc::invalid_argument,
-                   fmt::format("'{}' is no state of an attempt", options.state)};
+                   fmt::format("'{}' is no state of an attempt: {}", options.state, states())};
   }
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
@@ -101,6 +110,11 @@ Result<Exit> resolve(Session& session, const ResolveOptions& options) {
   CALL_TRY(const auto tenant, session.tenant());
   const auto resolution =
       options.as == "redial" ? store::Resolution::redial : store::Resolution::give_up;
+  if (resolution == store::Resolution::redial) {
+    CALL_TRY(const auto attempt, store::find_attempt(*connection, tenant.id, options.id));
+    CALL_CHECK(confirm(session, "call a person again who may still be in the first call: redial",
+                       attempt.id, options.confirm));
+  }
   CALL_CHECK(store::resolve_attempt(*connection, tenant.id, options.id, resolution));
   session.say("attempt {}: {}", options.id, options.as);
   CALL_CHECK(session.show_done({{"id", options.id}, {"as", options.as}}));
@@ -136,6 +150,10 @@ void add_attempt_commands(CLI::App& app, Session& session) {
             ->required()
             ->check(CLI::IsMember({"give-up", "redial"}))
             ->type_name("give-up|redial");
+        command
+            .add_option("--confirm", options.confirm,
+                        "The attempt's id again, instead of asking about a redial")
+            ->type_name("ATTEMPT");
       },
       resolve);
 }

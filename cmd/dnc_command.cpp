@@ -5,9 +5,9 @@
 
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
+#include "cmd/input.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/tables.hpp"
-#include "core/base/files.hpp"
 #include "core/base/strings.hpp"
 #include "core/contacts/phone.hpp"
 #include "core/store/dnc.hpp"
@@ -28,6 +28,7 @@ struct DncOptions {
   std::string region;
   std::string registry;
   std::string number;
+  std::string confirm;
   Limit limit{1000};
   bool all_tenants = false;
   bool skip_invalid = false;
@@ -38,6 +39,12 @@ struct DncOptions {
 std::string to_pattern(std::string_view text, const std::string& region) {
   if (const auto number = contacts::to_e164(text, region)) return *number;
   return store::is_dnc_pattern(text) ? std::string(text) : std::string();
+}
+
+/// What somebody types must be a number that there can be, or end with a star: "+1900" means "+1900*", and as a number
+/// it would stop nobody.
+bool is_meant(const std::string& pattern) {
+  return pattern.ends_with('*') || contacts::to_e164(pattern, "").has_value();
 }
 
 Result<std::vector<std::string>> patterns_of(const DncOptions& options) {
@@ -66,6 +73,12 @@ std::string whose(const Session& session, const DncOptions& options) {
 
 Result<Exit> add(Session& session, const DncOptions& options) {
   CALL_TRY(const auto patterns, patterns_of(options));
+  const auto wrong = std::ranges::find_if_not(patterns, is_meant);
+  if (wrong != patterns.end()) {
+    return Error{
+        Errc::invalid_argument,
+        fmt::format("'{0}' is no valid number; for all that begin so give '{0}*'", *wrong)};
+  }
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto owner, owner_of(session, options));
   CALL_TRY(const auto added, store::add_dnc(*connection, owner, patterns, options.note));
@@ -77,9 +90,12 @@ Result<Exit> add(Session& session, const DncOptions& options) {
 }
 
 Result<Exit> remove(Session& session, const DncOptions& options) {
-  CALL_TRY(const auto patterns, patterns_of(options));
+  std::vector<std::string> patterns;
+  for (const auto& text : options.patterns)
+    patterns.push_back(contacts::to_e164(text, options.region).value_or(text));
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto owner, owner_of(session, options));
+  CALL_CHECK(confirm(session, "allow calls to", join(options.patterns, ","), options.confirm));
   for (const auto& pattern : patterns)
     CALL_CHECK(store::remove_dnc(*connection, owner, pattern, options.registry));
   session.say("{} removed for {}", patterns.size(), whose(session, options));
@@ -156,9 +172,28 @@ FileContent read_lines(std::string_view text, const std::string& region) {
   return out;
 }
 
+/// A failed download, or a page that says so, is a short file or an empty one: as the registry's new copy it would let
+/// everybody be called who asked not to be. Asked about when less than half of the old copy is left.
+Status check_shrinking(const Session& session, store::Connection& connection, store::DncOwner owner,
+                       const DncOptions& options, std::size_t read) {
+  CALL_TRY(const auto had, store::registry_size(connection, owner, options.registry));
+  const auto now = static_cast<std::int64_t>(read);
+  if (now > 0 && 2 * now >= had) return {};
+  const auto what = fmt::format("leave {} of {} rules in the registry", now, had);
+  return confirm(session, what, options.registry, options.confirm);
+}
+
+Result<std::int64_t> store_patterns(Session& session, const DncOptions& options,
+                                    const std::vector<std::string>& patterns) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto owner, owner_of(session, options));
+  if (options.registry.empty()) return store::add_dnc(*connection, owner, patterns, options.note);
+  CALL_CHECK(check_shrinking(session, *connection, owner, options, patterns.size()));
+  return store::import_registry(*connection, owner, options.registry, patterns);
+}
+
 Result<Exit> import(Session& session, const DncOptions& options) {
-  const auto path = options.file == "-" ? std::string("/dev/stdin") : options.file;
-  CALL_TRY(const auto text, read_file(path, kLargestFile));
+  CALL_TRY(const auto text, read_input(options.file, kLargestFile));
   const auto content = read_lines(text, options.region);
   for (std::size_t i = 0; i < std::min(content.mistakes.size(), kMistakesShown); ++i)
     session.warn("{} is no number", content.mistakes[i]);
@@ -177,13 +212,7 @@ Result<Exit> import(Session& session, const DncOptions& options) {
               {"added", nullptr},
               {"dry_run", options.dry_run}};
   if (!options.dry_run) {
-    CALL_TRY(auto* connection, session.database());
-    CALL_TRY(const auto owner, owner_of(session, options));
-    CALL_TRY(const auto added,
-             options.registry.empty()
-                 ? store::add_dnc(*connection, owner, content.patterns, options.note)
-                 : store::import_registry(*connection, owner, options.registry, content.patterns));
-    result["added"] = added;
+    CALL_TRY(result["added"], store_patterns(session, options, content.patterns));
   }
   CALL_CHECK(session.show_one({{"registry", "registry"},
                                {"read", "numbers and patterns"},
@@ -229,6 +258,10 @@ void add_dnc_commands(CLI::App& app, Session& session) {
       [](CLI::App& command, DncOptions& options) {
         declare_patterns(command, options);
         declare_common(command, options);
+        command
+            .add_option("--confirm", options.confirm,
+                        "The same again, a comma between two, instead of asking")
+            ->type_name("PATTERNS");
       },
       remove);
   add_command<DncOptions>(
@@ -254,6 +287,10 @@ void add_dnc_commands(CLI::App& app, Session& session) {
         command.add_flag("--skip-invalid", options.skip_invalid,
                          "Leave out lines that are no numbers");
         command.add_flag("--dry-run", options.dry_run, "Check the file; write nothing");
+        command
+            .add_option("--confirm", options.confirm,
+                        "The registry's name again, when the file has less than half of its rules")
+            ->type_name("NAME");
       },
       import);
 }

@@ -15,8 +15,10 @@
 #include "cmd/tables.hpp"
 #include "core/base/deadline.hpp"
 #include "core/base/scope_exit.hpp"
+#include "core/base/strings.hpp"
 #include "core/contacts/contacts.hpp"
 #include "core/contacts/phone.hpp"
+#include "core/dialer/call_plan.hpp"
 #include "core/store/import.hpp"
 
 namespace call::cmd {
@@ -30,6 +32,8 @@ constexpr std::size_t kRefusalsShown = 20;
 struct AppendOptions {
   std::string list;
   FileOptions file;
+  std::string unique = "list";
+  std::string confirm;
 };
 
 struct Refusal {
@@ -43,6 +47,8 @@ struct Refusal {
 struct Report {
   std::int64_t accepted = 0;
   std::vector<Refusal> refused;
+  std::int64_t curtailed = 0;  ///< rows of which the call does not carry everything
+  std::string curtailed_first;
 };
 
 /// How far an import is, on one line of a terminal; off a terminal it says nothing.
@@ -110,6 +116,24 @@ store::NewEntry entry_of(const contacts::Contact& contact, const FileOptions& op
   return entry;
 }
 
+/// Counts the row when its name or variables are too long or too many for a call.
+void note_curtailed(Report& report, const store::NewEntry& entry) {
+  constexpr std::size_t kSurelyFits = 400;
+  if (!entry.refused.empty() || entry.name.size() + entry.variables_json.size() < kSurelyFits)
+    return;
+  const auto missing = dialer::left_out(entry.name, entry.variables_json);
+  if (missing.empty() || ++report.curtailed > 1) return;
+  report.curtailed_first = fmt::format("line {}: {}", entry.seq, join(missing, ", "));
+}
+
+void say_curtailed(const Session& session, const Report& report) {
+  if (report.curtailed == 0) return;
+  session.warn(
+      "{} row(s) have variables that their calls will not carry: a name with its value must be "
+      "under 500 bytes, and there is room for 92; the first is {}",
+      report.curtailed, report.curtailed_first);
+}
+
 using Refused = Result<std::vector<store::RefusedRow>>;
 using Sink = std::function<Refused(std::span<const store::NewEntry>)>;
 
@@ -168,6 +192,7 @@ Result<Report> read_contacts(const Session& session, const FileOptions& options,
               {contact.line, contact.phone_raw, std::string(contact.refused), contact.detail});
         }
         batch.push_back(entry_of(contact, options));
+        note_curtailed(report, batch.back());
         return batch.size() < kBatch ? Status() : flush();
       },
       format_of(options));
@@ -181,6 +206,7 @@ Result<Report> read_contacts(const Session& session, const FileOptions& options,
 }
 
 void say_refusals(const Session& session, const Report& report) {
+  say_curtailed(session, report);
   std::size_t shown = 0;
   for (const auto& refusal : report.refused) {
     if (++shown > kRefusalsShown) {
@@ -206,14 +232,15 @@ json refusals_json(const Report& report, const Session& session) {
 
 Status show_imported(Session& session, const store::List& list, const Report& report, bool existed,
                      bool dry_run) {
-  return session.show_one(table("list create"), {{"id", dry_run ? json() : json(list.id)},
-                                                 {"name", list.name},
-                                                 {"state", store::to_string(list.state)},
-                                                 {"existed", existed},
-                                                 {"dry_run", dry_run},
-                                                 {"imported", report.accepted},
-                                                 {"refused", report.refused.size()},
-                                                 {"refusals", refusals_json(report, session)}});
+  return session.show_one(table("list create"),
+                          {{"id", dry_run && !existed ? json() : json(list.id)},
+                           {"name", list.name},
+                           {"state", store::to_string(list.state)},
+                           {"existed", existed},
+                           {"dry_run", dry_run},
+                           {"imported", report.accepted},
+                           {"refused", report.refused.size()},
+                           {"refusals", refusals_json(report, session)}});
 }
 
 Status check_region(const FileOptions& options) {
@@ -230,16 +257,7 @@ Status check_strict(const FileOptions& options, const Report& report) {
       fmt::format("--strict: {} row(s) refused, nothing was imported", report.refused.size())};
 }
 
-Result<Exit> try_file(Session& session, const FileOptions& options, const store::List& planned) {
-  CALL_TRY(const auto report, read_contacts(session, options, [](auto) {
-             return Result<std::vector<store::RefusedRow>>(std::vector<store::RefusedRow>());
-           }));
-  say_refusals(session, report);
-  CALL_CHECK(check_strict(options, report));
-  CALL_CHECK(show_imported(session, planned, report, false, true));
-  return kDone;
-}
-
+/// Also of a dry run, which only does not commit: what the database would refuse, it refuses.
 Result<Exit> fill(Session& session, const CreateOptions& options, store::Import& import) {
   CALL_TRY(const auto report,
            read_contacts(session, options.file, [&](std::span<const store::NewEntry> entries) {
@@ -247,8 +265,8 @@ Result<Exit> fill(Session& session, const CreateOptions& options, store::Import&
            }));
   say_refusals(session, report);
   CALL_CHECK(check_strict(options.file, report));
-  CALL_CHECK(import.commit());
-  CALL_CHECK(show_imported(session, import.list(), report, false, false));
+  if (!options.file.dry_run) CALL_CHECK(import.commit());
+  CALL_CHECK(show_imported(session, import.list(), report, false, options.file.dry_run));
   return kDone;
 }
 
@@ -256,18 +274,13 @@ Result<Exit> fill(Session& session, const CreateOptions& options, store::Import&
 Result<Exit> create(Session& session, const CreateOptions& options) {
   CALL_CHECK(check_region(options.file));
   CALL_TRY(const auto list, new_list_of(options));
-  if (options.file.dry_run) {
-    store::List planned;
-    planned.name = options.name;
-    return try_file(session, options.file, planned);
-  }
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(auto import, store::Import::begin(*connection, tenant.id, list));
   if (import.existed()) {
     session.say("list '{}' was made with this key before; nothing was imported",
                 import.list().name);
-    CALL_CHECK(show_imported(session, import.list(), {}, true, false));
+    CALL_CHECK(show_imported(session, import.list(), {}, true, options.file.dry_run));
     return kDone;
   }
   auto done = fill(session, options, import);
@@ -282,23 +295,29 @@ Result<Exit> append(Session& session, const AppendOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
-  if (options.file.dry_run) return try_file(session, options.file, list);
+  if (list.state == store::ListState::running && !options.file.dry_run)
+    CALL_CHECK(
+        confirm(session, "dial more people in the running list", list.name, options.confirm));
   std::vector<store::NewEntry> all;
   CALL_TRY(auto report, read_contacts(session, options.file,
                                       [&](auto entries) -> Result<std::vector<store::RefusedRow>> {
                                         all.insert(all.end(), entries.begin(), entries.end());
                                         return std::vector<store::RefusedRow>();
                                       }));
-  CALL_CHECK(check_strict(options.file, report));
-  CALL_TRY(const auto appended,
-           store::append_entries(*connection, tenant.id, list.id, std::move(all)));
-  report.accepted -= static_cast<std::int64_t>(appended.refused.size());
+  const store::AppendRules rules{store::parse_unique(options.unique).value_or(store::Unique::list),
+                                 options.file.strict, options.file.dry_run};
+  CALL_TRY(const auto appended, store::append_entries(*connection, tenant.id, list.id, all, rules));
+  report.accepted = appended.added;
   for (const auto& row : appended.refused) {
+    // The line in the file, not the place in the list, is what can be looked up.
+    const auto& entry = all.at(static_cast<std::size_t>(row.seq - appended.first_seq));
     report.refused.push_back(
-        {static_cast<std::size_t>(row.seq), row.phone_raw, row.reason, row.detail});
+        {static_cast<std::size_t>(entry.seq), row.phone_raw, row.reason, row.detail});
   }
+  std::ranges::sort(report.refused, {}, &Refusal::line);
   say_refusals(session, report);
-  CALL_CHECK(show_imported(session, list, report, false, false));
+  CALL_CHECK(check_strict(options.file, report));
+  CALL_CHECK(show_imported(session, list, report, false, options.file.dry_run));
   return kDone;
 }
 
@@ -313,6 +332,11 @@ void add_import_commands(CLI::App& list, Session& session) {
       [](CLI::App& command, AppendOptions& options) {
         command.add_option("list", options.list, "Name or id")->required()->type_name("LIST");
         declare_file(command, options.file);
+        declare_unique(command, options.unique);
+        command
+            .add_option("--confirm", options.confirm,
+                        "The list's name again, instead of asking, when it is running")
+            ->type_name("NAME");
       },
       append);
 }

@@ -44,6 +44,7 @@ struct EnqueueOptions {
   std::string ttl;
   std::vector<std::string> retry_intervals;
   bool wait = false;
+  std::string wait_timeout;
 };
 
 Result<Exit> list_jobs(Session& session, const ListOptions& options) {
@@ -153,7 +154,8 @@ Status read_span(std::string_view option, const std::string& text, bool endless,
     out = seconds(-1);
     return {};
   }
-  const auto parsed = config::parse_duration(text);
+  const bool plain = text.find_first_not_of("0123456789") == std::string::npos;
+  const auto parsed = config::parse_duration(plain ? text + "s" : text);
   if (!parsed)
     return Error{Errc::invalid_argument,
                  fmt::format("{} '{}' is no time; give one such as 30s, 10m or 2h{}", option, text,
@@ -193,8 +195,9 @@ Result<rq::EnqueueOptions> job_options(const EnqueueOptions& options) {
   return job;
 }
 
-/// Until the job has ended, however long that takes: its results stream says when to look again.
-Result<rq::JobInfo> wait_for_end(redis::Connection& redis, const std::string& id) {
+/// Until the job has ended: its results stream says when to look again. Errc::conflict when the time is up.
+Result<rq::JobInfo> wait_for_end(redis::Connection& redis, const std::string& id,
+                                 Deadline deadline) {
   constexpr std::array kEnds = {"finished", "failed", "stopped", "canceled", "expired"};
   std::string last = "0";
   while (true) {
@@ -202,6 +205,10 @@ Result<rq::JobInfo> wait_for_end(redis::Connection& redis, const std::string& id
     CALL_TRY(auto jobs, rq::jobs(redis, ids, service_deadline()));
     if (std::find(kEnds.begin(), kEnds.end(), jobs[0].status) != kEnds.end())
       return std::move(jobs[0]);
+    if (deadline.passed()) {
+      return Error{Errc::conflict,
+                   fmt::format("job {} has not ended yet, it is {}", id, jobs[0].status)};
+    }
     CALL_CHECK(
         redis.command(redis::cmd("XREAD", "BLOCK", "1000", "STREAMS", "rq:results:" + id, last),
                       Deadline::after(seconds(10))));
@@ -212,6 +219,10 @@ Result<rq::JobInfo> wait_for_end(redis::Connection& redis, const std::string& id
 Result<Exit> enqueue(Session& session, const EnqueueOptions& options) {
   CALL_TRY(const auto job, job_options(options));
   CALL_TRY(const auto kwargs, kwargs_of(options));
+  if (!options.wait_timeout.empty() && !options.wait)
+    return Error{Errc::invalid_argument, "--wait-timeout goes with --wait"};
+  seconds patience{0};
+  CALL_CHECK(read_span("--wait-timeout", options.wait_timeout, false, patience));
   json args = json::array();
   for (const auto& word : options.args) args.push_back(value_of(word));
   CALL_TRY(auto* client, session.queue());
@@ -224,7 +235,9 @@ Result<Exit> enqueue(Session& session, const EnqueueOptions& options) {
     return kDone;
   }
   CALL_TRY(auto* redis, session.redis());
-  CALL_TRY(const auto ended, wait_for_end(*redis, made.job_id));
+  const auto deadline =
+      options.wait_timeout.empty() ? Deadline::never() : Deadline::after(patience);
+  CALL_TRY(const auto ended, wait_for_end(*redis, made.job_id, deadline));
   CALL_CHECK(show_full(session, ended));
   return ended.status == "finished" ? kDone : kFailed;
 }
@@ -296,6 +309,9 @@ void declare_enqueue(CLI::App& command, EnqueueOptions& o) {
       ->allow_extra_args(false);
   command.add_option("--description", job.description, "For people")->type_name("TEXT");
   command.add_flag("--wait", o.wait, "Wait for its end and show it; exit 1 unless it finished");
+  command
+      .add_option("--wait-timeout", o.wait_timeout, "With --wait: give up after so long (exit 1)")
+      ->type_name("TIME");
 }
 
 }  // namespace

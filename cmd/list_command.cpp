@@ -25,6 +25,7 @@ struct StartOptions {
   std::string list;
   std::string confirm;
   std::string at;
+  bool dry_run = false;
 };
 
 struct SetOptions {
@@ -106,15 +107,43 @@ Result<Exit> start_now(Session& session, const StartOptions& options) {
 }
 
 Result<Exit> resume(Session& session, const ListOption& options) {
-  CALL_TRY(const auto changed, change(session, options.list, nullptr, "resume", store::start_list));
+  CALL_TRY(const auto changed,
+           change(session, options.list, nullptr, "resume", store::resume_list));
   CALL_CHECK(session.show_done(done_json(changed.list, changed.changed)));
+  return kDone;
+}
+
+/// How many would be called, and from when on; the policy's hours come on top.
+Result<Exit> try_start(Session& session, const StartOptions& options,
+                       const std::optional<WallTime>& at) {
+  CALL_TRY(auto* connection, session.database());
+  CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
+  CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, list.id));
+  const bool startable = list.state == store::ListState::draft ||
+                         list.state == store::ListState::paused ||
+                         list.state == store::ListState::running ||
+                         list.state == store::ListState::failed;
+  const auto waits = summary.counts.of(store::EntryState::pending) +
+                     summary.counts.of(store::EntryState::retry_wait);
+  const auto dials = startable ? waits : 0;
+  const auto& policy = list.settings.policy.empty() ? list.tenant_policy : list.settings.policy;
+  session.say("list '{}' ({}): {} would be called from {} on, {}", list.name,
+              store::to_string(list.state), dials, at ? to_rfc3339(*at) : "now",
+              policy.empty() ? "at any hour: no policy says otherwise"
+                             : "at the hours of the policy '" + policy + "'");
+  auto object = done_json(list, false);
+  object["dry_run"] = true;
+  object["would_dial"] = dials;
+  CALL_CHECK(session.show_done(object));
   return kDone;
 }
 
 /// Now, or at the time of --at.
 Result<Exit> start(Session& session, const StartOptions& options) {
-  if (options.at.empty()) return start_now(session, options);
   const auto at = parse_rfc3339(options.at);
+  if (options.dry_run && (at || options.at.empty())) return try_start(session, options, at);
+  if (options.at.empty()) return start_now(session, options);
   if (!at || *at < wall_now()) {
     return Error{Errc::invalid_argument,
                  fmt::format("--at '{}' is no time to come such as 2026-12-01T08:00:00Z (or with "
@@ -134,6 +163,10 @@ Result<Exit> start(Session& session, const StartOptions& options) {
 
 /// Changes take effect with the next call.
 Result<Exit> set(Session& session, const SetOptions& options) {
+  if (options.policy.empty() && options.concurrency == 0 && !options.priority_given) {
+    return Error{Errc::invalid_argument,
+                 "say what to change: --policy, --concurrency or --priority"};
+  }
   store::ListUpdate update;
   if (options.concurrency > 0) update.concurrency = options.concurrency;
   if (options.priority_given) update.priority = options.priority;
@@ -158,6 +191,7 @@ void declare_list(CLI::App& command, std::string& list) {
 
 struct StopOptions {
   std::string list;
+  std::string confirm;
   bool hang_up = false;
 };
 
@@ -166,8 +200,17 @@ void declare_stop(CLI::App& command, StopOptions& o) {
   command.add_flag("--hang-up", o.hang_up, "End the calls in progress, too");
 }
 
-Result<Exit> stop(Session& session, const StopOptions& o, const char* verb, Change make) {
-  CALL_TRY(const auto changed, change(session, o.list, nullptr, verb, make));
+/// There is no way back from it.
+void declare_cancel(CLI::App& command, StopOptions& o) {
+  declare_stop(command, o);
+  command.add_option("--confirm", o.confirm, "The list's name again, instead of asking")
+      ->type_name("NAME");
+}
+
+/// `confirmed`: null when there is nothing to ask.
+Result<Exit> stop(Session& session, const StopOptions& o, const std::string* confirmed,
+                  const char* verb, Change make) {
+  CALL_TRY(const auto changed, change(session, o.list, confirmed, verb, make));
   std::optional<std::size_t> hung_up;
   if (o.hang_up) {
     CALL_TRY(hung_up, hang_up(session, changed.list));
@@ -194,6 +237,7 @@ void add_list_commands(CLI::App& app, Session& session) {
         c.add_option("--confirm", o.confirm, "The list's name again, instead of asking")
             ->type_name("NAME");
         c.add_option("--at", o.at, "Dial from this time on, not before")->type_name("TIME");
+        c.add_flag("--dry-run", o.dry_run, "Say how many would be called, and from when on");
       },
       start);
   add_command<SetOptions>(
@@ -211,15 +255,18 @@ void add_list_commands(CLI::App& app, Session& session) {
             ->each([&o](const std::string&) { o.priority_given = true; });
       },
       set);
-  add_command<StopOptions>(
-      *list, session, "pause", "Dial no further; calls in progress go on", declare_stop,
-      [](Session& s, const StopOptions& o) { return stop(s, o, "pause", store::pause_list); });
+  add_command<StopOptions>(*list, session, "pause", "Dial no further; calls in progress go on",
+                           declare_stop, [](Session& s, const StopOptions& o) {
+                             return stop(s, o, nullptr, "pause", store::pause_list);
+                           });
   add_command<ListOption>(
       *list, session, "resume", "Go on with a paused list",
       [](CLI::App& c, ListOption& o) { declare_list(c, o.list); }, resume);
-  add_command<StopOptions>(
-      *list, session, "cancel", "End a list; calls in progress finish", declare_stop,
-      [](Session& s, const StopOptions& o) { return stop(s, o, "cancel", store::cancel_list); });
+  add_command<StopOptions>(*list, session, "cancel",
+                           "End a list for good; calls in progress finish", declare_cancel,
+                           [](Session& s, const StopOptions& o) {
+                             return stop(s, o, &o.confirm, "cancel the list", store::cancel_list);
+                           });
   add_entry_commands(*list, session);
   add_explain_command(*list, session);
   add_watch_commands(*list, session);

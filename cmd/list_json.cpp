@@ -1,5 +1,6 @@
 #include "cmd/list_json.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cmd/session.hpp"
@@ -76,42 +77,52 @@ json to_json(const store::Entry& entry, const Session& session, bool full_number
       {"phone", full_numbers ? phone : session.number(phone)},
       {"name", entry.name},
       {"priority", entry.priority},
+      {"timezone", entry.timezone.empty() ? json() : json(entry.timezone)},
+      {"not_after", time_or_null(entry.not_after)},
       {"state", store::to_string(entry.state)},
       {"outcome", entry.outcome ? json(store::to_string(*entry.outcome)) : json()},
       {"reason", entry.reason.empty() ? json() : json(entry.reason)},
       {"attempts", entry.attempts},
       {"next_attempt_at", time_or_null(entry.next_attempt_at)},
+      {"from", nullptr},
       {"call_sid", nullptr},
       {"answered_by", nullptr},
+      {"answered_at", nullptr},
       {"duration_s", nullptr},
       {"ended_at", nullptr},
       {"carrier_error", nullptr},
+      {"message", nullptr},
       {"record", entry.record_path.empty() ? json() : json(entry.record_path)},
   };
   if (entry.last_attempt) {
     const auto& attempt = *entry.last_attempt;
+    row["from"] = full_numbers ? attempt.from_number : session.number(attempt.from_number);
     if (!attempt.call_sid.empty()) row["call_sid"] = attempt.call_sid;
     if (!attempt.answered_by.empty()) row["answered_by"] = attempt.answered_by;
+    row["answered_at"] = time_or_null(attempt.answered_at);
     if (attempt.duration_s) row["duration_s"] = *attempt.duration_s;
     row["ended_at"] = time_or_null(attempt.ended_at);
     if (!attempt.error_code.empty()) row["carrier_error"] = attempt.error_code;
+    if (!attempt.error_message.empty()) row["message"] = attempt.error_message;
   }
   row["variables"] = json::parse(entry.variables_json, nullptr, false);
   return row;
 }
 
-Result<std::vector<store::Entry>> all_entries(store::Connection& connection, std::int64_t tenant_id,
-                                              std::int64_t list_id, store::EntryFilter filter) {
-  std::vector<store::Entry> all;
-  filter.limit = 10000;
-  for (;;) {
-    CALL_TRY(auto page, store::entries(connection, tenant_id, list_id, filter));
-    const bool last = page.size() < static_cast<std::size_t>(filter.limit);
-    if (!page.empty()) filter.after_seq = page.back().seq;
-    all.insert(all.end(), std::make_move_iterator(page.begin()),
-               std::make_move_iterator(page.end()));
-    if (last) return all;
+Status each_page(store::Connection& connection, std::int64_t tenant_id, std::int64_t list_id,
+                 store::EntryFilter filter, std::size_t most,
+                 const std::function<Status(const std::vector<store::Entry>&)>& take) {
+  constexpr std::size_t kPage = 1000;
+  while (most > 0) {
+    filter.limit = static_cast<int>(std::min(kPage, most));
+    CALL_TRY(const auto page, store::entries(connection, tenant_id, list_id, filter));
+    if (page.empty()) return {};
+    CALL_CHECK(take(page));
+    if (page.size() < static_cast<std::size_t>(filter.limit)) return {};
+    filter.after_seq = page.back().seq;
+    most -= page.size();
   }
+  return {};
 }
 
 }  // namespace call::cmd

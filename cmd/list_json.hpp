@@ -1,6 +1,7 @@
 // Lists and entries as the JSON that callctl prints: one place that decides its fields.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <vector>
@@ -21,8 +22,9 @@ nlohmann::json to_json(const store::Entry& entry, const Session& session, bool f
 /// RFC 3339, or null.
 nlohmann::json time_or_null(const std::optional<WallTime>& time);
 
-/// Every entry that matches, page by page.
-Result<std::vector<store::Entry>> all_entries(store::Connection& connection, std::int64_t tenant_id,
-                                              std::int64_t list_id, store::EntryFilter filter);
+/// The entries that match, to `most` of them, a page at a time.
+Status each_page(store::Connection& connection, std::int64_t tenant_id, std::int64_t list_id,
+                 store::EntryFilter filter, std::size_t most,
+                 const std::function<Status(const std::vector<store::Entry>&)>& take);
 
 }  // namespace call::cmd

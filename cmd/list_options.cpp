@@ -1,8 +1,11 @@
 #include "cmd/list_options.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <chrono>
 
+#include "cmd/input.hpp"
 #include "core/base/clock.hpp"
 #include "core/contacts/phone.hpp"
 
@@ -29,7 +32,19 @@ void declare_file(CLI::App& command, FileOptions& options) {
                                    : text + " is no time such as 2026-11-23T18:00:00Z";
       });
   command.add_flag("--strict", options.strict, "Refuse the whole file when a row is refused");
-  command.add_flag("--dry-run", options.dry_run, "Check the file; write nothing");
+  command.add_flag("--dry-run", options.dry_run,
+                   "Do all of it but the writing: what would be refused, and why");
+}
+
+void declare_unique(CLI::App& command, std::string& unique) {
+  command
+      .add_option(
+          "--unique", unique,
+          "Where a number may stand once: in this list, in all while its entry there is not "
+          "done, in all that there ever were")
+      ->type_name("list|open|tenant")
+      ->check(CLI::IsMember({"list", "open", "tenant"}))
+      ->capture_default_str();
 }
 
 void declare_create(CLI::App& command, CreateOptions& o) {
@@ -68,19 +83,15 @@ void declare_create(CLI::App& command, CreateOptions& o) {
       ->type_name("hang_up|talk")
       ->check(CLI::IsMember({"hang_up", "talk"}))
       ->capture_default_str();
-  command
-      .add_option(
-          "--unique", o.unique,
-          "Where a number may stand once: in this list, in all that are not finished, in all")
-      ->type_name("list|open|tenant")
-      ->check(CLI::IsMember({"list", "open", "tenant"}))
-      ->capture_default_str();
+  declare_unique(command, o.unique);
   command.add_option("--ring-timeout", o.ring_timeout_s, "Let it ring so long")
-      ->type_name("SECONDS")
+      ->type_name("TIME")
+      ->transform(as_seconds())
       ->check(CLI::Range(15, 600))
       ->capture_default_str();
   command.add_option("--time-limit", o.time_limit_s, "Longest call")
-      ->type_name("SECONDS")
+      ->type_name("TIME")
+      ->transform(as_seconds())
       ->check(CLI::Range(10, 14400))
       ->capture_default_str();
   command
@@ -90,7 +101,8 @@ void declare_create(CLI::App& command, CreateOptions& o) {
       ->check(CLI::Range(1, 20))
       ->capture_default_str();
   command.add_option("--retry-after", o.retry_after_s, "Pause before the next try")
-      ->type_name("SECONDS")
+      ->type_name("TIME")
+      ->transform(as_seconds())
       ->check(CLI::Range(0, 604800))
       ->capture_default_str();
   command
@@ -114,6 +126,12 @@ Result<store::NewList> new_list_of(const CreateOptions& options) {
   if (options.from.empty() && options.settings.caller_pool.empty())
     return Error{Errc::invalid_argument, "say who calls: --from NUMBER or --from-pool POOL"};
   const auto from = contacts::to_e164(options.from, options.file.region);
+  const bool digits = options.from.starts_with('+') && options.from.size() >= 8 &&
+                      options.from.find_first_not_of("0123456789", 1) == std::string::npos;
+  if (!options.from.empty() && !from && !digits) {
+    return Error{Errc::invalid_argument,
+                 fmt::format("--from '{}' is no number such as +14155550100", options.from)};
+  }
   // Twilio's test numbers (+1500555...) are not valid numbers; E.164 is all that a caller id must be here.
   list.settings.from_number = from.value_or(options.from);
   CALL_CHECK(store::check_settings(list.settings));

@@ -36,6 +36,7 @@ struct CreateOptions {
 };
 
 void declare_file(CLI::App& command, FileOptions& options);
+void declare_unique(CLI::App& command, std::string& unique);
 void declare_create(CLI::App& command, CreateOptions& options);
 /// Errc::invalid_argument names the option.
 Result<store::NewList> new_list_of(const CreateOptions& options);

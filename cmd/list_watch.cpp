@@ -5,12 +5,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <limits>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "cmd/commands.hpp"
+#include "cmd/input.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/session.hpp"
 #include "cmd/tables.hpp"
@@ -126,24 +128,29 @@ Result<Exit> watch(Session& session, const WatchOptions& options) {
   return kDone;
 }
 
-/// How many entries did not end as their column `expect` says, each said on standard error.
+/// Whether it ended as its column `column` says; if not, that is said on standard error.
+bool is_as_expected(const Session& session, const store::Entry& entry, const std::string& column) {
+  const auto variables = json::parse(entry.variables_json, nullptr, false);
+  const auto expected =
+      variables.is_object() ? variables.value(column, std::string()) : std::string();
+  const std::string outcome(entry.outcome ? store::to_string(*entry.outcome) : "none");
+  if (expected == outcome) return true;
+  session.warn("line {}: {} ended as {}{}, expected {}", entry.seq, session.number(entry.phone_raw),
+               outcome, entry.reason.empty() ? "" : " (" + entry.reason + ")",
+               expected.empty() ? "nothing: the column is empty" : expected);
+  return false;
+}
+
+/// How many entries did not end as their column `column` says.
 Result<int> compare(Session& session, std::int64_t list_id, const std::string& column) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
-  CALL_TRY(const auto entries, all_entries(*connection, tenant.id, list_id, {}));
   int wrong = 0;
-  for (const auto& entry : entries) {
-    const auto variables = json::parse(entry.variables_json, nullptr, false);
-    const auto expected =
-        variables.is_object() ? variables.value(column, std::string()) : std::string();
-    const std::string outcome(entry.outcome ? store::to_string(*entry.outcome) : "none");
-    if (expected == outcome) continue;
-    ++wrong;
-    session.warn("line {}: {} ended as {}{}, expected {}", entry.seq,
-                 session.number(entry.phone_raw), outcome,
-                 entry.reason.empty() ? "" : " (" + entry.reason + ")",
-                 expected.empty() ? "nothing: the column is empty" : expected);
-  }
+  const auto all = std::numeric_limits<std::size_t>::max();
+  CALL_CHECK(each_page(*connection, tenant.id, list_id, {}, all, [&](const auto& page) -> Status {
+    for (const auto& entry : page) wrong += is_as_expected(session, entry, column) ? 0 : 1;
+    return {};
+  }));
   return wrong;
 }
 
@@ -199,7 +206,8 @@ void add_watch_commands(CLI::App& list, Session& session) {
     auto options = std::make_shared<WatchOptions>();
     command->add_option("list", options->list, "Name or id")->required()->type_name("LIST");
     command->add_option("--timeout", options->timeout_s, "Give up after so long (exit 1)")
-        ->type_name("SECONDS")
+        ->type_name("TIME")
+        ->transform(as_seconds())
         ->check(CLI::Range(1, 30 * 86400));
     command->callback([&session, options, run] {
       session.action = [&session, options, run] { return run(session, *options); };

@@ -10,6 +10,7 @@
 #include "cmd/commands.hpp"
 #include "cmd/completion.hpp"
 #include "cmd/session.hpp"
+#include "cmd/text_width.hpp"
 #include "cmd/version.hpp"
 #include "core/base/assert.hpp"
 #include "core/log/log.hpp"
@@ -33,11 +34,25 @@ std::string unknown_command(const CLI::App& app) {
   return wants_one && !left.empty() && !left.front().starts_with('-') ? left.front() : "";
 }
 
+/// "callctl list start", as far as the words were understood.
+std::string understood(const CLI::App& app) {
+  std::string out = app.get_name();
+  const CLI::App* group = &app;
+  while (!group->get_subcommands().empty()) {
+    group = group->get_subcommands().front();
+    out += " " + group->get_name();
+  }
+  return out;
+}
+
 int refuse(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) {
+    app.exit(error);  // --help, --version
+    return kDone;
+  }
   const auto word = unknown_command(app);
-  if (word.empty()) return app.exit(error) == 0 ? kDone : kUsage;
-  fmt::print(stderr,
-             "callctl: there is no command \"{}\"; add --help to see those that there are\n", word);
+  const auto why = word.empty() ? error.what() : fmt::format("there is no command \"{}\"", word);
+  fmt::print(stderr, "callctl: {}; see {} --help\n", printable(why), understood(app));
   return kUsage;
 }
 

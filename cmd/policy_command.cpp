@@ -3,9 +3,9 @@
 
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
+#include "cmd/input.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/tables.hpp"
-#include "core/base/files.hpp"
 #include "core/contacts/phone.hpp"
 #include "core/policy/policy.hpp"
 #include "core/store/callers.hpp"
@@ -24,6 +24,7 @@ struct PolicyOptions {
   std::string name;
   std::string file;
   std::string preset;
+  std::string confirm;
 };
 
 struct CallerOptions {
@@ -31,6 +32,7 @@ struct CallerOptions {
   std::vector<std::string> numbers;
   std::string region;
   int concurrency = 1;
+  bool all = false;
 };
 
 Error no_preset(std::string_view name) {
@@ -73,15 +75,29 @@ Result<std::string> document_of(const PolicyOptions& options) {
     if (preset == nullptr) return no_preset(options.preset);
     return policy::policy_from_toml(preset->toml, preset->name);
   }
-  const auto path = options.file == "-" ? std::string("/dev/stdin") : options.file;
-  CALL_TRY(const auto text, read_file(path, kLargestFile));
+  CALL_TRY(const auto text, read_input(options.file, kLargestFile));
   return policy::policy_from_toml(text, options.file);
+}
+
+/// A policy that lists go by now: the new one can let people be called tonight who were not to be.
+Status check_replacing(const Session& session, const store::StoredPolicy& old,
+                       const PolicyOptions& options, const std::string& document) {
+  const bool used = old.lists > 0 || old.tenant_default;
+  const bool same =
+      json::parse(old.document_json, nullptr, false) == json::parse(document, nullptr, false);
+  if (!used || same) return {};
+  const auto what = fmt::format("change the rules of {} list(s){} by replacing the policy",
+                                old.lists, old.tenant_default ? " and of all that name none" : "");
+  return confirm(session, what, old.name, options.confirm);
 }
 
 Result<Exit> set_policy(Session& session, const PolicyOptions& options) {
   CALL_TRY(const auto document, document_of(options));
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
+  const auto old = store::find_policy(*connection, tenant.id, options.name);
+  if (!old && old.error().code != Errc::not_found) return old.error();
+  if (old) CALL_CHECK(check_replacing(session, *old, options, document));
   CALL_TRY(const auto stored, store::put_policy(*connection, tenant.id, options.name, document));
   session.say("policy '{}' stored; {} list(s) go by it{}", stored.name, stored.lists,
               stored.tenant_default ? ", and all that name none" : "");
@@ -129,6 +145,8 @@ Result<Exit> show_policy(Session& session, const PolicyOptions& options) {
 Result<Exit> remove_policy(Session& session, const PolicyOptions& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
+  CALL_CHECK(store::find_policy(*connection, tenant.id, options.name));
+  CALL_CHECK(confirm(session, "remove the policy", options.name, options.confirm));
   CALL_CHECK(store::remove_policy(*connection, tenant.id, options.name));
   session.say("policy '{}' removed", options.name);
   CALL_CHECK(session.show_done({{"name", options.name}, {"removed", true}}));
@@ -167,6 +185,9 @@ Result<Exit> list_callers(Session& session, const NoOptions&) {
 }
 
 Result<Exit> remove_callers(Session& session, const CallerOptions& options) {
+  if (options.all != options.numbers.empty())
+    return Error{Errc::invalid_argument,
+                 "give the numbers to take out, or --all to remove the pool"};
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
   if (options.numbers.empty())
@@ -188,6 +209,15 @@ Result<Exit> remove_callers(Session& session, const CallerOptions& options) {
 
 void declare_name(CLI::App& command, PolicyOptions& options) {
   command.add_option("name", options.name, "Name")->required()->type_name("NAME");
+}
+
+void declare_confirm(CLI::App& command, PolicyOptions& options, const char* help) {
+  command.add_option("--confirm", options.confirm, help)->type_name("NAME");
+}
+
+void declare_removal(CLI::App& command, PolicyOptions& options) {
+  declare_name(command, options);
+  declare_confirm(command, options, "The policy's name again, instead of asking");
 }
 
 void declare_pool(CLI::App& command, CallerOptions& options, bool required) {
@@ -216,13 +246,15 @@ void add_policy_commands(CLI::App& app, Session& session) {
         command.add_option("file", options.file, "TOML; - is standard input")->type_name("FILE");
         command.add_option("--preset", options.preset, "As it is, instead of a file")
             ->type_name("PRESET");
+        declare_confirm(command, options,
+                        "The policy's name again, instead of asking, when lists go by it");
       },
       set_policy);
   add_command<NoOptions>(
       *group, session, "ls", "The tenant's policies", [](CLI::App&, NoOptions&) {}, list_policies);
   add_command<PolicyOptions>(*group, session, "show", "One policy", declare_name, show_policy);
   add_command<PolicyOptions>(*group, session, "rm", "Remove a policy that nothing uses",
-                             declare_name, remove_policy);
+                             declare_removal, remove_policy);
 
   auto* caller = add_group(app, "caller", "Pools of caller ids");
   add_command<CallerOptions>(
@@ -241,8 +273,11 @@ void add_policy_commands(CLI::App& app, Session& session) {
       *caller, session, "ls", "Pools, numbers, and who is in a call", [](CLI::App&, NoOptions&) {},
       list_callers);
   add_command<CallerOptions>(
-      *caller, session, "rm", "Take numbers out of a pool, or without any remove the pool",
-      [](CLI::App& command, CallerOptions& options) { declare_pool(command, options, false); },
+      *caller, session, "rm", "Take numbers out of a pool, or remove it",
+      [](CLI::App& command, CallerOptions& options) {
+        declare_pool(command, options, false);
+        command.add_flag("--all", options.all, "The pool itself with all its numbers");
+      },
       remove_callers);
 }
 

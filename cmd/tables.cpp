@@ -50,11 +50,26 @@ Table lists() {
 
 Table entries() {
   return {"list entries",
-          {right("id", "ID", 3), right("seq", "LINE"), left("phone", "PHONE"), cut("name", "NAME"),
-           left("state", "STATE"), left("outcome", "OUTCOME"), cut("reason", "REASON", 5),
-           right("attempts", "TRIES", 4), right("duration_s", "SECONDS", 2),
-           left("answered_by", "ANSWERED BY", 1), hidden("priority"), hidden("carrier_error"),
-           hidden("call_sid"), hidden("ended_at"), hidden("record")}};
+          {right("id", "ID", 3),
+           right("seq", "LINE"),
+           left("phone", "PHONE"),
+           cut("name", "NAME"),
+           left("state", "STATE"),
+           left("outcome", "OUTCOME"),
+           cut("reason", "REASON", 5),
+           right("attempts", "TRIES", 4),
+           right("duration_s", "SECONDS", 2),
+           left("answered_by", "ANSWERED BY", 1),
+           hidden("priority"),
+           hidden("timezone"),
+           hidden("not_after"),
+           hidden("from"),
+           hidden("call_sid"),
+           hidden("answered_at"),
+           hidden("ended_at"),
+           hidden("carrier_error"),
+           hidden("message"),
+           hidden("record")}};
 }
 
 Table calls() {

@@ -1,4 +1,5 @@
 // callctl tenant | token: who may use the API.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.hpp"
@@ -27,6 +28,7 @@ struct SetOptions {
 
 struct TokenId {
   std::int64_t id = 0;
+  std::string confirm;
 };
 
 json row_json(const store::Tenant& tenant) {
@@ -51,6 +53,10 @@ Result<Exit> create_tenant(Session& session, const NameOptions& options) {
 
 /// What is not named stays; 0 and "none" take a limit away.
 Result<Exit> set_tenant(Session& session, const SetOptions& options) {
+  if (options.policy.empty() && !options.concurrency && !options.calls_per_second) {
+    return Error{Errc::invalid_argument,
+                 "say what to change: --policy, --concurrency or --calls-per-second"};
+  }
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, store::find_tenant(*connection, options.name));
   CALL_TRY(auto limits, store::tenant_limits(*connection, tenant.id));
@@ -60,7 +66,8 @@ Result<Exit> set_tenant(Session& session, const SetOptions& options) {
   if (options.calls_per_second) limits.calls_per_second = options.calls_per_second;
   if (limits.calls_per_second == 0.0) limits.calls_per_second.reset();
   CALL_CHECK(store::set_tenant_limits(*connection, tenant.id, limits));
-  session.say("tenant '{}' changed; it takes effect with the next call", tenant.name);
+  session.say("tenant '{}' changed; calls from now on go by it, their pace within half a minute",
+              tenant.name);
   CALL_CHECK(session.show_done(full_json(tenant, limits)));
   return kDone;
 }
@@ -115,6 +122,12 @@ Result<Exit> list_tokens(Session& session, const NoOptions&) {
 Result<Exit> revoke_token(Session& session, const TokenId& options) {
   CALL_TRY(auto* connection, session.database());
   CALL_TRY(const auto tenant, session.tenant());
+  CALL_TRY(const auto tokens, store::tokens(*connection, tenant.id));
+  const auto token = std::ranges::find(tokens, options.id, &store::ApiToken::id);
+  if (token == tokens.end())
+    return Error{Errc::not_found,
+                 fmt::format("there is no token {} of the tenant {}", options.id, tenant.name)};
+  CALL_CHECK(confirm(session, "lock out whoever uses the token", token->name, options.confirm));
   CALL_CHECK(store::revoke_token(*connection, tenant.id, options.id));
   session.say("token {} revoked", options.id);
   CALL_CHECK(session.show_done({{"id", options.id}, {"revoked", true}}));
@@ -163,6 +176,8 @@ void add_tenant_commands(CLI::App& app, Session& session) {
       *token, session, "revoke", "End a token",
       [](CLI::App& command, TokenId& options) {
         command.add_option("id", options.id, "Token id")->required()->type_name("ID");
+        command.add_option("--confirm", options.confirm, "The token's name, instead of asking")
+            ->type_name("NAME");
       },
       revoke_token);
 }

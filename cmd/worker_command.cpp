@@ -23,6 +23,7 @@ struct StopOptions {
 
 struct SuspendOptions {
   std::string span;
+  std::string confirm;
 };
 
 Result<Exit> list_workers(Session& session, const NoOptions&) {
@@ -69,6 +70,8 @@ Result<Exit> suspend(Session& session, const SuspendOptions& options) {
     span = std::chrono::ceil<std::chrono::seconds>(*parsed);
   }
   CALL_TRY(auto* redis, session.redis());
+  CALL_CHECK(confirm(session, "let the jobs of every queue wait, Python's too: suspend", "all",
+                     options.confirm));
   CALL_CHECK(rq::suspend(*redis, span, service_deadline()));
   session.say("no worker takes a job {}; running ones go on",
               options.span.empty() ? "until callctl worker resume" : "for " + options.span);
@@ -102,6 +105,8 @@ void add_worker_commands(CLI::App& app, Session& session) {
       *worker, session, "suspend", "Let no worker of any queue take a job",
       [](CLI::App& command, SuspendOptions& options) {
         command.add_option("--for", options.span, "Only for so long, e.g. 10m")->type_name("TIME");
+        command.add_option("--confirm", options.confirm, "The word all, instead of asking")
+            ->type_name("all");
       },
       suspend);
   add_command<NoOptions>(

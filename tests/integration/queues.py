@@ -96,7 +96,7 @@ class Queues(unittest.TestCase):
 
     def test_failures_by_reason_and_back(self):
         queue = "failures"
-        self.ctl("worker", "suspend")
+        self.ctl("worker", "suspend", "--confirm", "all")
         jobs = [self.enqueue("default", f"missing.{'ab'[n % 2]}", str(n)) for n in range(6)]
         self.ctl("worker", "resume")
         for job in jobs:
@@ -107,7 +107,7 @@ class Queues(unittest.TestCase):
                           (3, "missing.b", "ValueError: Invalid attribute name: missing.b")])
         self.assertTrue(all(g["newest_job"] in jobs and g["newest"].endswith("Z") for g in groups))
 
-        self.ctl("worker", "suspend", "--for", "10m")
+        self.ctl("worker", "suspend", "--for", "10m", "--confirm", "all")
         self.fails("queue", "requeue", "default", "--function", "missing.a", code=2, says="add --confirm=default")
         self.fails("queue", "requeue", "default", "--confirm", queue, code=2, says="--confirm names 'failures'")
         self.ctl("queue", "requeue", "default", "--function", "missing.a", "--confirm", "default")
@@ -120,7 +120,7 @@ class Queues(unittest.TestCase):
         self.fails("job", "show", jobs[0], code=3, says="there is no job")
 
     def test_one_job_canceled_requeued_deleted(self):
-        self.ctl("worker", "suspend")
+        self.ctl("worker", "suspend", "--confirm", "all")
         job = self.enqueue("default", "calld.noop")
         row = next(q for q in self.items("queue", "ls") if q["name"] == "default")
         self.assertEqual((row["queued"], row["oldest_s"] >= 0), (1, True))
@@ -140,7 +140,7 @@ class Queues(unittest.TestCase):
         workers = self.items("worker", "ls")
         self.assertGreaterEqual(len(workers), 2)
         self.assertTrue(all("default" in w["queues"] and w["version"] and w["heartbeat_s"] is not None for w in workers))
-        run = self.system.callctl_run("worker", "suspend")
+        run = self.system.callctl_run("worker", "suspend", "--confirm", "all")
         self.assertIn("until callctl worker resume", run.stderr)
         self.assertIn("all workers are suspended", self.system.callctl_run("queue", "ls").stderr)
         wait_for(lambda: {w["state"] for w in self.items("worker", "ls")} == {"suspended"}, 20, "all being suspended")

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import unittest
@@ -193,6 +194,175 @@ class Scripts(WithSystem):
         self.ctl("policy", "set", "piped", "-", stdin='description = "mine"\n')
         self.assertEqual(self.system.json("policy", "show", "piped")["document"]["description"], "mine")
 
+    def test_standard_input_need_not_be_a_file_that_can_be_opened(self):
+        """As with `sudo -u calld callctl ... - < file-of-mine`: /dev/stdin would be opened anew, and refused. So is a
+        socket, whoever asks."""
+        for words in (["dnc", "import", "-", "--dry-run"], ["policy", "set", "closed", "-"]):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                ours.sendall(b"# +12125550153\n")
+                ours.shutdown(socket.SHUT_WR)
+                run = subprocess.run([BIN / "callctl", *words], env=self.env, stdin=theirs, capture_output=True, text=True,
+                                     check=False)
+            self.assertNotIn("cannot read", run.stderr)
+
+    def test_a_failed_download_empties_no_registry(self):
+        numbers = "".join(f"+1212555{n:04}\n" for n in range(100, 110))
+        self.ctl("dnc", "import", "-", "--registry", "ftc", stdin=numbers)
+        age = "SELECT read_at FROM dnc_registries WHERE name = 'ftc'"
+        before = self.postgres(age)
+        for text in ("", "number\n", numbers[:13 * 4], "<html>\n<p>503 +12125550199</p>\n+12125550100\n"):
+            self.refused(2, "add --confirm=ftc", "dnc", "import", "-", "--registry", "ftc", "--skip-invalid", stdin=text)
+        self.refused(2, "add --confirm=new", "dnc", "import", "-", "--registry", "new", stdin="")
+        self.assertEqual(len(self.system.json("dnc", "ls", "--registry", "ftc")["items"]), 10)
+        self.assertEqual(self.postgres(age), before, "the old copy's age goes on")
+        self.ctl("dnc", "import", "-", "--registry", "ftc", stdin=numbers[:13 * 5])
+        self.ctl("dnc", "import", "-", "--registry", "ftc", "--confirm", "ftc", stdin="+12125550100\n")
+        self.assertEqual(len(self.system.json("dnc", "ls", "--registry", "ftc")["items"]), 1)
+
+    def test_a_forgotten_star_is_no_number(self):
+        for text in ("+1900", "+19005550", "1900"):
+            self.refused(2, "1900", "dnc", "add", text)
+        self.ctl("dnc", "add", "+1900*", "+12125550154")
+        self.refused(2, "add --confirm='+1900*,+12125550154'", "dnc", "rm", "+1900*", "+12125550154")
+        self.ctl("dnc", "rm", "+1900*", "+12125550154", "--confirm", "+1900*,+12125550154")
+
+    def test_what_can_do_harm_wants_its_name(self):
+        self.ctl("list", "create", "spring sale", self.short, *FROM)
+        self.refused(2, "add --confirm='spring sale'", "list", "cancel", "spring sale")
+        self.assertEqual(self.system.json("list", "show", "spring sale")["state"], "draft")
+        self.ctl("list", "start", "spring sale", "--confirm", "spring sale", "--at", "2099-01-01T00:00:00Z")
+        self.refused(2, "add --confirm='spring sale'", "list", "append", "spring sale", self.long)
+        self.ctl("list", "append", "spring sale", self.long, "--dry-run")
+        self.ctl("list", "append", "spring sale", self.long, "--confirm", "spring sale")
+        self.ctl("list", "cancel", "spring sale", "--confirm", "spring sale")
+
+        self.ctl("policy", "set", "used", "-", stdin='description = "one"\n')
+        self.ctl("policy", "set", "used", "-", stdin='description = "nobody goes by it"\n')
+        self.ctl("list", "set", "long", "--policy", "used")
+        self.ctl("policy", "set", "used", "-", stdin='description = "nobody goes by it"\n')
+        self.refused(2, "add --confirm=used", "policy", "set", "used", "-", stdin='description = "two"\n')
+        self.ctl("policy", "set", "used", "-", "--confirm", "used", stdin='description = "two"\n')
+        self.ctl("list", "set", "long", "--policy", "none")
+        self.refused(2, "add --confirm=used", "policy", "rm", "used")
+        self.ctl("policy", "rm", "used", "--confirm", "used")
+
+        self.ctl("caller", "add", "pool", "+14155550100", "+14155550101")
+        self.refused(2, "--all", "caller", "rm", "pool")
+        self.refused(2, "--all", "caller", "rm", "pool", "+14155550100", "--all")
+        self.ctl("caller", "rm", "pool", "+14155550100")
+        self.ctl("caller", "rm", "pool", "--all")
+
+        self.ctl("token", "create", "crm")
+        token = next(str(t["id"]) for t in self.system.json("token", "ls")["items"] if t["name"] == "crm")
+        self.refused(2, "add --confirm=crm", "token", "revoke", token)
+        self.refused(3, "there is no token", "token", "revoke", "999999")
+        self.ctl("token", "revoke", token, "--confirm", "crm")
+
+        self.refused(2, "add --confirm=all", "worker", "suspend")
+        self.assertIn("were not suspended", self.run_ctl("worker", "resume").stderr)
+
+        self.system.dial("harmed", self.short)
+        attempt, = self.system.json("attempt", "ls", "--list", "harmed")["items"]
+        self.refused(2, f"add --confirm={attempt['id']}", "attempt", "resolve", attempt["id"], "--as", "redial")
+
+    def test_a_draft_is_started_not_resumed(self):
+        self.ctl("list", "create", "drafted", self.long, *FROM)
+        self.refused(1, "start", "list", "resume", "drafted")
+        tried = json.loads(self.ctl("-o", "json", "list", "start", "drafted", "--dry-run"))
+        self.assertEqual((tried["state"], tried["would_dial"]), ("draft", 60))
+        self.assertIn("at any hour", self.run_ctl("list", "start", "drafted", "--dry-run").stderr)
+        self.ctl("list", "start", "drafted", "--confirm", "drafted", "--at", "2099-01-01T00:00:00Z")
+        resumed = json.loads(self.ctl("-o", "json", "list", "resume", "drafted"))
+        self.assertEqual((resumed["changed"], resumed["start_at"]), (False, "2099-01-01T00:00:00Z"))
+        self.ctl("list", "cancel", "drafted", "--confirm", "drafted")
+
+    def test_a_dry_run_refuses_what_the_real_one_would(self):
+        try_create = ["list", "create", "tried", self.long, "--dry-run"]
+        self.refused(1, "a list named long exists", "list", "create", "long", self.long, *FROM, "--dry-run")
+        self.refused(3, "there is no policy nowhere", *try_create, *FROM, "--policy", "nowhere")
+        self.refused(3, "there is no caller pool nowhere", *try_create, "--from-pool", "nowhere")
+        tried = json.loads(self.ctl("-o", "json", *try_create, *FROM, "--unique", "open"))
+        self.assertEqual((tried["imported"], tried["refused"], tried["id"]), (0, 60, None))
+        self.assertEqual({r["reason"] for r in tried["refusals"]}, {"in_other_list"})
+        self.refused(2, "60 row(s) refused", *try_create, *FROM, "--unique", "open", "--strict")
+        two = self.system.write("two-more.csv", "name,phone\nDana,+12125550101\nNew,+12125550998\n")
+        tried = json.loads(self.ctl("-o", "json", "list", "append", "long", two, "--dry-run"))
+        self.assertEqual((tried["imported"], tried["refused"]), (1, 1))
+        self.assertEqual((tried["refusals"][0]["reason"], tried["refusals"][0]["line"]), ("duplicate", 2))
+        self.refused(2, "1 row(s) refused", "list", "append", "long", two, "--strict")
+        tried = json.loads(self.ctl("-o", "json", "list", "append", "spring-survey", two, "--unique", "open", "--dry-run"))
+        self.assertEqual([r["reason"] for r in tried["refusals"]], ["in_other_list"])
+        self.assertEqual(self.system.json("list", "show", "long")["entries"], 60)
+        self.refused(3, "there is no list tried", "list", "show", "tried")
+
+    def test_an_export_says_what_became_of_each_and_can_be_imported_again(self):
+        outcomes = ["completed", "busy", "no_answer", "failed", "machine", "cancelled", "refused", "expired"]
+        rows = "".join(f'+1212555{n:04},"Zo\u00eb, {n}",America/New_York,2099-01-01T00:00:00Z,{n - 200},=1+{n},"say ""{n}"""\n'
+                       for n in range(200, 200 + len(outcomes)))
+        file = self.system.write("ends.csv", "phone,name,timezone,not_after,priority,city,state\n" + rows)
+        self.system.dial("ends", file)
+        of_list = "list_id = (SELECT id FROM lists WHERE name = 'ends')"
+        for seq, outcome in enumerate(outcomes, 2):
+            reason = {"refused": "dnc", "expired": "not_after", "cancelled": "list_cancelled"}.get(outcome, "")
+            self.postgres(f"UPDATE entries SET outcome = '{outcome}', reason = '{reason}' WHERE {of_list} AND seq = {seq}")
+        self.postgres(f"UPDATE attempts SET error_code = '21211', error_message = 'no such number' WHERE {of_list} AND "
+                      f"entry_id IN (SELECT id FROM entries WHERE {of_list} AND outcome = 'failed')")
+        self.postgres(f"DELETE FROM call_records WHERE {of_list} AND entry_id IN (SELECT id FROM entries WHERE {of_list} "
+                      "AND outcome IN ('refused', 'expired', 'cancelled'))")
+        found = self.system.entries("ends")
+        self.assertEqual([row["outcome"] for row in found], outcomes)
+        by_outcome = {row["outcome"]: row for row in found}
+        for row in found:
+            self.assertEqual((row["timezone"], row["not_after"], row["from"], row["state"], row["attempts"]),
+                             ("America/New_York", "2099-01-01T00:00:00Z", "+15005550006", "done", "1"), row)
+            self.assertRegex(row["answered_at"] + row["ended_at"], r"^\d{4}-.*Z\d{4}-.*Z$")
+        self.assertEqual((by_outcome["failed"]["carrier_error"], by_outcome["failed"]["message"]), ("21211", "no such number"))
+        self.assertEqual([by_outcome[o]["reason"] for o in ("refused", "expired", "cancelled")],
+                         ["dnc", "not_after", "list_cancelled"])
+        self.assertEqual(by_outcome["completed"]["var.city"], "'=1+200", "no formula for a spreadsheet")
+        self.assertTrue(by_outcome["completed"]["record"])
+
+        mine = ("phone", "name", "timezone", "not_after", "priority", "variables")
+        before = [{key: e[key] for key in mine} for e in self.full("ends")]
+        self.assertEqual(set(before[0]["variables"]), {"city", "state"})
+        for form, name in (("csv", "again.csv"), ("ndjson", "again.jsonl"), ("ndjson", "again-2.jsonl")):
+            again = self.system.write(name, self.ctl("-o", form, "list", "export", "ends", "--outcome", "failed")
+                                      if name == "again-2.jsonl" else self.ctl("-o", form, "list", "export", "ends"))
+            made = json.loads(self.ctl("-o", "json", "list", "create", f"from {name}", again, *FROM))
+            self.assertEqual(made["refused"], 0, made)
+            after = [{key: e[key] for key in mine} for e in self.full(f"from {name}")]
+            self.assertEqual(after, before[3:4] if name == "again-2.jsonl" else before)
+
+    def full(self, name):
+        return json.loads(self.ctl("-o", "json", "--show-numbers", "list", "entries", name))["items"]
+
+    def test_what_a_call_cannot_carry_is_said(self):
+        wide = self.system.write("wide.csv", f"phone,note\n+12125550301,{'x' * 600}\n+12125550302,short\n")
+        run = self.run_ctl("list", "create", "wide", wide, *FROM)
+        self.assertRegex(run.stderr, r"warning: 1 row\(s\) have variables.* line 2: note")
+
+    def test_empty_files_are_no_lists(self):
+        for name in ("empty.csv", "empty.jsonl"):
+            self.refused(2, "the file is empty", "list", "create", "empty", self.system.write(name, "\n" * 2), *FROM)
+
+    def test_mistakes_are_answered_with_what_would_be_right(self):
+        self.refused(2, "unknown, rejected", "attempt", "ls", "--state", "x")
+        self.refused(2, "--from '12' is no number", "list", "create", "bad", self.short, "--from", "12")
+        self.refused(2, "say what to change: --policy", "list", "set", "long")
+        self.refused(2, "say what to change: --policy", "tenant", "set", "default")
+        self.refused(2, "'abc' is no time; give one such as 30s", "list", "wait", "long", "--timeout", "abc")
+        self.refused(2, "--wait-timeout goes with --wait", "job", "enqueue", "nightly", "f", "--wait-timeout", "1s")
+        self.refused(1, "has not ended yet", "job", "enqueue", "nightly", "f", "--wait", "--wait-timeout", "1s")
+        for words, hint in ((["cleanup", "show", "abc"], "see callctl cleanup show --help"),
+                            (["list", "ls", "--limt", "3"], "see callctl list ls --help"),
+                            (["list", "start"], "see callctl list start --help")):
+            self.assertRegex(self.refused(2, hint, *words), r"^callctl: ")
+        for words in (["lst"], ["config", "chek"]):
+            run = subprocess.run([BIN / "calld", *words], env=self.env, capture_output=True, text=True, check=False)
+            self.assertEqual((run.returncode, run.stdout), (2, ""))
+            self.assertIn(f'calld: there is no command "{words[-1]}"', run.stderr)
+
     def test_a_dry_run_writes_nothing(self):
         before = self.postgres("SELECT (SELECT count(*) FROM lists), (SELECT count(*) FROM entries), "
                                "(SELECT count(*) FROM dnc), (SELECT count(*) FROM cleanup_journal)")
@@ -261,7 +431,7 @@ class Scripts(WithSystem):
         started = self.at_once(start, 6)
         self.assertEqual(sum(answer["changed"] for answer in started), 1)
         self.assertEqual(self.postgres("SELECT count(*) FROM lists WHERE name = 'cron'").strip(), "1")
-        self.ctl("list", "cancel", "cron", "--hang-up")
+        self.ctl("list", "cancel", "cron", "--hang-up", "--confirm", "cron")
 
     def at_once(self, command, times):
         running = [subprocess.Popen([str(w) for w in command], env=self.env, stdout=subprocess.PIPE,
@@ -283,8 +453,8 @@ class Scripts(WithSystem):
 class Limits(WithSystem):
     """What is left out is never left out in silence."""
 
-    CUT = [["list", "ls"], ["call", "ls"], ["attempt", "ls"], ["dnc", "ls"], ["job", "ls"], ["queue", "show", "nightly"],
-           ["queue", "show", "default", "--by-reason"], ["cleanup", "ls"]]
+    CUT = [["list", "ls"], ["list", "entries", "two"], ["call", "ls"], ["attempt", "ls"], ["dnc", "ls"],
+           ["job", "ls"], ["queue", "show", "nightly"], ["queue", "show", "default", "--by-reason"], ["cleanup", "ls"]]
 
     @classmethod
     def setUpClass(cls):

@@ -356,7 +356,7 @@ class Mistakes(unittest.TestCase):
 
     def test_a_cancelled_list_calls_nobody(self):
         self.create("i", "phone\n+12125550101\n+1999\n")
-        self.system.callctl("list", "cancel", "i")
+        self.system.callctl("list", "cancel", "i", "--confirm", "i")
         outcomes = [e["outcome"] for e in self.system.entries("i")]
         self.assertEqual(outcomes, ["cancelled", "refused"])
         self.assertEqual(self.system.callctl_run("list", "start", "i", "--confirm", "i").returncode, 1)

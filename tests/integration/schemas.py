@@ -71,7 +71,7 @@ MORE = [
 ]
 # Commands that end with another code here, and the message that says why. Nothing is printed then.
 FAILS = {"worker stop": (3, "nobody"), "job stop": (1, "not run")}
-OTHER_CODES = {"list wait waiting": 1, "doctor": None}
+OTHER_CODES = {"list wait waiting": 1, "list wait called": None, "doctor": None}  # one of its attempts is abandoned at first
 NO_CSV = {"top"}
 
 

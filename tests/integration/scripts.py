@@ -383,6 +383,17 @@ class Scripts(WithSystem):
         log = (self.system.state / "log" / "worker.log").read_text()
         self.assertIn("skipped at start: it is the duty of the role api, this is worker", log)
 
+    def test_a_pause_with_hang_up_ends_the_calls_at_the_carrier(self):
+        self.ctl("list", "create", "cut-off", self.short, *FROM)
+        self.ctl("list", "start", "cut-off", "--confirm", "cut-off")
+        call = wait_for(lambda: self.postgres("SELECT call_sid FROM attempts a JOIN lists l ON l.id = a.list_id WHERE l.name = "
+                                              "'cut-off' AND call_status = 'in-progress'").strip(), 60, "a conversation")
+        self.ctl("list", "pause", "cut-off", "--hang-up")
+        book = self.system.state / "truth" / call / "events.jsonl"
+        ended = wait_for(lambda: [e for e in map(json.loads, book.read_text().splitlines()) if e["event"] == "ended"], 60,
+                         "its end")
+        self.assertEqual((ended[0]["status"], ended[0]["by"]), ("completed", "api"))
+
     def test_wait_ends_with_one_line(self):
         self.ctl("list", "create", "waited", self.short, *FROM)
         out = self.ctl("-q", "-o", "ndjson", "list", "wait", "waited", "--timeout", "1", code=1)

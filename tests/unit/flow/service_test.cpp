@@ -181,6 +181,9 @@ TEST_CASE("flow.service: an agent that does not exist ends the stream") {
   stream.start("CA1", "nobody");
   REQUIRE(stream.seen->wait([](const Seen& s) { return s.close.has_value(); }));
   CHECK(stream.seen->close->code == 1008);
+  const auto& refused = bench.registry.counter("calld_media_refused_total",
+                                               "Streams refused, by reason", {{"reason", "agent"}});
+  CHECK(refused.value() == 1);
 }
 
 TEST_CASE("flow.service: a second stream of the same call is refused and the first goes on") {

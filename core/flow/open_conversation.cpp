@@ -342,7 +342,9 @@ void OpenConversation::agent_heard() {
   if (closing_) {
     const auto closing = *closing_;
     if (!closing.transfer_to.empty() && engines_.transfer) {
+      port_.send(media::StreamEndMeans{closing.reason});
       if (const auto done = engines_.transfer(closing.transfer_to); !done) {
+        port_.send(media::StreamEndMeans{});
         closing_.reset();
         log_.error("the call cannot be transferred: {}", done.error().to_string());
         return engine_failed("the transfer failed", done.error());

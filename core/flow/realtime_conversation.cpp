@@ -314,7 +314,9 @@ void RealtimeConversation::agent_heard() {
     return;
   }
   if (!closing_->transfer_to.empty() && engines_.transfer) {
+    port_.send(media::StreamEndMeans{closing_->reason});
     if (const auto done = engines_.transfer(closing_->transfer_to); !done) {
+      port_.send(media::StreamEndMeans{});
       closing_.reset();
       return engine_failed(done.error());
     }

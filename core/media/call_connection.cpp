@@ -119,7 +119,7 @@ void CallConnection::on_binary(std::string_view) {
 void CallConnection::on_close(const net::WsClose& close) {
   if (!taped_) return;  // the upgrade never completed
   const bool peer = close.by == net::WsClose::By::peer;
-  taped_->end(peer                                  ? "caller_hung_up"
+  taped_->end(peer                                  ? session().stream_end_means().c_str()
               : close.by == net::WsClose::By::local ? "shutdown"
                                                     : "peer_lost",
               MonoClock::now(), out_);

@@ -108,7 +108,12 @@ struct HangUp {
   std::string reason = "completed";
 };
 
+/// The carrier is being told to take the call elsewhere: if it ends the stream now, that is why.
+struct StreamEndMeans {
+  std::string reason = "caller_hung_up";
+};
+
 using Command = std::variant<BeginSpeech, AddSpeech, EndSpeech, CancelSpeech, FinishTurn,
-                             SetEndpointing, HangUp>;
+                             SetEndpointing, HangUp, StreamEndMeans>;
 
 }  // namespace call::media

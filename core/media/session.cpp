@@ -103,7 +103,7 @@ void Session::on_message(std::string_view text, Time now, Output& out) {
           }
         } else {
           static_assert(std::is_same_v<T, StopInfo>);
-          end("caller_hung_up", now, out);
+          end(stream_end_.reason, now, out);
         }
       },
       *parsed);
@@ -301,6 +301,8 @@ void Session::on_command(Command command, Time now, Output& out) {
           turn_.finish_turn(out.events);
         } else if constexpr (std::is_same_v<T, SetEndpointing>) {
           turn_.set_end_after(c.end_after);
+        } else if constexpr (std::is_same_v<T, StreamEndMeans>) {
+          stream_end_ = std::move(c);
         } else {
           static_assert(std::is_same_v<T, HangUp>);
           end(c.reason, now, out);

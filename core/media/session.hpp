@@ -91,6 +91,8 @@ class Session {
   /// A start message came and was accepted.
   bool accepted() const { return accepted_; }
   const std::string& end_reason() const { return end_reason_; }
+  /// Why the call ends when the carrier ends its stream.
+  const std::string& stream_end_means() const { return stream_end_.reason; }
   const StartInfo& start() const { return start_; }
   record::Counters& counters() { return counters_; }
   const record::Counters& counters() const { return counters_; }
@@ -135,6 +137,7 @@ class Session {
   StartInfo start_;
   MessageWriter writer_;
   std::string end_reason_;
+  StreamEndMeans stream_end_;
   std::unique_ptr<speech::Vad> vad_;
   Playout playout_;
   TurnTracker turn_;

@@ -77,6 +77,9 @@ struct CommandText {
     return fmt::format("end turns after {} ms", c.end_after.count());
   }
   std::string operator()(const HangUp& c) const { return "hang up: " + c.reason; }
+  std::string operator()(const StreamEndMeans& c) const {
+    return "the stream's end means " + c.reason;
+  }
 };
 
 /// The first byte of an encoded command is its place in the variant.
@@ -97,6 +100,7 @@ struct CommandBytes {
     record::append_number(out, c.end_after.count());
   }
   void operator()(const HangUp& c) const { out += c.reason; }
+  void operator()(const StreamEndMeans& c) const { out += c.reason; }
 };
 
 /// The opposite: fills what is there and takes it off `in`; false when something is missing.
@@ -124,6 +128,10 @@ struct CommandReader {
     return true;
   }
   bool operator()(HangUp& c) const {
+    c.reason = in;
+    return true;
+  }
+  bool operator()(StreamEndMeans& c) const {
     c.reason = in;
     return true;
   }

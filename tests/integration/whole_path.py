@@ -128,7 +128,7 @@ class Transfers(unittest.TestCase):
                 _, entries = system.dial("people", contacts, "--agent", "receptionist")
                 calls = wait_for(lambda: system.json("call", "ls", "--list", "people")["items"], 30, "the call is filed")
                 record = system.json("call", "show", calls[0]["call_sid"])
-                self.assertEqual(record["outcome"], "transferred", record)
+                self.assertEqual((record["outcome"], record["end_reason"]), ("transferred", "transferred"), record)
                 self.assertEqual(record["answers"], {"transferred_to": "reception"})
                 self.assertEqual(record["turns"][-1]["heard_text"], "I connect you now.")
                 self.assertEqual(entries[0]["outcome"], "completed")

@@ -6,7 +6,7 @@ import sys
 from tree import ROOT, files, report
 
 ENDS = [r"\bend\(\"(\w+)\"", r"HangUp\{(?:std::string\()?\"(\w+)\"", r"Closing\{\"(\w+)\"", r"\{Kind::(?:hang_up|say), \"(\w+)\"",
-        r"hang_up_reason_ = \"(\w+)\"", r"[?:] \"(\w+)\"(?=\s*(?::|,\s*MonoClock))"]
+        r"std::string reason = \"(\w+)\"", r"hang_up_reason_ = \"(\w+)\"", r"[?:] \"(\w+)\"(?=\s*(?::|,\s*MonoClock))"]
 DROPS = [r"count_drop\(\"(\w+)\"", r"\bdrops\[\"(\w+)\"\]"]
 # Before its start message was accepted a stream is no call: these are reasons of calld_media_refused_total.
 NO_CALL = {"no_start", "duplicate_call", "refused"}

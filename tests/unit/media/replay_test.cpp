@@ -105,7 +105,7 @@ TEST_CASE("media.replay: commands survive the way onto the tape") {
       BeginSpeech{7, false}, AddSpeech{7, audio::Mulaw{0, 127, 255}},
       EndSpeech{7},          CancelSpeech{},
       FinishTurn{},          SetEndpointing{std::chrono::milliseconds(432)},
-      HangUp{"silence"}};
+      HangUp{"silence"},     StreamEndMeans{"transferred"}};
   for (const auto& command : commands) {
     const auto read = decode_command(encode_command(command));
     REQUIRE(read);

@@ -256,6 +256,17 @@ TEST_CASE("media.session: a hang-up in any state ends the call once, with the ha
   }
 }
 
+TEST_CASE("media.session: a stream that the carrier takes elsewhere has not been hung up") {
+  VirtualCarrier carrier;
+  carrier.start();
+  carrier.run(200);
+  carrier.command(StreamEndMeans{"transferred"});
+  const bool failed = GENERATE(true, false);
+  if (failed) carrier.command(StreamEndMeans{});
+  carrier.text(R"({"event":"stop","streamSid":"MZ1","stop":{}})");
+  CHECK(carrier.session.end_reason() == (failed ? "caller_hung_up" : "transferred"));
+}
+
 TEST_CASE("media.session: the agent hangs up at once") {
   VirtualCarrier carrier;
   carrier.start();

@@ -1,6 +1,6 @@
 // Feeds a parser its seeds, then damaged ones, and keeps what goes a new way through the code to
-// damage it further (in builds that can tell, see coverage.hpp). The same seed and number of runs
-// are the same inputs.
+// damage it further (in builds that can tell, see coverage.hpp). Each run has a seed of its own, which
+// it prints; the same seed and number of runs are the same inputs.
 //
 //   fuzz_NAME [--runs N] [--seconds N] [--seed N] [--corpus DIR]
 //   fuzz_NAME FILE...
@@ -41,7 +41,7 @@ constexpr unsigned kSlowSeconds = 20;
 struct Options {
   std::uint64_t runs = 20000;
   std::optional<std::chrono::seconds> time;
-  std::uint64_t seed = 1;
+  std::uint64_t seed = std::random_device{}();
   std::string corpus;
   std::vector<std::string> files;
 };
@@ -175,6 +175,8 @@ void keep(const Options& options, const std::string& input) {
 }
 
 void fuzz(const Options& options, std::string_view program) {
+  fmt::print("{}: seed {}\n", program, options.seed);
+  std::fflush(stdout);  // it may end by a signal
   auto pool = starting_pool(options);
   for (const auto& input : pool) {
     call::fuzz::begin_trace();
@@ -198,7 +200,7 @@ void fuzz(const Options& options, std::string_view program) {
     pool.push_back(input);
     ++kept;
   }
-  fmt::print("{}: {} inputs, seed {}", program, runs, options.seed);
+  fmt::print("{}: {} inputs", program, runs);
   if (call::fuzz::edges_seen() > 0)
     fmt::print(", {} edges, {} inputs kept", call::fuzz::edges_seen(), kept);
   fmt::print("\n");

@@ -5,6 +5,7 @@
 #include "core/carrier/xml.hpp"
 #include "core/net/form.hpp"
 #include "core/net/url.hpp"
+#include "core/redis/endpoint.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace call::fuzz {
@@ -37,6 +38,7 @@ void feed(std::string_view input) {
   CALL_ASSERT(!carrier::validate_json(keys, input, input, "no signature"));
   CALL_ASSERT(!carrier::validate_upgrade(keys, input, "no signature"));
   static_cast<void>(net::parse_url(input));
+  static_cast<void>(redis::parse_url(input));
   static_cast<void>(carrier::xml::parse(input));
 }
 

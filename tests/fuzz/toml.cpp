@@ -1,11 +1,21 @@
 // Configuration, agents and callers of the simulator: TOML that people write.
 #include <nlohmann/json.hpp>
 
+#include "core/base/files.hpp"
 #include "core/config/config.hpp"
 #include "core/config/document.hpp"
+#include "core/flow/agent.hpp"
+#include "core/sim/script.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace call::fuzz {
+namespace {
+
+std::string read(const std::string& path) {
+  return read_file(CALL_SOURCE_DIR "/" + path, 1U << 16).value();
+}
+
+}  // namespace
 
 std::vector<std::string> seeds() {
   return {
@@ -13,12 +23,15 @@ std::vector<std::string> seeds() {
       "[worker.functions]\n\"a.b\" = \"exec:/bin/true\"\n",
       "[agent]\nname = \"שלום\"\nsay = \"\"\"\nHello,\n  {name}\\u00e9\"\"\"\nx = 1_000\n"
       "y = -1.5e3\nz = 0x1F\nt = 2026-01-02T03:04:05.6Z\nd = 2026-01-02\nb = true\ni = inf\n"
-      "[[agent.turn]]\nwhen = { any = [\"yes\", \"no\"], none = [] }\n[[agent.turn]]\n"};
+      "[[agent.turn]]\nwhen = { any = [\"yes\", \"no\"], none = [] }\n[[agent.turn]]\n",
+      read("core/flow/agents/survey.toml"), read("packaging/examples/callers.toml")};
 }
 
 void feed(std::string_view input) {
   static_cast<void>(config::read_document(input, "input"));
   static_cast<void>(config::parse_toml_to_json(input, "input"));
+  static_cast<void>(flow::parse_agent(input, "fuzz", "input"));
+  static_cast<void>(sim::Script::parse(input, "input"));
 }
 
 }  // namespace call::fuzz

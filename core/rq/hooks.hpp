@@ -12,22 +12,13 @@
 
 #include "core/base/deadline.hpp"
 #include "core/log/log.hpp"
+#include "core/rq/hook_requests.hpp"
 
 namespace call::runtime {
 class ThreadPool;
 }
 
 namespace call::rq {
-
-/// An end that a job's webhooks tell about.
-struct End {
-  std::string job_id{};
-  std::string function{};
-  std::string_view status{};  ///< finished or failed
-  std::string enqueued_at{};  ///< RFC 3339
-  std::string ended_at{};
-  std::string failure_text{};
-};
 
 class Hooks {
  public:
@@ -38,7 +29,7 @@ class Hooks {
 
   /// Sends those of `webhooks` (the job's field: a JSON list) that are for this status.
   /// Thread-safe, never blocks; a full queue drops with a log line.
-  void send(const std::string& webhooks, End end);
+  void send(const std::string& webhooks, const End& end);
   /// Runs something on that thread; `what` names it in the log should it be dropped.
   void run(std::string_view what, std::function<void(std::stop_token)> task);
   /// Waits until everything is done or the deadline passed, then gives up what is left. At the

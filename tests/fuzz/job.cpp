@@ -3,7 +3,9 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "core/base/assert.hpp"
 #include "core/base/strings.hpp"
+#include "core/rq/hook_requests.hpp"
 #include "core/rq/job_hash.hpp"
 #include "core/rq/meta.hpp"
 #include "core/rq/payload.hpp"
@@ -16,7 +18,7 @@ namespace {
 constexpr std::array kFields = {"status",         "origin",       "description",  "created_at",
                                 "started_at",     "timeout",      "result_ttl",   "meta",
                                 "dependency_ids", "retries_left", "return_value", "exc_string",
-                                "failure_ttl",    "data"};
+                                "failure_ttl",    "data",         "webhooks"};
 constexpr std::string_view kEnd = "\r\n;";
 
 std::string input_of(const std::array<std::string, kFields.size()>& values) {
@@ -35,8 +37,11 @@ std::vector<std::string> seeds() {
   // Not deflated, which readers accept, so that a changed byte reaches the reader behind zlib.
   const std::string json_data = R"(["calld.noop", null, [1, "x"], {"key": [true, null]}])";
   const std::string json_meta = R"({"progress": 7})";
+  const std::string hooks =
+      R"([{"job_status":"finished","url":"https://x:8443/a?b","method":"POST","timeout":5,)"
+      R"("headers":{"X-Key":"v"}},{"job_status":"failed","url":"ftp://x"}])";
   return {input_of({"queued", "default", "noop(1)", time, "", "180", "500", json_meta, R"(["a"])",
-                    "3", "", "", "-1", json_data}),
+                    "3", "", "", "-1", json_data, hooks}),
           input_of({"finished", "default", "", time, time, "-1", "0", "\x80\x04}.", "[]", "0",
                     returned, "", "31536000", rq::encode_call("calld.noop", args, kwargs)}),
           input_of({"failed", "q", "x", "", "2026-01-01T00:00:00Z", "x", "", "", "[[[", "", "",
@@ -65,6 +70,16 @@ void feed(std::string_view input) {
     results.items = {pair};
   }
   static_cast<void>(rq::read_job("id", fields, results));
+  for (const std::string_view status : {"finished", "failed"}) {
+    rq::End end;
+    end.status = status;
+    end.failure_text = fields["exc_string"];
+    if (const auto hooks = rq::hook_requests(fields["webhooks"], end)) {
+      CALL_ASSERT(hooks->size() <= 16);
+      for (const auto& hook : *hooks)
+        CALL_ASSERT(!hook || hook->url.scheme == "http" || hook->url.scheme == "https");
+    }
+  }
   static_cast<void>(rq::merge_meta(fields["meta"], {{"k", 1}}, rq::Serializer::json));
 }
 

@@ -1,11 +1,12 @@
-"""Thirteen machines, each killed in turn while a list is dialed: nothing is lost, nobody is called twice.
+"""Thirteen machines, each but the carrier's killed in turn while lists are dialed: nothing is lost, nobody is called twice.
 
     python3 tests/machines/machines.py build/release/bin [--patroni] [--entries 24] [--keep]
 
 Two API nodes and two media nodes behind HAProxy, three workers, Redis with Sentinel, PostgreSQL with a synchronous
 standby, all in network namespaces of their own, with the configuration files of packaging/examples/machines. Killing is
-SIGKILL of everything on that machine. Needs root, iproute2, haproxy, postgresql, redis-server and redis-sentinel; with
---patroni, where nobody but Patroni promotes the standby, patroni and etcd-server as well.
+SIGKILL of everything on that machine. Two lists, six deaths each; between them everything is started again. In a third
+list a media node is told to end while it holds calls: none is cut. Needs root, iproute2, haproxy, postgresql, redis-server
+and redis-sentinel; with --patroni, where nobody but Patroni promotes the standby, patroni and etcd-server as well.
 """
 import argparse
 import collections
@@ -15,6 +16,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +28,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "packaging/examples/machines"
 NEEDED = ("curl", "ip", "openssl", "haproxy", "redis-server", "redis-sentinel", "runuser")
 SKIPPED = 77  # ctest shows it as skipped, not as passed
+
+SENTINELS = ("redis1", "redis2", "lb")
 
 CALLERS = """
 [defaults]
@@ -60,20 +64,36 @@ class Fleet:
     # Servers.
 
     def start_redis(self):
-        for name, extra in (("redis1", []), ("redis2", ["--replicaof", ADDRESSES["redis1"], "6379"])):
-            host = self.hosts[name]
-            config = host.dir / "redis.conf"  # a fail-over writes into it
+        self.start_redis_on("redis1")
+        self.start_redis_on("redis2", "--replicaof", ADDRESSES["redis1"], "6379")
+        wait_for(lambda: self.follows("redis2"), 30, "redis2 follows redis1")
+        for name in SENTINELS:
+            self.start_sentinel(name)
+        self.wait_for_sentinels()
+
+    def start_redis_on(self, name, *extra):
+        host = self.hosts[name]
+        config = host.dir / "redis.conf"  # a fail-over writes into it
+        if not config.exists():
             config.write_text((EXAMPLES / "redis.conf").read_text())
-            host.start("redis", "redis-server", config, "--dir", host.dir, *extra)
-        wait_for(lambda: "master_link_status:up" in self.redis("redis2", "INFO", "replication"), 30,
-                 "redis2 follows redis1")
-        for name in ("redis1", "redis2", "lb"):
-            host = self.hosts[name]
-            config = host.dir / "sentinel.conf"  # a sentinel rewrites its own
+        host.start("redis", "redis-server", config, "--dir", host.dir, *extra)
+
+    def start_sentinel(self, name):
+        host = self.hosts[name]
+        config = host.dir / "sentinel.conf"  # a sentinel rewrites its own
+        if not config.exists():
             config.write_text((EXAMPLES / "sentinel.conf").read_text())
-            host.start("sentinel", "redis-sentinel", config)
+        host.start("sentinel", "redis-sentinel", config)
+
+    def wait_for_sentinels(self):
         wait_for(lambda: "sentinels=3" in self.redis("lb", "-p", "26379", "INFO", "sentinel"), 30,
                  "three sentinels know each other")
+
+    def follows(self, name):
+        return "master_link_status:up" in self.redis(name, "INFO", "replication")
+
+    def primary_redis(self):
+        return next(n for n in ("redis1", "redis2") if "role:master" in self.redis(n, "INFO", "replication"))
 
     def redis(self, name, *words):
         return self.hosts[name].run("redis-cli", *words, check=False).stdout
@@ -127,27 +147,52 @@ class Fleet:
         self.postgres.start()
         self.start_redis()
         self.callctl("db", "migrate")
-        chain, balancer = self.make_certificate()
+        chain, self.balancer = self.make_certificate()
         self.start_sim(chain)
-        for name in ("api1", "api2"):
-            self.start_api(name)
-        for name in ("media1", "media2"):
-            self.start_media(name)
-        for name in ("worker1", "worker2", "worker3"):
-            self.start_worker(name)
-        self.hosts["lb"].start("haproxy", "haproxy", "-db", "-f", balancer)
-        for name, port in (("api1", 8080), ("api2", 8080), ("media1", 8081), ("media2", 8081)):
-            wait_for(lambda name=name, port=port: self.ready(f"http://{ADDRESSES[name]}:{port}"), 90, f"{name} is ready")
+        for name in ("api1", "api2", "media1", "media2", "worker1", "worker2", "worker3"):
+            self.start_role(name)
+        self.start_balancer()
+        self.wait_until_ready(self.hosts)
         self.look_at_the_balancer()
+
+    def start_role(self, name):
+        {"api": self.start_api, "med": self.start_media, "wor": self.start_worker}[name[:3]](name)
+
+    def start_balancer(self):
+        self.hosts["lb"].start("haproxy", "haproxy", "-db", "-f", self.balancer)
+
+    def wait_until_ready(self, names):
+        for name, port in (("api1", 8080), ("api2", 8080), ("media1", 8081), ("media2", 8081)):
+            if name in names:
+                wait_for(lambda name=name, port=port: self.ready(f"http://{ADDRESSES[name]}:{port}"), 90, f"{name} is ready")
+
+    def revive(self, names):
+        """Power is back on these machines; what ran there runs again, a former primary as a follower."""
+        for name in names:
+            host = self.hosts[name]
+            if name.startswith("pg"):
+                self.postgres.bring_standby_back()
+            elif name == "lb":
+                self.start_balancer()
+                self.start_sentinel(name)
+                self.postgres.revive_beside(host)
+            elif name.startswith("redis"):
+                self.start_redis_on(name)
+                self.start_sentinel(name)
+                wait_for(lambda name=name: self.follows(name), 60, f"{name} follows the other")
+            else:
+                self.start_role(name)
+        self.wait_for_sentinels()
+        self.wait_until_ready(names)
 
     def look_at_the_balancer(self):
         """It lets in what is for the carrier, and keeps the rest to itself."""
         public = f"https://{ADDRESSES['lb']}"
-        wait_for(lambda: self.status(f"{public}/healthz") == "200", 90, "the load balancer is ready")
+        for path, answer in (("/healthz", "200"), ("/ws/twilio-media", "426")):
+            wait_for(lambda path=path, answer=answer: self.status(public + path) == answer, 90, f"{path} is let in")
         for path in ("/readyz", "/metrics", "/v1/lists", "/ws/twilio-media/../../metrics", "/twilio"):
             answered = self.status(public + path)
             assert answered == "404", f"{path} answered {answered} to the public"
-        assert self.status(f"{public}/ws/twilio-media") == "426", "the media server is not reached"
 
     def status(self, url):
         return self.hosts["lb"].run("curl", "-sk", "--path-as-is", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", url,
@@ -168,10 +213,23 @@ class Fleet:
         text = self.callctl("--show-numbers", "list", "export", name).stdout
         return list(csv.DictReader(io.StringIO(text)))
 
-    def calls(self):
-        """What the carrier knows to have happened."""
+    def calls(self, entries):
+        """What the carrier knows to have happened to the numbers of these entries."""
         answer = self.hosts["sim"].run("curl", "-s", f"http://{ADDRESSES['sim']}:8082/sim/calls").stdout
-        return json.loads(answer)["calls"]
+        numbers = {entry["phone"] for entry in entries}
+        return [call for call in json.loads(answer)["calls"] if call["to"] in numbers]
+
+    def metric(self, name, what):
+        text = self.hosts[name].run("curl", "-s", f"http://{ADDRESSES[name]}:8081/metrics").stdout
+        return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{what} "))
+
+    def filed(self):
+        return {path.name for path in (self.dir / "records").glob("*/CA*")}
+
+    def spooled(self):
+        """Finished records, and what a media node had written of calls that it died with."""
+        return {path.name.removesuffix(".part") for name in ("media1", "media2")
+                for path in (self.hosts[name].dir / "spool").glob("CA*")}
 
     def logs(self):
         text = ""
@@ -187,32 +245,68 @@ class Killer:
 
     def __init__(self, fleet):
         self.fleet = fleet
-        self.steps = [
-            ("worker1", lambda: fleet.hosts["worker1"].kill()),
-            ("api1", lambda: fleet.hosts["api1"].kill()),
-            ("media1", lambda: fleet.hosts["media1"].kill()),
-            ("redis1 (the primary)", lambda: fleet.hosts["redis1"].kill()),
-            ("worker2", lambda: fleet.hosts["worker2"].kill()),
-            ("pg1 (the primary)", fleet.postgres.kill_primary),
-        ]
 
-    def go(self, name, entries):
-        for number, (what, kill) in enumerate(self.steps, 1):
-            wanted = entries * number // (len(self.steps) + 2)
-            done = wait_for(lambda: self.enough(name, wanted), 180, f"{wanted} entries are done before {what} dies")
-            print(f"{done:4} of {entries} done: killing {what}", flush=True)
+    def first(self):
+        return [("worker1", self.off("worker1")), ("api1", self.off("api1")), ("media1", self.off("media1")),
+                ("redis1 (the primary)", self.off("redis1")), ("worker2", self.off("worker2")),
+                ("pg1 (the primary)", self.fleet.postgres.kill_primary)]
+
+    def second(self):
+        """The others, and PostgreSQL's standby first: pg1 by now."""
+        assert self.fleet.primary_redis() == "redis2", "the sentinels have promoted redis2"
+        return [("pg1 (the standby)", self.lose_the_standby), ("worker3", self.off("worker3")), ("api2", self.off("api2")),
+                ("media2", self.off("media2")), ("redis2 (the primary)", self.off("redis2")),
+                ("lb", self.lose_the_balancer), ("pg2 (the primary)", self.fleet.postgres.kill_primary)]
+
+    def off(self, name):
+        return self.fleet.hosts[name].kill
+
+    def lose_the_balancer(self):
+        """It has no twin here: until somebody starts it again, no webhook and no stream finds its way."""
+        self.fleet.hosts["lb"].kill()
+        time.sleep(5)
+        self.fleet.revive(["lb"])
+
+    def lose_the_standby(self):
+        """Every commit waits for it, for ever, so that nothing is dialed until a person decides."""
+        postgres = self.fleet.postgres
+        postgres.standby.kill()
+        if postgres.stalls_without_a_standby:
+            self.see_it_stall()
+        postgres.go_on_alone()
+        wait_for(lambda: self.enough(self.list, self.state["done"] + 2), 120, "it goes on without the standby")
+        postgres.bring_standby_back()
+
+    def see_it_stall(self):
+        def still():
+            before = len(self.fleet.calls(self.entries))
+            time.sleep(6)  # three times what a call takes to follow another
+            return len(self.fleet.calls(self.entries)) == before
+        wait_for(still, 120, "nothing is dialed while commits wait for a standby that is gone")
+        self.state = self.fleet.list_state(self.list)
+        assert self.state["done"] < self.state["entries"], "the list went on to its end without the standby"
+        found = self.fleet.callctl("-o", "json", "doctor", "--local", "--problems", check=False).stdout
+        assert "every commit waits for a standby" in found, f"the doctor does not see it: {found}"
+
+    def go(self, name, steps):
+        self.list, self.entries = name, self.fleet.entries(name)
+        for number, (what, kill) in enumerate(steps, 1):
+            done = self.fleet.list_state(name)["done"]
+            wanted = done + (len(self.entries) - done) // (len(steps) - number + 3)
+            self.state = wait_for(lambda: self.enough(name, wanted), 180, f"{wanted} entries are done before {what} dies")
+            print(f"{name}: {self.state['done']:3} of {len(self.entries)} done: killing {what}", flush=True)
             kill()
 
     def enough(self, name, wanted):
         state = self.fleet.list_state(name)
-        return state["done"] if state and state["done"] >= wanted else None
+        return state if state and state["done"] >= wanted else None
 
 
-def check(fleet, entries):
+def check(fleet, name, entries):
     """Every problem as a sentence; nothing when all is well."""
     problems = []
-    rows = fleet.entries("people")
-    calls = fleet.calls()
+    rows = fleet.entries(name)
+    calls = fleet.calls(rows)
     counts = collections.Counter(call["to"] for call in calls)
     if len(rows) != entries:
         problems.append(f"{entries} entries went in, {len(rows)} are there")
@@ -221,33 +315,79 @@ def check(fleet, entries):
             problems.append(f"line {row['line'] if 'line' in row else row.get('seq')} ended as {row['state']}")
         if counts[row["phone"]] != 1:
             problems.append(f"{row['phone']} was called {counts[row['phone']]} times")
-    heard = sum(call["heard_ms"] > 0 for call in calls)
-    if heard < entries // 2:
-        problems.append(f"only {heard} of {entries} callees heard an agent: "
+    heard = {call["sid"] for call in calls if call["heard_ms"] > 0}
+    if len(heard) < entries // 2:
+        problems.append(f"only {len(heard)} of {entries} callees heard an agent: "
                         f"{collections.Counter(str(call['warnings']) for call in calls)}")
-    state = fleet.list_state("people")
+    lost = heard - fleet.filed() - fleet.spooled()
+    if lost:
+        problems.append(f"{len(lost)} of {len(heard)} conversations have no record: {sorted(lost)}")
+    state = fleet.list_state(name)
     if state["state"] != "completed" or state["unknown_attempts"] != 0:
-        problems.append(f"the list is {state['state']} with {state['unknown_attempts']} unknown attempts")
+        problems.append(f"{name} is {state['state']} with {state['unknown_attempts']} unknown attempts")
     return problems
 
 
-def dial(fleet, entries):
-    contacts = "phone\n" + "".join(f"+1212555{1000 + n}\n" for n in range(entries))
-    fleet.callctl("list", "create", "people", "-", "--from", "+15005550006", "--agent", "survey", "--concurrency", 8,
+def everything_is_filed(fleet):
+    """With all machines back, nothing waits: what a media node died with is recovered when it starts. What failed while
+    PostgreSQL was away would be tried again after ten minutes; here a person does not wait."""
+    for name in ("media1", "media2"):
+        fleet.callctl("queue", "requeue", f"records-{name}", "--confirm", f"records-{name}")
+    wait_for(lambda: not fleet.spooled(), 120, "every record is filed")
+    rows = json.loads(fleet.callctl("-o", "json", "call", "ls", "--limit", 1000).stdout)["items"]
+    differ = fleet.filed() ^ {row["call_sid"] for row in rows}
+    return [f"{sorted(differ)} are filed and not listed, or listed and not filed"] if differ else []
+
+
+def start_list(fleet, name, entries, first):
+    contacts = "phone\n" + "".join(f"+1212555{first + n}\n" for n in range(entries))
+    fleet.callctl("list", "create", name, "-", "--from", "+15005550006", "--agent", "survey", "--concurrency", 8,
                   "--calls-per-second", 2, "--time-limit", 30, stdin=contacts)
-    fleet.callctl("list", "start", "people", "--confirm", "people")
-    Killer(fleet).go("people", entries)
-    fleet.callctl("list", "wait", "people", "--timeout", 300, check=False)
+    fleet.callctl("list", "start", name, "--confirm", name)
 
 
-def report(fleet, entries, began):
-    outcomes = {}
-    for row in fleet.entries("people"):
-        outcomes[row["outcome"]] = outcomes.get(row["outcome"], 0) + 1
-    filed = len(list((fleet.dir / "records").glob("*/CA*")))
-    left = sum(len(list((fleet.hosts[name].dir / "spool").glob("CA*"))) for name in ("media1", "media2"))
-    print(f"{entries} entries in {time.monotonic() - began:.0f} s: {outcomes}; {filed} records filed, "
-          f"{left} wait in the spool of the dead media node")
+def dial(fleet, name, entries, first, deaths):
+    began = time.monotonic()
+    start_list(fleet, name, entries, first)
+    killer = Killer(fleet)
+    killer.go(name, deaths(killer))
+    fleet.callctl("list", "wait", name, "--timeout", 300, check=False)
+    outcomes = collections.Counter(row["outcome"] for row in fleet.entries(name))
+    print(f"{name}: {entries} entries in {time.monotonic() - began:.0f} s: {dict(outcomes)}; {len(fleet.filed())} records "
+          f"filed, {len(fleet.spooled())} wait in the spool of the dead media node", flush=True)
+    return check(fleet, name, entries)
+
+
+def drain(fleet, entries, first):
+    """media1 is told to end while it holds calls: it holds them to their end, and new ones go to media2."""
+    start_list(fleet, "drain", entries, first)
+    held = wait_for(lambda: fleet.metric("media1", "calld_media_calls_active"), 120, "media1 holds a call")
+    process = fleet.hosts["media1"].processes.pop("media")
+    process.send_signal(signal.SIGTERM)
+    before = fleet.metric("media2", "calld_media_calls_total")
+    code = process.wait(120)
+    fleet.callctl("list", "wait", "drain", "--timeout", 300, check=False)
+    taken = fleet.metric("media2", "calld_media_calls_total") - before
+    print(f"drain: media1 ended with {held:.0f} calls up, media2 took the next {taken:.0f}", flush=True)
+    problems = check(fleet, "drain", entries)
+    if code != 0:
+        problems.append(f"media1 ended with {code}")
+    cut = [call for call in fleet.calls(fleet.entries("drain")) if call["warnings"] or call["heard_ms"] == 0]
+    if cut:
+        problems.append(f"{len(cut)} calls were cut or found nobody: {cut}")
+    if not taken:
+        problems.append("media2 took no calls")
+    return problems
+
+
+def go_through(fleet, entries):
+    problems = dial(fleet, "first", entries, 1000, Killer.first)
+    fleet.revive(["pg1", "redis1", "api1", "media1", "worker1", "worker2"])
+    problems += everything_is_filed(fleet)
+    problems += dial(fleet, "second", 2 * entries, 2000, Killer.second)  # it goes on while a standby is made anew
+    fleet.revive(["pg2", "redis2", "api2", "media2", "worker3"])
+    problems += everything_is_filed(fleet)
+    return problems + drain(fleet, entries, 3000)
 
 
 def main():
@@ -272,9 +412,7 @@ def main():
         try:
             fleet.start()
             print(f"{len(ADDRESSES)} machines are up after {time.monotonic() - began:.0f} s", flush=True)
-            dial(fleet, arguments.entries)
-            problems = check(fleet, arguments.entries)
-            report(fleet, arguments.entries, began)
+            problems = go_through(fleet, arguments.entries)
         except Exception:
             print(fleet.logs())
             raise

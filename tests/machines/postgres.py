@@ -7,12 +7,13 @@ from network import wait_for
 
 
 class Pair:
-    """pg1, the primary, and pg2, its synchronous standby."""
+    """A primary, pg1 at first, and its synchronous standby, pg2 at first."""
 
     NEEDED = ()
 
     def __init__(self, hosts, programs, examples):
         self.pg1, self.pg2 = hosts["pg1"], hosts["pg2"]
+        self.primary, self.standby = self.pg1, self.pg2
         self.hosts = hosts
         self.programs = programs
         self.examples = examples
@@ -28,14 +29,22 @@ class Pair:
         self.psql(self.pg1, "CREATE DATABASE calld OWNER calld")
 
     def in_step(self):
-        return "sync" in self.psql(self.pg1, "SELECT sync_state FROM pg_stat_replication", check=False).stdout
+        return "sync" in self.psql(self.primary, "SELECT sync_state FROM pg_stat_replication", check=False).stdout
+
+    def kill_primary(self):
+        self.primary.kill()
+        self.promote()
+        self.primary, self.standby = self.standby, self.primary
+
+    def revive_beside(self, host):
+        """What a machine that is no PostgreSQL server runs for this pair."""
 
 
 class Replicated(Pair):
     """Plain streaming replication; postgresql.conf. A person promotes the standby."""
 
     def start(self):
-        pg1, pg2, programs = self.pg1, self.pg2, self.programs
+        pg1, programs = self.pg1, self.programs
         pg1.run(programs / "initdb", "-D", pg1.dir / "data", "--auth=trust", "-E", "UTF8", user="postgres")
         settings = (self.examples / "postgresql.conf").read_text() + f"unix_socket_directories = '{pg1.dir}'\n"
         with open(pg1.dir / "data/postgresql.conf", "a", encoding="utf-8") as file:
@@ -44,27 +53,48 @@ class Replicated(Pair):
             file.write("host all all 10.77.0.0/24 trust\nhost replication all 10.77.0.0/24 trust\n")
         pg1.start("postgres", programs / "postgres", "-D", pg1.dir / "data", user="postgres")
         wait_for(lambda: self.psql(pg1, "SELECT 1", check=False).returncode == 0, 30, "pg1 answers")
-        pg2.run(programs / "pg_basebackup", "-d", f"host={pg1.address} user=postgres application_name=pg2", "-R",
-                "-D", pg2.dir / "data", user="postgres", timeout=120)
-        with open(pg2.dir / "data/postgresql.conf", "a", encoding="utf-8") as file:
-            file.write(f"unix_socket_directories = '{pg2.dir}'\n")
-        pg2.start("postgres", programs / "postgres", "-D", pg2.dir / "data", user="postgres")
+        self.copy_primary()
         wait_for(self.in_step, 60, "pg2 follows pg1 synchronously")
         self.make_database()
 
-    def kill_primary(self):
+    def copy_primary(self):
+        """Makes the standby, anew."""
+        standby = self.standby
+        standby.run("rm", "-rf", standby.dir / "data")
+        standby.run(self.programs / "pg_basebackup", "-d",
+                    f"host={self.primary.address} user=postgres application_name={standby.name}", "-R", "-c", "fast",
+                    "-D", standby.dir / "data", user="postgres", timeout=120)
+        with open(standby.dir / "data/postgresql.conf", "a", encoding="utf-8") as file:
+            file.write(f"unix_socket_directories = '{standby.dir}'\n")
+        standby.start("postgres", self.programs / "postgres", "-D", standby.dir / "data", user="postgres")
+
+    def wait_for_standbys(self, host, names):
+        self.psql(host, f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        self.psql(host, "SELECT pg_reload_conf()")
+
+    def promote(self):
         """The standby takes over and waits for nobody, as Patroni would have it."""
-        self.pg1.kill()
         time.sleep(3)  # until somebody notices
-        self.psql(self.pg2, "ALTER SYSTEM SET synchronous_standby_names = ''")
-        self.psql(self.pg2, "SELECT pg_promote()")
-        self.psql(self.pg2, "SELECT pg_reload_conf()")
+        self.psql(self.standby, "SELECT pg_promote()")
+        self.wait_for_standbys(self.standby, "")
+
+    stalls_without_a_standby = True
+
+    def go_on_alone(self):
+        """What a person does when the standby will not be back soon."""
+        self.wait_for_standbys(self.primary, "")
+
+    def bring_standby_back(self):
+        self.copy_primary()
+        self.wait_for_standbys(self.primary, "*")
+        wait_for(self.in_step, 60, "the standby is in step again")
 
 
 class Patroni(Pair):
     """patroni.yml, and etcd on three machines. Nobody does anything."""
 
     NEEDED = ("patroni", "etcd")
+    ETCD = ("pg1", "pg2", "lb")
 
     def start(self):
         self.start_etcd()
@@ -76,13 +106,15 @@ class Patroni(Pair):
         self.make_database()
 
     def start_etcd(self):
-        members = [self.hosts[name] for name in ("pg1", "pg2", "lb")]
-        cluster = ",".join(f"{host.name}=http://{host.address}:2380" for host in members)
-        for host in members:
-            host.start("etcd", "etcd", "--name", host.name, "--data-dir", host.dir / "etcd",
-                       "--listen-peer-urls", f"http://{host.address}:2380", "--listen-client-urls", f"http://{host.address}:2379",
-                       "--initial-advertise-peer-urls", f"http://{host.address}:2380",
-                       "--advertise-client-urls", f"http://{host.address}:2379", "--initial-cluster", cluster)
+        for name in self.ETCD:
+            self.start_member(self.hosts[name])
+
+    def start_member(self, host):
+        cluster = ",".join(f"{name}=http://{self.hosts[name].address}:2380" for name in self.ETCD)
+        host.start("etcd", "etcd", "--name", host.name, "--data-dir", host.dir / "etcd",
+                   "--listen-peer-urls", f"http://{host.address}:2380", "--listen-client-urls", f"http://{host.address}:2379",
+                   "--initial-advertise-peer-urls", f"http://{host.address}:2380",
+                   "--advertise-client-urls", f"http://{host.address}:2379", "--initial-cluster", cluster)
 
     def configure(self, host):
         """The example, with directories of the test, and calld let in without a password as its own example wants."""
@@ -107,6 +139,20 @@ class Patroni(Pair):
         answer = host.run("curl", "-s", "-m", "3", f"http://{host.address}:8008/patroni", check=False)
         return json.loads(answer.stdout) if answer.returncode == 0 and answer.stdout else {}
 
-    def kill_primary(self):
-        self.pg1.kill()
-        wait_for(lambda: self.rest(self.pg2).get("role") in ("master", "primary"), 120, "Patroni promotes pg2")
+    def promote(self):
+        standby = self.standby
+        wait_for(lambda: self.rest(standby).get("role") in ("master", "primary"), 120, f"Patroni promotes {standby.name}")
+
+    stalls_without_a_standby = False  # Patroni itself waits for nobody then
+
+    def go_on_alone(self):
+        pass
+
+    def bring_standby_back(self):
+        self.start_member(self.standby)
+        self.standby.start("patroni", "patroni", self.configure(self.standby), user="postgres")
+        wait_for(self.in_step, 120, "the standby is in step again")
+
+    def revive_beside(self, host):
+        if host.name in self.ETCD:
+            self.start_member(host)

@@ -15,7 +15,8 @@ Host::Host(std::shared_ptr<net::TlsClient> tls, metrics::Registry& registry)
       http_(std::make_unique<net::HttpStreams>(*loop_, tls_)) {}
 
 Host::~Host() {
-  loop_->stop();
+  // Behind the farewells of engines that are gone: their timers hold what they belong to until then.
+  loop_->post([loop = loop_.get()] { loop->stop(); });
   loop_->join();
 }
 

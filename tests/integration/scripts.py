@@ -303,6 +303,8 @@ class Scripts(WithSystem):
         file = self.system.write("ends.csv", "phone,name,timezone,not_after,priority,city,state\n" + rows)
         self.system.dial("ends", file)
         of_list = "list_id = (SELECT id FROM lists WHERE name = 'ends')"
+        wait_for(lambda: int(self.postgres(f"SELECT count(*) FROM call_records WHERE {of_list}")) == len(outcomes), 60,
+                 "every call's record is filed")
         for seq, outcome in enumerate(outcomes, 2):
             reason = {"refused": "dnc", "expired": "not_after", "cancelled": "list_cancelled"}.get(outcome, "")
             self.postgres(f"UPDATE entries SET outcome = '{outcome}', reason = '{reason}' WHERE {of_list} AND seq = {seq}")

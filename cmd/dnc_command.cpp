@@ -41,12 +41,6 @@ std::string to_pattern(std::string_view text, const std::string& region) {
   return store::is_dnc_pattern(text) ? std::string(text) : std::string();
 }
 
-/// What somebody types must be a number that there can be, or end with a star: "+1900" means "+1900*", and as a number
-/// it would stop nobody.
-bool is_meant(const std::string& pattern) {
-  return pattern.ends_with('*') || contacts::to_e164(pattern, "").has_value();
-}
-
 Result<std::vector<std::string>> patterns_of(const DncOptions& options) {
   std::vector<std::string> out;
   for (const auto& text : options.patterns) {
@@ -73,7 +67,7 @@ std::string whose(const Session& session, const DncOptions& options) {
 
 Result<Exit> add(Session& session, const DncOptions& options) {
   CALL_TRY(const auto patterns, patterns_of(options));
-  const auto wrong = std::ranges::find_if_not(patterns, is_meant);
+  const auto wrong = std::ranges::find_if_not(patterns, contacts::is_number_or_prefix);
   if (wrong != patterns.end()) {
     return Error{
         Errc::invalid_argument,

@@ -25,9 +25,6 @@ struct Finding {
       repair;  ///< the command that mends it; what a person must know besides is its comment
 };
 
-/// A word of a shell command, in quotes if it needs them.
-std::string shell_word(std::string_view word);
-
 class Findings {
  public:
   /// `file` is where the configuration is, or would be.

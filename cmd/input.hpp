@@ -1,7 +1,9 @@
 // What a command is given: a file, or standard input; a span of time.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 #include "core/base/result.hpp"
@@ -16,8 +18,11 @@ namespace call::cmd {
 /// (sudo -u) may not.
 Result<std::string> read_input(const std::string& file, std::size_t bytes_max);
 
-/// For an option that counts seconds: "2h", "10m" and "90s" are as good as "7200", "600" and "90". As transform(), in
-/// front of what checks the number.
+/// "2h", "10m", "90s" or "90", in whole seconds, rounded up.
+std::optional<std::chrono::seconds> parse_span(const std::string& text);
+
+/// For an option that counts seconds: it takes what parse_span() takes. As transform(), in front of what checks the
+/// number.
 CLI::Validator as_seconds();
 
 }  // namespace call::cmd

@@ -5,11 +5,11 @@
 
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
+#include "cmd/input.hpp"
 #include "cmd/list_json.hpp"
 #include "cmd/rq_json.hpp"
 #include "cmd/tables.hpp"
 #include "core/base/strings.hpp"
-#include "core/config/value.hpp"
 #include "core/rq/acts.hpp"
 #include "core/rq/client.hpp"
 
@@ -154,13 +154,12 @@ Status read_span(std::string_view option, const std::string& text, bool endless,
     out = seconds(-1);
     return {};
   }
-  const bool plain = text.find_first_not_of("0123456789") == std::string::npos;
-  const auto parsed = config::parse_duration(plain ? text + "s" : text);
+  const auto parsed = parse_span(text);
   if (!parsed)
     return Error{Errc::invalid_argument,
                  fmt::format("{} '{}' is no time; give one such as 30s, 10m or 2h{}", option, text,
                              endless ? ", or -1 for no limit" : "")};
-  out = std::chrono::ceil<seconds>(*parsed);
+  out = *parsed;
   return {};
 }
 

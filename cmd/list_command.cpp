@@ -120,12 +120,9 @@ Result<Exit> try_start(Session& session, const StartOptions& options,
   CALL_TRY(const auto tenant, session.tenant());
   CALL_TRY(const auto list, store::find_list(*connection, tenant.id, options.list));
   CALL_TRY(const auto summary, store::list_summary(*connection, tenant.id, list.id));
-  const bool startable =
-      list.state == store::ListState::draft || list.state == store::ListState::paused ||
-      list.state == store::ListState::running || list.state == store::ListState::failed;
   const auto waits = summary.counts.of(store::EntryState::pending) +
                      summary.counts.of(store::EntryState::retry_wait);
-  const auto dials = startable ? waits : 0;
+  const auto dials = store::can_start(list.state) ? waits : 0;
   const auto& policy = list.settings.policy.empty() ? list.tenant_policy : list.settings.policy;
   session.say("list '{}' ({}): {} would be called from {} on, {}", list.name,
               store::to_string(list.state), dials, at ? to_rfc3339(*at) : "now",

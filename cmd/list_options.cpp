@@ -8,6 +8,7 @@
 #include "cmd/input.hpp"
 #include "core/base/clock.hpp"
 #include "core/contacts/phone.hpp"
+#include "core/store/names.hpp"
 
 namespace call::cmd {
 
@@ -126,9 +127,7 @@ Result<store::NewList> new_list_of(const CreateOptions& options) {
   if (options.from.empty() && options.settings.caller_pool.empty())
     return Error{Errc::invalid_argument, "say who calls: --from NUMBER or --from-pool POOL"};
   const auto from = contacts::to_e164(options.from, options.file.region);
-  const bool digits = options.from.starts_with('+') && options.from.size() >= 8 &&
-                      options.from.find_first_not_of("0123456789", 1) == std::string::npos;
-  if (!options.from.empty() && !from && !digits) {
+  if (!options.from.empty() && !from && !store::is_e164(options.from)) {
     return Error{Errc::invalid_argument,
                  fmt::format("--from '{}' is no number such as +14155550100", options.from)};
   }

@@ -160,17 +160,12 @@ Status refuse_format(const Session& session, std::string_view what) {
                fmt::format("the result is {}: -o {} does not apply", what, session.options.format)};
 }
 
-namespace {
-
-/// A word of a command line, for the shell that it is pasted into.
 std::string shell_word(std::string_view text) {
   const bool plain = !text.empty() && text.find_first_not_of(
                                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                           "0123456789-_.,:/@%+=") == std::string_view::npos;
   return plain ? std::string(text) : "'" + replace_all(std::string(text), "'", "'\\''") + "'";
 }
-
-}  // namespace
 
 Status confirm(const Session& session, std::string_view what, std::string_view name,
                std::string_view confirmed) {

@@ -120,6 +120,8 @@ Deadline service_deadline();
 /// For a command whose result is a text of its own kind: Errc::invalid_argument when -o asks for another.
 Status refuse_format(const Session& session, std::string_view what);
 
+/// A word of a command line, in quotes if it needs them, for the shell that it is pasted into.
+std::string shell_word(std::string_view text);
 /// For a command that cannot be undone: true when --confirm named `name`, or a person typed it. Errc::invalid_argument
 /// says what to add when there is nobody to ask, or nobody may be asked (--no-input).
 Status confirm(const Session& session, std::string_view what, std::string_view name,

@@ -68,7 +68,7 @@ Result<net::HttpResponse> add_dnc(Context& context, const Request& request,
     if (!item.is_string()) return Error{Errc::invalid_argument, "patterns must be texts"};
     patterns.push_back(item.get<std::string>());
     const auto& pattern = patterns.back();
-    if (!pattern.ends_with('*') && !contacts::to_e164(pattern, "")) {
+    if (!contacts::is_number_or_prefix(pattern)) {
       return Error{
           Errc::invalid_argument,
           fmt::format("\"{}\" is no valid number; what stands for all numbers that begin so "

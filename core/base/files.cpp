@@ -41,17 +41,21 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t max
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return errno_error("cannot read", path);
   const ScopeExit close_fd([fd] { ::close(fd); });
+  return read_descriptor(fd, path.string(), max_bytes);
+}
+
+Result<std::string> read_descriptor(int fd, const std::string& name, std::size_t max_bytes) {
+  assert_may_block("read_descriptor");
   std::string bytes;
   for (;;) {
     char buffer[1 << 16];
     const auto got = ::read(fd, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_error("cannot read", path);
+    if (got < 0) return errno_error("cannot read", name);
     if (got == 0) return bytes;
     bytes.append(buffer, static_cast<std::size_t>(got));
     if (bytes.size() > max_bytes) {
-      return Error{Errc::limit,
-                   fmt::format("{} is larger than {} bytes", path.string(), max_bytes)};
+      return Error{Errc::limit, fmt::format("{} is larger than {} bytes", name, max_bytes)};
     }
   }
 }

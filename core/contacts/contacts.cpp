@@ -65,9 +65,10 @@ void set(Contact& contact, const std::string& name, std::string value) {
   }
 }
 
-/// The column as the file had it that the list was made from: "var.city" was "city".
-std::string of_export(const std::string& column) {
+/// The column of an export as the file had it that the list was made from: "var.city" was "city". nullopt: it had none.
+std::optional<std::string> of_export(const std::string& column) {
   constexpr std::string_view kVariable = "var.";
+  if (kOfExport.contains(column)) return std::nullopt;
   return column.starts_with(kVariable) ? column.substr(kVariable.size()) : column;
 }
 
@@ -126,26 +127,28 @@ Status Reader::on_record(CsvRecord&& record) {
 }
 
 Status Reader::on_header(const CsvRecord& record) {
+  std::vector<std::string> names;
   for (const auto& field : record.fields) {
     auto name = to_lower_ascii(trim(field));
     if (name.empty()) {
       return Error{Errc::invalid_argument,
-                   fmt::format("line {}: column {} has no name", record.line, columns_.size() + 1)};
+                   fmt::format("line {}: column {} has no name", record.line, names.size() + 1)};
     }
-    if (std::ranges::find(columns_, name) != columns_.end()) {
+    if (std::ranges::find(names, name) != names.end()) {
       return Error{Errc::invalid_argument,
                    fmt::format("line {}: two columns are called '{}'", record.line, name)};
     }
-    columns_.push_back(std::move(name));
+    names.push_back(std::move(name));
   }
-  exported_ = std::ranges::all_of(kMarksOfExport, [&](std::string_view mark) {
-    return std::ranges::find(columns_, mark) != columns_.end();
-  });
-  if (std::ranges::find(columns_, "phone") == columns_.end()) {
+  if (std::ranges::find(names, "phone") == names.end()) {
     return Error{Errc::invalid_argument,
                  fmt::format("line {}: no column is called 'phone'; the columns are: {}",
-                             record.line, listed(columns_))};
+                             record.line, listed(names))};
   }
+  exported_ = std::ranges::all_of(kMarksOfExport, [&](std::string_view mark) {
+    return std::ranges::find(names, mark) != names.end();
+  });
+  for (const auto& name : names) columns_.push_back(exported_ ? of_export(name) : name);
   return {};
 }
 
@@ -153,12 +156,9 @@ Contact Reader::contact_of(CsvRecord&& record) {
   Contact contact;
   contact.line = record.line;
   for (std::size_t i = 0; i < std::min(columns_.size(), record.fields.size()); ++i) {
+    if (!columns_[i]) continue;
     auto value = std::string(trim(record.fields[i]));
-    if (!exported_) {
-      set(contact, columns_[i], std::move(value));
-    } else if (!kOfExport.contains(columns_[i])) {
-      set(contact, of_export(columns_[i]), without_guard(std::move(value)));
-    }
+    set(contact, *columns_[i], exported_ ? without_guard(std::move(value)) : std::move(value));
   }
   if (record.fields.size() != columns_.size()) {
     contact.refused = kWrongFieldCount;
@@ -184,9 +184,10 @@ Status Reader::on_line(std::string_view line) {
   const bool exported = std::ranges::all_of(
       kMarksOfExport, [&](std::string_view mark) { return object.contains(mark); });
   for (const auto& item : object.items()) {
-    auto name = to_lower_ascii(item.key());
-    if (exported && kOfExport.contains(name)) continue;
-    if (exported) name = of_export(name);
+    const auto key = to_lower_ascii(item.key());
+    const auto column = exported ? of_export(key) : key;
+    if (!column) continue;
+    const auto& name = *column;
     if (item.value().is_string()) {
       set(contact, name, std::string(trim(item.value().get_ref<const std::string&>())));
     } else if (name == "variables" && item.value().is_object()) {

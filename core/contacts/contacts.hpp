@@ -74,8 +74,8 @@ class Reader {
   std::string partial_line_;  // JSON lines: the bytes after the last line break
   std::size_t lines_ = 0;
   std::size_t objects_ = 0;
-  bool exported_ = false;  // the header is that of an export
-  std::vector<std::string> columns_;
+  bool exported_ = false;                            // the header is that of an export
+  std::vector<std::optional<std::string>> columns_;  // nullopt: passed over
   std::unordered_map<std::string, std::size_t> line_of_number_;
 };
 

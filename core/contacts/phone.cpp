@@ -26,6 +26,10 @@ std::optional<std::string> to_e164(std::string_view number, std::string_view reg
   return text;
 }
 
+bool is_number_or_prefix(std::string_view pattern) {
+  return pattern.ends_with('*') || to_e164(pattern, "").has_value();
+}
+
 bool is_known_region(std::string_view region) {
   std::set<std::string> regions;
   PhoneNumberUtil::GetInstance()->GetSupportedRegions(&regions);

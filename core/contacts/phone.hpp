@@ -11,6 +11,10 @@ namespace call::contacts {
 /// is for numbers written without a country code; empty: such numbers are invalid.
 std::optional<std::string> to_e164(std::string_view number, std::string_view region);
 
+/// Of a do-not-call pattern that a person wrote: a valid number, or ends with the star that stands for
+/// the rest. "+1900" means "+1900*", and as a number it would stop nobody.
+bool is_number_or_prefix(std::string_view pattern);
+
 /// True for a region that libphonenumber knows ("US", "IL").
 bool is_known_region(std::string_view region);
 

@@ -181,8 +181,7 @@ void Driver::on_no_claim(const store::ClaimResult& result) {
         end_ = DialEnd::asleep;
         return;
       }
-      if (result.next_due.count() > 0) return wait(std::min(result.next_due, options_.poll));
-      return wait(options_.poll);
+      [[fallthrough]];
     case store::NoClaim::no_slot:
       if (result.next_due.count() > 0) return wait(std::min(result.next_due, options_.poll));
       return wait(options_.poll);

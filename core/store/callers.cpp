@@ -31,11 +31,6 @@ std::vector<CallerPool> read_pools(Txn& txn, std::optional<std::string_view> nam
   return out;
 }
 
-bool is_e164(std::string_view text) {
-  return text.size() >= 8 && text.size() <= 16 && text[0] == '+' && text[1] != '0' &&
-         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
-}
-
 }  // namespace
 
 Result<CallerPool> put_callers(Connection& connection, std::int64_t tenant_id,

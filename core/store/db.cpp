@@ -60,6 +60,11 @@ pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& v
   return run_prepared(txn, name, values);
 }
 
+void wait_for_turn(Txn& txn, TurnOf what, std::int64_t id) {
+  query(txn, "SELECT pg_advisory_xact_lock($1, $2)",
+        {static_cast<int>(what), static_cast<int>(id)});
+}
+
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values) {
   const auto rows = query(txn, sql, values);
   if (rows.empty()) return std::nullopt;

@@ -75,6 +75,15 @@ class Value {
 pqxx::result query(Txn& txn, const std::string& sql, const std::vector<Value>& values = {});
 /// The single row of a statement, or nullopt when it gave none.
 std::optional<Row> query_row(Txn& txn, const std::string& sql, const std::vector<Value>& values);
+/// What transactions do one at a time, by the id of what it is done to. The number is the first key
+/// of an advisory lock.
+enum class TurnOf {
+  tenant = 1,     ///< counting and taking its calls at once
+  account = 2,    ///< the same of all tenants; the id is 0
+  additions = 3,  ///< to a list
+};
+/// Waits until no other transaction has the turn; it is this one's until its end.
+void wait_for_turn(Txn& txn, TurnOf what, std::int64_t id);
 /// "{1,2,3}", for = ANY($1::bigint[]).
 std::string int_array(const std::vector<std::int64_t>& values);
 /// "{a,b}", for = ANY($1::text[]): of letters, digits and dashes.

@@ -6,6 +6,7 @@
 #include "core/json/json.hpp"
 #include "core/store/db.hpp"
 #include "core/store/judge.hpp"
+#include "core/store/names.hpp"
 
 namespace call::store {
 namespace {
@@ -41,11 +42,10 @@ std::int64_t insert(Txn& txn, DncOwner owner, const std::vector<std::string>& pa
 }  // namespace
 
 bool is_dnc_pattern(std::string_view text) {
-  constexpr std::size_t kShortestNumber = 8;  // "+2901234"
-  const bool prefix = text.ends_with('*');
-  if (prefix) text.remove_suffix(1);
-  return text.size() >= (prefix ? 2 : kShortestNumber) && text.size() <= 16 && text[0] == '+' &&
-         text[1] != '0' && text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+  if (!text.ends_with('*')) return is_e164(text);
+  text.remove_suffix(1);
+  return text.size() >= 2 && text.size() <= 16 && text[0] == '+' && text[1] != '0' &&
+         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
 }
 
 Result<std::int64_t> add_dnc(Connection& connection, DncOwner owner,

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::string_view kDoing = "cannot import the list";
 constexpr std::size_t kBatch = 1000;
-constexpr int kAppendLock = 3;  // first key of an advisory lock; slots.cpp has the others
 
 /// The list made with this key before, if any.
 std::optional<List> find_by_key(Txn& txn, const std::optional<std::string>& key) {
@@ -282,7 +281,7 @@ Result<Appended> append_entries(Connection& connection, std::int64_t tenant_id,
     take_turns(txn, tenant_id, rules.unique);
     // One at a time. The list's state holds until the end, so its driver does not complete it; a share
     // is enough for that, and calls go on meanwhile.
-    query(txn, "SELECT pg_advisory_xact_lock($1, $2)", {kAppendLock, static_cast<int>(list_id)});
+    wait_for_turn(txn, TurnOf::additions, list_id);
     query(txn, "SELECT FROM lists WHERE id = $1 FOR SHARE", {list_id});
     CALL_TRY(const auto list, read_list(txn, list_id));
     const bool over = list.state != ListState::draft && list.state != ListState::running &&

@@ -7,6 +7,7 @@
 #include "core/base/strings.hpp"
 #include "core/store/db.hpp"
 #include "core/store/list_rows.hpp"
+#include "core/store/names.hpp"
 #include "core/store/outbox_rows.hpp"
 #include "core/store/policy_rows.hpp"
 
@@ -121,9 +122,7 @@ Status check_settings(const ListSettings& settings) {
     return Error{Errc::invalid_argument,
                  "either from_number or caller_pool must say who calls, not both"};
   }
-  const bool digits = from.size() >= 8 && from.size() <= 16 && from[0] == '+' && from[1] != '0' &&
-                      from.find_first_not_of("0123456789", 1) == std::string::npos;
-  if (!from.empty() && !digits) {
+  if (!from.empty() && !is_e164(from)) {
     return Error{Errc::invalid_argument,
                  "from_number must be E.164 such as +972501234567, not \"" + from + "\""};
   }
@@ -169,11 +168,10 @@ Result<std::vector<ListSummary>> list_summaries(Connection& connection, std::int
   const auto body = [&](Txn& txn) -> Result<std::vector<ListSummary>> {
     std::vector<ListSummary> out;
     std::vector<std::int64_t> ids;
-    const auto* which = order == ListOrder::newest
-                            ? "WHERE $2::bigint IS NULL OR l.id < $2 ORDER BY l.id DESC LIMIT $1"
-                            : "WHERE $2::bigint IS NULL OR l.id < $2 ORDER BY l.state = 'running' "
-                              "DESC, l.state = 'paused' DESC, l.id "
-                              "DESC LIMIT $1";
+    const std::string first =
+        order == ListOrder::newest ? "" : "l.state = 'running' DESC, l.state = 'paused' DESC, ";
+    const auto which =
+        "WHERE $2::bigint IS NULL OR l.id < $2 ORDER BY " + first + "l.id DESC LIMIT $1";
     for (const auto& row : query(txn, select_lists(which), {limit, before_id})) {
       out.push_back({to_list(row), {}});
       ids.push_back(out.back().list.id);
@@ -198,13 +196,16 @@ Result<std::vector<List>> lists_named(Connection& connection, std::int64_t tenan
   return in_transaction(connection, tenant_id, "cannot read the lists", body);
 }
 
+bool can_start(ListState state) {
+  return state == ListState::draft || state == ListState::paused || state == ListState::running ||
+         state == ListState::failed;
+}
+
 namespace {
 
 Result<List> lock_startable(Txn& txn, std::int64_t list_id) {
   CALL_TRY(auto list, read_list(txn, list_id, true));
-  const bool startable = list.state == ListState::draft || list.state == ListState::paused ||
-                         list.state == ListState::running || list.state == ListState::failed;
-  if (!startable) return wrong_state(list, "it cannot be started again");
+  if (!can_start(list.state)) return wrong_state(list, "it cannot be started again");
   return list;
 }
 
@@ -212,10 +213,6 @@ bool waits_for_its_time(Txn& txn, std::int64_t list_id) {
   return query_row(txn, "SELECT 1 FROM lists WHERE id = $1 AND start_at > now()", {list_id})
       .has_value();
 }
-
-}  // namespace
-
-namespace {
 
 /// The list is locked, and not running yet or waiting for its time.
 Result<ListChange> run(Txn& txn, std::int64_t tenant_id, std::int64_t list_id) {

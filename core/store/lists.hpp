@@ -114,6 +114,8 @@ struct ListChange {
   std::vector<OutboxJob> jobs;
 };
 
+/// Whether start_list() takes a list of that state.
+bool can_start(ListState state);
 /// draft, paused or failed -> running, with a dial_list job. Errc::conflict from a final state.
 Result<ListChange> start_list(Connection& connection, std::int64_t tenant_id, std::int64_t list_id);
 /// paused or failed -> running, with a dial_list job; a running list stays as it is, also while it waits for its

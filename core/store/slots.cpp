@@ -7,10 +7,6 @@
 namespace call::store {
 namespace {
 
-// First keys of transaction-level advisory locks: of what. The second is its id.
-constexpr int kTenantLock = 1;
-constexpr int kAccountLock = 2;
-
 // Longer than any driver that waits for a slot takes to ask again.
 constexpr const char* kInLineFor = "interval '3 s'";
 // Those who go first were woken as well and ask at this moment.
@@ -18,9 +14,9 @@ constexpr std::chrono::milliseconds kAfterThem{50};
 
 /// Counted under a lock that claims of all lists concerned take, each in a statement of its own: a
 /// snapshot from before the lock would not see what its last holder committed.
-std::int64_t free_slots(Txn& txn, int lock, std::int64_t key, std::int64_t most,
+std::int64_t free_slots(Txn& txn, TurnOf turn, std::int64_t key, std::int64_t most,
                         const char* which) {
-  query(txn, "SELECT pg_advisory_xact_lock($1, $2)", {lock, static_cast<int>(key)});
+  wait_for_turn(txn, turn, key);
   const auto row = query(txn,
                          std::string("SELECT count(*) AS open FROM attempts WHERE state IN "
                                      "('intent', 'sending', 'placed', 'unknown')") +
@@ -68,12 +64,12 @@ Room room_for_calls(Txn& txn, const SlotSeeker& list) {
   };
   if (room.calls > 0 && list.tenant_concurrency)
     narrow(shared_room(txn, list,
-                       free_slots(txn, kTenantLock, list.tenant_id, *list.tenant_concurrency,
+                       free_slots(txn, TurnOf::tenant, list.tenant_id, *list.tenant_concurrency,
                                   " AND tenant_id = $1"),
                        "tenant", "l.tenant_id = $2"));
   if (room.calls > 0 && list.account_concurrency > 0)
     narrow(shared_room(txn, list,
-                       free_slots(txn, kAccountLock, 0, list.account_concurrency, " AND $1 = 0"),
+                       free_slots(txn, TurnOf::account, 0, list.account_concurrency, " AND $1 = 0"),
                        "account", "d.slot_wanted = 'account'"));
   return room;
 }

@@ -85,7 +85,7 @@ void Conversation::open_utterance(bool interruptible) {
 void Conversation::say(Reply reply) {
   log_.debug("says in {}: {}", reply.state, reply.text);
   const std::int64_t now = port_.clock_ms();
-  if (open_waterfall_) report_.waterfalls[*open_waterfall_].reply_ready_ms = now;
+  waterfall_.mark(&record::Waterfall::reply_ready_ms, now);
   record::Turn turn;
   turn.who = record::Speaker::agent;
   turn.text = reply.text;
@@ -172,14 +172,13 @@ void Conversation::on_due() {
   if (due_.take(kMachine, now)) last_words(on_machine(policy_, true));
   if (due_.take(kKeys, now)) settle_keys(keys_->pause(), now);
   if (due_.take(kSilence, now)) {
-    open_waterfall_.reset();
+    waterfall_.close();
     say(dialogue_.silence());
   }
 }
 
 void Conversation::on(const media::FirstAudioSent& event) {
-  if (event.generation != generation_ || !open_waterfall_) return;
-  report_.waterfalls[*open_waterfall_].first_audio_sent_ms = event.at_ms;
+  if (event.generation == generation_) waterfall_.on(event);
 }
 
 void Conversation::on(const media::Heard& event) {
@@ -191,10 +190,7 @@ void Conversation::on(const media::Heard& event) {
   if (turn.heard_ms == 0) turn.start_ms = event.at_ms - event.heard_ms;
   turn.heard_ms = utterance_.offset_ms + event.heard_ms;
   turn.end_ms = event.at_ms;
-  if (open_waterfall_) {
-    report_.waterfalls[*open_waterfall_].first_heard_ms = event.at_ms - event.heard_ms;
-    open_waterfall_.reset();
-  }
+  waterfall_.on(event);
   if (!event.complete) return;
   utterance_.heard = true;
   turn.interrupted = false;
@@ -290,13 +286,8 @@ void Conversation::keep_turn(const speech::Transcript& transcript, const media::
 }
 
 void Conversation::begin_waterfall(const media::TurnEnded& turn) {
-  record::Waterfall waterfall;
-  waterfall.turn = static_cast<std::uint32_t>(report_.turns.size() - 1);
-  waterfall.speech_end_ms = turn.speech_end_ms;
-  waterfall.endpoint_ms = turn.endpoint_ms;
-  waterfall.final_transcript_ms = port_.clock_ms();
-  open_waterfall_ = report_.waterfalls.size();
-  report_.waterfalls.push_back(waterfall);
+  waterfall_.begin(report_.turns.size() - 1, turn);
+  waterfall_.mark(&record::Waterfall::final_transcript_ms, port_.clock_ms());
 }
 
 /// Too little to stop the agent: "mhm" says go on.
@@ -398,7 +389,7 @@ void Conversation::on(const media::MachineHeard& event) {
   machine_ = true;
   awaiting_hello_ = false;
   due_.clear();
-  open_waterfall_.reset();
+  waterfall_.close();
   if (speaking()) cut_off();
   if (act.kind == MachineAct::Kind::hang_up) port_.send(media::HangUp{std::string(act.reason)});
   if (act.kind == MachineAct::Kind::say) last_words(act);

@@ -17,6 +17,7 @@
 #include "core/flow/dialogue.hpp"
 #include "core/flow/dues.hpp"
 #include "core/flow/keys.hpp"
+#include "core/flow/open_waterfall.hpp"
 #include "core/flow/turn_policy.hpp"
 #include "core/log/log.hpp"
 #include "core/media/assembly.hpp"
@@ -137,9 +138,9 @@ class Conversation {
   bool awaiting_hello_ = false;                    ///< nothing has been said by either side
   bool machine_ = false;                           ///< nobody is there: what is heard is no answer
   std::optional<KeyCollector> keys_;
-  std::optional<std::size_t> open_waterfall_;
   bool ended_ = false;
   media::HandlerReport report_;
+  OpenWaterfall waterfall_{report_.waterfalls};
 };
 
 }  // namespace call::flow

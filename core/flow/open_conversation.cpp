@@ -248,13 +248,8 @@ void OpenConversation::keep_turn(const speech::FinalText& said, const media::Tur
 }
 
 void OpenConversation::begin_waterfall(const media::TurnEnded& turn) {
-  record::Waterfall waterfall;
-  waterfall.turn = static_cast<std::uint32_t>(report_.turns.size() - 1);
-  waterfall.speech_end_ms = turn.speech_end_ms;
-  waterfall.endpoint_ms = turn.endpoint_ms;
-  waterfall.final_transcript_ms = port_.clock_ms();
-  open_waterfall_ = report_.waterfalls.size();
-  report_.waterfalls.push_back(waterfall);
+  waterfall_.begin(report_.turns.size() - 1, turn);
+  waterfall_.mark(&record::Waterfall::final_transcript_ms, port_.clock_ms());
 }
 
 void OpenConversation::callee_said(const speech::FinalText& said, const media::TurnEnded& turn) {
@@ -323,16 +318,12 @@ void OpenConversation::on(const media::BargedIn& event) {
 }
 
 void OpenConversation::on(const media::FirstAudioSent& event) {
-  if (event.generation != mouth_.generation() || !open_waterfall_) return;
-  report_.waterfalls[*open_waterfall_].first_audio_sent_ms = event.at_ms;
+  if (event.generation == mouth_.generation()) waterfall_.on(event);
 }
 
 void OpenConversation::on(const media::Heard& event) {
   const bool complete = mouth_.on(event);
-  if (event.generation == mouth_.generation() && open_waterfall_) {
-    report_.waterfalls[*open_waterfall_].first_heard_ms = event.at_ms - event.heard_ms;
-    open_waterfall_.reset();
-  }
+  if (event.generation == mouth_.generation()) waterfall_.on(event);
   if (complete) agent_heard();
 }
 
@@ -418,7 +409,7 @@ void OpenConversation::on(const media::MachineHeard& event) {
   machine_ = true;
   awaiting_hello_ = false;
   report_.outcome = "machine";
-  open_waterfall_.reset();
+  waterfall_.close();
   abandon_reply();
   stop_work();
   closing_.reset();

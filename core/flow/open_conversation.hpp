@@ -28,6 +28,7 @@
 #include "core/flow/keys.hpp"
 #include "core/flow/mouth.hpp"
 #include "core/flow/open_agent.hpp"
+#include "core/flow/open_waterfall.hpp"
 #include "core/flow/render.hpp"
 #include "core/flow/sentence_stream.hpp"
 #include "core/flow/tool_runner.hpp"
@@ -177,6 +178,7 @@ class OpenConversation {
   Engines engines_;
   log::Logger log_;
   media::HandlerReport report_;
+  OpenWaterfall waterfall_{report_.waterfalls};
   ChatHistory history_;
   Mouth mouth_;
 
@@ -197,7 +199,6 @@ class OpenConversation {
   bool awaiting_hello_ = false;  ///< nothing has been said by either side
   bool machine_ = false;         ///< nobody is there: what is heard is no answer
   Dues<Due> due_;
-  std::optional<std::size_t> open_waterfall_;
   bool ended_ = false;
 };
 

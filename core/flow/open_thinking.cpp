@@ -85,11 +85,8 @@ void OpenConversation::say_sentence(const std::string& sentence) {
 /// The first sentence of an answer is known. Of a model that began at the pause the first token may
 /// have come before the turn was over.
 void OpenConversation::note_reply(const std::optional<std::int64_t>& first_token_ms) {
-  if (!open_waterfall_) return;
-  auto& waterfall = report_.waterfalls[*open_waterfall_];
-  if (waterfall.reply_ready_ms) return;
-  waterfall.first_token_ms = first_token_ms;
-  waterfall.reply_ready_ms = port_.clock_ms();
+  if (first_token_ms) waterfall_.mark(&record::Waterfall::first_token_ms, *first_token_ms);
+  waterfall_.mark(&record::Waterfall::reply_ready_ms, port_.clock_ms());
 }
 
 void OpenConversation::on(speech::ReplyText& news) {

@@ -101,12 +101,7 @@ void RealtimeConversation::keep_turn(const media::TurnEnded& event) {
   turn.end_ms = event.speech_end_ms;
   committed_turns_.push_back(report_.turns.size());
   report_.turns.push_back(std::move(turn));
-  record::Waterfall waterfall;
-  waterfall.turn = static_cast<std::uint32_t>(committed_turns_.back());
-  waterfall.speech_end_ms = event.speech_end_ms;
-  waterfall.endpoint_ms = event.endpoint_ms;
-  open_waterfall_ = report_.waterfalls.size();
-  report_.waterfalls.push_back(waterfall);
+  waterfall_.begin(committed_turns_.back(), event);
   steps_ = silences_ = 0;
 }
 
@@ -151,7 +146,7 @@ void RealtimeConversation::on(const media::MachineHeard& event) {
   machine_ = true;
   awaiting_hello_ = false;
   report_.outcome = "machine";
-  open_waterfall_.reset();
+  waterfall_.close();
   abandon();
   stop_work();
   closing_.reset();
@@ -198,10 +193,7 @@ void RealtimeConversation::mark_text() {
 
 /// A piece of the engine's answer, its first one perhaps.
 void RealtimeConversation::answer_comes() {
-  if (open_waterfall_) {
-    auto& first = report_.waterfalls[*open_waterfall_].first_token_ms;
-    if (!first) first = port_.clock_ms();
-  }
+  waterfall_.mark(&record::Waterfall::first_token_ms, port_.clock_ms());
   open_mouth();
 }
 
@@ -210,7 +202,7 @@ void RealtimeConversation::open_mouth() {
   mouth_.prepare();
   // A good-bye that the engine chose itself is known as one only when it has been said.
   mouth_.open(!closing_, machine_ ? "voicemail" : "reply");
-  if (open_waterfall_) report_.waterfalls[*open_waterfall_].reply_ready_ms = port_.clock_ms();
+  waterfall_.mark(&record::Waterfall::reply_ready_ms, port_.clock_ms());
 }
 
 void RealtimeConversation::on(speech::SpokenAudio& news) {
@@ -289,16 +281,12 @@ void RealtimeConversation::next_step() {
 }
 
 void RealtimeConversation::on(const media::FirstAudioSent& event) {
-  if (event.generation != mouth_.generation() || !open_waterfall_) return;
-  report_.waterfalls[*open_waterfall_].first_audio_sent_ms = event.at_ms;
+  if (event.generation == mouth_.generation()) waterfall_.on(event);
 }
 
 void RealtimeConversation::on(const media::Heard& event) {
   const bool complete = mouth_.on(event);
-  if (event.generation == mouth_.generation() && open_waterfall_) {
-    report_.waterfalls[*open_waterfall_].first_heard_ms = event.at_ms - event.heard_ms;
-    open_waterfall_.reset();
-  }
+  if (event.generation == mouth_.generation()) waterfall_.on(event);
   if (complete) agent_heard();
 }
 

@@ -16,6 +16,7 @@
 #include "core/flow/keys.hpp"
 #include "core/flow/mouth.hpp"
 #include "core/flow/open_agent.hpp"
+#include "core/flow/open_waterfall.hpp"
 #include "core/flow/render.hpp"
 #include "core/flow/sentence_stream.hpp"
 #include "core/flow/tool_runner.hpp"
@@ -107,6 +108,7 @@ class RealtimeConversation {
   RealtimeEngines engines_;
   log::Logger log_;
   media::HandlerReport report_;
+  OpenWaterfall waterfall_{report_.waterfalls};
   Through through_;
   Mouth mouth_;
   SentenceStream sentences_;
@@ -127,7 +129,6 @@ class RealtimeConversation {
   bool awaiting_hello_ = false;  ///< nothing has been said by either side
   bool machine_ = false;         ///< nobody is there: what is heard is no answer
   Dues<Due> due_;
-  std::optional<std::size_t> open_waterfall_;
   bool ended_ = false;
 };
 

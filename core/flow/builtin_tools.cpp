@@ -26,11 +26,6 @@ BuiltinResult refusal(std::string_view why) {
 
 }  // namespace
 
-void carried_out(const Closing& closing, media::HandlerReport& report) {
-  if (!closing.outcome.empty()) report.outcome = closing.outcome;
-  for (const auto& [name, answer] : closing.answers) report.answers[name] = answer;
-}
-
 std::optional<BuiltinResult> run_builtin_tool(const OpenAgent& agent, const speech::ToolCall& call,
                                               bool can_transfer) {
   const bool offered =

@@ -5,21 +5,11 @@
 #include <optional>
 #include <string>
 
+#include "core/flow/closing.hpp"
 #include "core/flow/open_agent.hpp"
-#include "core/media/assembly.hpp"
 #include "core/speech/engines.hpp"
 
 namespace call::flow {
-
-/// How the call is to end when the agent's last word was heard.
-struct Closing {
-  std::string reason;
-  std::string transfer_to{};                     ///< a number; empty: hang up
-  std::string outcome{};                         ///< for the record, if it comes to that
-  std::map<std::string, std::string> answers{};  ///< for the record as well
-};
-/// It has come to that.
-void carried_out(const Closing& closing, media::HandlerReport& report);
 
 struct BuiltinResult {
   std::string content;  ///< for the model

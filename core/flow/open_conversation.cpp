@@ -331,19 +331,10 @@ void OpenConversation::on(const media::Heard& event) {
 void OpenConversation::agent_heard() {
   if (mouth_.speaking() || mouth_.was_cut_off()) return;
   if (closing_) {
-    const auto closing = *closing_;
-    if (!closing.transfer_to.empty() && engines_.transfer) {
-      port_.send(media::StreamEndMeans{closing.reason});
-      if (const auto done = engines_.transfer(closing.transfer_to); !done) {
-        port_.send(media::StreamEndMeans{});
-        closing_.reset();
-        log_.error("the call cannot be transferred: {}", done.error().to_string());
-        return engine_failed("the transfer failed", done.error());
-      }
-    }
-    carried_out(closing, report_);
-    port_.send(media::HangUp{closing.reason});
-    return;
+    const auto ends = carry_out(*closing_, engines_.transfer, port_, report_, log_);
+    if (ends) return;
+    closing_.reset();
+    return engine_failed("the transfer failed", ends.error());
   }
   if (collecting_) {
     if (!due_[kKeys]) due_[kKeys] = port_.clock_ms() + agent_.silence_after.count();

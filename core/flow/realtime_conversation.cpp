@@ -301,16 +301,10 @@ void RealtimeConversation::agent_heard() {
     if (!listening_ && !answering_) await_callee();
     return;
   }
-  if (!closing_->transfer_to.empty() && engines_.transfer) {
-    port_.send(media::StreamEndMeans{closing_->reason});
-    if (const auto done = engines_.transfer(closing_->transfer_to); !done) {
-      port_.send(media::StreamEndMeans{});
-      closing_.reset();
-      return engine_failed(done.error());
-    }
-  }
-  carried_out(*closing_, report_);
-  port_.send(media::HangUp{closing_->reason});
+  const auto ends = carry_out(*closing_, engines_.transfer, port_, report_, log_);
+  if (ends) return;
+  closing_.reset();
+  engine_failed(ends.error());
 }
 
 void RealtimeConversation::await_callee() {

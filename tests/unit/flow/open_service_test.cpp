@@ -95,6 +95,7 @@ greeting = "Hello there."
 builtin_tools = ["hang_up", "collect_dtmf"]
 [conversation]
 speculative = false
+filler_after_ms = 60000   # however slow this machine is
 )" + (engines == three ? three_engines() : one_engine()) +
                        R"([tools.weather]
 url = ")" + fake.http() +

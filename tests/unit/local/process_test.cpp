@@ -1,11 +1,11 @@
 #include "core/local/process.hpp"
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "core/base/files.hpp"
@@ -104,18 +104,14 @@ TEST_CASE("local.process: a variable given replaces the inherited one") {
 }
 
 TEST_CASE("local.process: the kernel ends a child when the thread that started it ends") {
-  pid_t pid = 0;
+  std::optional<Child> child;
   std::thread([&] {
-    auto child = Child::start(shell("exec sleep 60"));
-    if (!child.ok()) return;
-    pid = child->pid();
-    new Child(*std::move(child));  // leaked on purpose: only the kernel can end it
+    auto started = Child::start(shell("exec sleep 60"));
+    if (started.ok()) child.emplace(*std::move(started));
   }).join();
-  REQUIRE(pid > 0);
-  int status = 0;
-  REQUIRE(waitpid(pid, &status, 0) == pid);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGTERM);
+  REQUIRE(child);
+  CHECK(child->wait(soon()).ok());
+  CHECK(child->signal() == SIGTERM);
 }
 
 TEST_CASE("local.process: root runs a child as another user", "[root]") {

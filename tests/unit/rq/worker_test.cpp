@@ -91,8 +91,8 @@ TEST_CASE("rq.worker: one slot is kept from the long queue, and only it idles th
   const auto second = world.add("gate", Json::array(), {}, "long");
   for (int i = 0; i < 3; ++i) world.until_status(world.add("noop", Json::array()), "finished");
   CHECK(world.field(second, "status") == "queued");
-  for (const auto& worker : *rq::workers(world.redis, soon()))
-    CHECK(worker.queues.size() == (worker.name == "w.2" ? 1 : 2));
+  const auto workers = *rq::workers(world.redis, soon());
+  for (const auto& worker : workers) CHECK(worker.queues.size() == (worker.name == "w.2" ? 1 : 2));
   gate.release();
   world.until_status(second, "finished");
 }

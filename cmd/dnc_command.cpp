@@ -1,7 +1,6 @@
 // callctl dnc: who must not be called.
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "cmd/command.hpp"
 #include "cmd/commands.hpp"
@@ -9,6 +8,7 @@
 #include "cmd/list_json.hpp"
 #include "cmd/tables.hpp"
 #include "core/base/strings.hpp"
+#include "core/contacts/dnc_file.hpp"
 #include "core/contacts/phone.hpp"
 #include "core/store/dnc.hpp"
 
@@ -18,7 +18,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLargestFile = 1U << 30;
-constexpr std::size_t kMistakesShown = 20;
 constexpr std::size_t kPage = 10'000;
 
 struct DncOptions {
@@ -35,22 +34,18 @@ struct DncOptions {
   bool dry_run = false;
 };
 
-/// The pattern as it is stored; empty: it is none.
-std::string to_pattern(std::string_view text, const std::string& region) {
-  if (const auto number = contacts::to_e164(text, region)) return *number;
-  return store::is_dnc_pattern(text) ? std::string(text) : std::string();
-}
-
 Result<std::vector<std::string>> patterns_of(const DncOptions& options) {
   std::vector<std::string> out;
   for (const auto& text : options.patterns) {
-    out.push_back(to_pattern(text, options.region));
-    if (!out.back().empty()) continue;
-    return Error{
-        Errc::invalid_argument,
-        fmt::format("'{}' is neither a number such as +14155550123 (without a country code "
-                    "it needs --region) nor the beginning of some such as '+1900*'",
-                    text)};
+    auto pattern = contacts::to_dnc_pattern(text, options.region);
+    if (!pattern) {
+      return Error{
+          Errc::invalid_argument,
+          fmt::format("'{}' is neither a number such as +14155550123 (without a country code "
+                      "it needs --region) nor the beginning of some such as '+1900*'",
+                      text)};
+    }
+    out.push_back(*std::move(pattern));
   }
   return out;
 }
@@ -116,7 +111,7 @@ Result<Exit> list(Session& session, const DncOptions& options) {
   store::DncFilter filter;
   if (!options.registry.empty()) filter.registry = options.registry;
   if (!options.number.empty()) {
-    filter.number = to_pattern(options.number, options.region);
+    filter.number = contacts::to_dnc_pattern(options.number, options.region).value_or("");
     if (filter.number.empty() || filter.number.ends_with('*'))
       return Error{Errc::invalid_argument, fmt::format("'{}' is no number", options.number)};
   }
@@ -134,36 +129,6 @@ Result<Exit> list(Session& session, const DncOptions& options) {
   }
   CALL_CHECK(session.show_some(table("dnc ls"), std::move(rows), options.limit));
   return kDone;
-}
-
-struct FileContent {
-  std::vector<std::string> patterns;
-  std::vector<std::string> mistakes;  // "line 7: '...'"
-};
-
-/// One number or pattern a line; of a line with commas the first field. A first line without any digit
-/// is a heading. '#' begins a comment.
-FileContent read_lines(std::string_view text, const std::string& region) {
-  FileContent out;
-  std::set<std::string> seen;
-  std::size_t line_number = 0;
-  for (auto line : split(text, '\n')) {
-    ++line_number;
-    line = trim(line.substr(0, line.find('#')));
-    line = trim(line.substr(0, line.find_first_of(",;\t")));
-    if (line.size() >= 2 && line.front() == '"' && line.back() == '"')
-      line = trim(line.substr(1, line.size() - 2));
-    const bool heading =
-        line_number == 1 && line.find_first_of("0123456789") == std::string_view::npos;
-    if (line.empty() || heading) continue;
-    auto pattern = to_pattern(line, region);
-    if (pattern.empty()) {
-      out.mistakes.push_back(fmt::format("line {}: '{}'", line_number, line));
-    } else if (seen.insert(pattern).second) {
-      out.patterns.push_back(std::move(pattern));
-    }
-  }
-  return out;
 }
 
 /// A failed download, or a page that says so, is a short file or an empty one: as the registry's new copy it would let
@@ -188,21 +153,19 @@ Result<std::int64_t> store_patterns(Session& session, const DncOptions& options,
 
 Result<Exit> import(Session& session, const DncOptions& options) {
   CALL_TRY(const auto text, read_input(options.file, kLargestFile));
-  const auto content = read_lines(text, options.region);
-  for (std::size_t i = 0; i < std::min(content.mistakes.size(), kMistakesShown); ++i)
-    session.warn("{} is no number", content.mistakes[i]);
-  if (!content.mistakes.empty() && !options.skip_invalid) {
-    return Error{
-        Errc::invalid_argument,
-        fmt::format("{} line(s) are no numbers, so nothing was imported: mend them{}, or "
-                    "leave them out with --skip-invalid",
-                    content.mistakes.size(), options.region.empty() ? ", say --region" : "")};
+  const auto content = contacts::read_dnc_file(text, options.region);
+  for (const auto& mistake : content.mistakes) session.warn("{} is no number", mistake);
+  if (content.invalid > 0 && !options.skip_invalid) {
+    return Error{Errc::invalid_argument,
+                 fmt::format("{} line(s) are no numbers, so nothing was imported: mend them{}, or "
+                             "leave them out with --skip-invalid",
+                             content.invalid, options.region.empty() ? ", say --region" : "")};
   }
   if (content.patterns.empty() && options.registry.empty())
     return Error{Errc::invalid_argument, "there is no number in the file"};
   json result{{"registry", options.registry},
               {"read", content.patterns.size()},
-              {"invalid", content.mistakes.size()},
+              {"invalid", content.invalid},
               {"added", nullptr},
               {"dry_run", options.dry_run}};
   if (!options.dry_run) {

@@ -8,7 +8,6 @@
 #include "cmd/input.hpp"
 #include "core/base/clock.hpp"
 #include "core/contacts/phone.hpp"
-#include "core/store/names.hpp"
 
 namespace call::cmd {
 
@@ -127,7 +126,7 @@ Result<store::NewList> new_list_of(const CreateOptions& options) {
   if (options.from.empty() && options.settings.caller_pool.empty())
     return Error{Errc::invalid_argument, "say who calls: --from NUMBER or --from-pool POOL"};
   const auto from = contacts::to_e164(options.from, options.file.region);
-  if (!options.from.empty() && !from && !store::is_e164(options.from)) {
+  if (!options.from.empty() && !from && !contacts::is_e164(options.from)) {
     return Error{Errc::invalid_argument,
                  fmt::format("--from '{}' is no number such as +14155550100", options.from)};
   }

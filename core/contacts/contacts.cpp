@@ -171,7 +171,7 @@ Contact Reader::contact_of(CsvRecord&& record) {
 /// One object. A line that is no object is a fault of the file: who knows what it was meant to be.
 Status Reader::on_line(std::string_view line) {
   ++lines_;
-  if (lines_ == 1 && line.starts_with("\xef\xbb\xbf")) line.remove_prefix(3);
+  if (lines_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
   line = trim(line);
   if (line.empty()) return {};
   CALL_TRY(const auto object,

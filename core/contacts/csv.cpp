@@ -5,11 +5,6 @@
 #include "core/base/strings.hpp"
 
 namespace call::contacts {
-namespace {
-
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-
-}  // namespace
 
 Error CsvParser::error(std::string_view what) const {
   return {Errc::invalid_argument, fmt::format("line {}: {}", line_, what)};

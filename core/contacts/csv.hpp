@@ -13,6 +13,8 @@
 
 namespace call::contacts {
 
+/// What some programs put before text in UTF-8.
+inline constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 inline constexpr std::size_t kRecordBytesMax = 1U << 20;
 inline constexpr std::size_t kFieldsMax = 256;
 

@@ -9,6 +9,28 @@ namespace call::contacts {
 using i18n::phonenumbers::PhoneNumber;
 using i18n::phonenumbers::PhoneNumberUtil;
 
+namespace {
+
+constexpr std::size_t kMostDigits = 15;
+
+/// A plus and so many digits, the first not 0.
+bool is_plus_and_digits(std::string_view text, std::size_t least, std::size_t most) {
+  return text.size() > least && text.size() <= most + 1 && text[0] == '+' && text[1] != '0' &&
+         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
+}  // namespace
+
+bool is_e164(std::string_view text) {
+  return is_plus_and_digits(text, 7, kMostDigits);
+}
+
+bool is_dnc_pattern(std::string_view text) {
+  if (!text.ends_with('*')) return is_e164(text);
+  text.remove_suffix(1);
+  return is_plus_and_digits(text, 1, kMostDigits);
+}
+
 std::optional<std::string> to_e164(std::string_view number, std::string_view region) {
   constexpr std::size_t kLongest =
       64;  // libphonenumber itself reads up to 250; no number needs that

@@ -1,5 +1,6 @@
 #include "core/store/callers.hpp"
 
+#include "core/contacts/phone.hpp"
 #include "core/store/db.hpp"
 #include "core/store/names.hpp"
 
@@ -40,7 +41,7 @@ Result<CallerPool> put_callers(Connection& connection, std::int64_t tenant_id,
   if (concurrency < 1 || concurrency > 1000)
     return Error{Errc::invalid_argument, "the concurrency of a caller id is 1 to 1000"};
   for (const auto& caller : numbers) {
-    if (!is_e164(caller))
+    if (!contacts::is_e164(caller))
       return Error{Errc::invalid_argument, "\"" + caller + "\" is not E.164 (+14155550100)"};
   }
   const auto body = [&](Txn& txn) -> Result<CallerPool> {

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/contacts/phone.hpp"
 #include "core/json/json.hpp"
 #include "core/store/db.hpp"
 #include "core/store/judge.hpp"
-#include "core/store/names.hpp"
 
 namespace call::store {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kBatch = 10'000;
 
 Status check_patterns(const std::vector<std::string>& patterns) {
-  const auto wrong = std::find_if_not(patterns.begin(), patterns.end(), is_dnc_pattern);
+  const auto wrong = std::find_if_not(patterns.begin(), patterns.end(), contacts::is_dnc_pattern);
   if (wrong == patterns.end()) return {};
   return Error{Errc::invalid_argument,
                "\"" + *wrong +
@@ -40,13 +40,6 @@ std::int64_t insert(Txn& txn, DncOwner owner, const std::vector<std::string>& pa
 }
 
 }  // namespace
-
-bool is_dnc_pattern(std::string_view text) {
-  if (!text.ends_with('*')) return is_e164(text);
-  text.remove_suffix(1);
-  return text.size() >= 2 && text.size() <= 16 && text[0] == '+' && text[1] != '0' &&
-         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
-}
 
 Result<std::int64_t> add_dnc(Connection& connection, DncOwner owner,
                              const std::vector<std::string>& patterns, std::string_view note) {

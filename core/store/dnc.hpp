@@ -27,10 +27,7 @@ struct DncRule {
   WallTime created_at;
 };
 
-/// "+14155550123", of at least seven digits, or "+1900*".
-bool is_dnc_pattern(std::string_view text);
-
-/// How many were new. Errc::invalid_argument: one is no pattern. All or nothing.
+/// How many were new. Errc::invalid_argument: one is no pattern (contacts::is_dnc_pattern). All or nothing.
 Result<std::int64_t> add_dnc(Connection& connection, DncOwner owner,
                              const std::vector<std::string>& patterns, std::string_view note = {});
 /// Replaces what the registry said before, and notes that it is fresh: how many patterns it has now.

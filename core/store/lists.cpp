@@ -5,9 +5,9 @@
 #include <map>
 
 #include "core/base/strings.hpp"
+#include "core/contacts/phone.hpp"
 #include "core/store/db.hpp"
 #include "core/store/list_rows.hpp"
-#include "core/store/names.hpp"
 #include "core/store/outbox_rows.hpp"
 #include "core/store/policy_rows.hpp"
 
@@ -122,7 +122,7 @@ Status check_settings(const ListSettings& settings) {
     return Error{Errc::invalid_argument,
                  "either from_number or caller_pool must say who calls, not both"};
   }
-  if (!from.empty() && !is_e164(from)) {
+  if (!from.empty() && !contacts::is_e164(from)) {
     return Error{Errc::invalid_argument,
                  "from_number must be E.164 such as +972501234567, not \"" + from + "\""};
   }

@@ -17,9 +17,4 @@ Status check_identifier(std::string_view what, std::string_view name) {
                    " is 1 to 63 of a-z, 0-9, - and _, the first a letter or a digit"};
 }
 
-bool is_e164(std::string_view text) {
-  return text.size() >= 8 && text.size() <= 16 && text[0] == '+' && text[1] != '0' &&
-         text.find_first_not_of("0123456789", 1) == std::string_view::npos;
-}
-
 }  // namespace call::store

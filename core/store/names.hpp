@@ -1,5 +1,4 @@
-// Names that stand in command lines, addresses and files (of tenants, policies and caller pools), and
-// caller ids. Pure.
+// Names that stand in command lines, addresses and files (of tenants, policies and caller pools). Pure.
 #pragma once
 
 #include <string_view>
@@ -11,9 +10,5 @@ namespace call::store {
 /// Errc::invalid_argument unless the name is [a-z0-9][a-z0-9_-]{0,62}; `what` says whose it is, e.g. "a policy". The
 /// database checks the same, but its message is for programmers.
 Status check_identifier(std::string_view what, std::string_view name);
-
-/// A plus and 7 to 15 digits, the first not 0: all that a caller id must be. Not every such number can
-/// be dialed (contacts::to_e164 knows), Twilio's test numbers for one.
-bool is_e164(std::string_view text);
 
 }  // namespace call::store

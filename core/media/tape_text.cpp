@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
@@ -103,6 +105,11 @@ struct CommandBytes {
   void operator()(const StreamEndMeans& c) const { out += c.reason; }
 };
 
+/// No time of a call is longer; what is comes of damage, and the clock cannot be reckoned with it.
+bool is_a_span(std::int64_t ms) {
+  return ms >= 0 && milliseconds(ms) <= std::chrono::days(30);
+}
+
 /// The opposite: fills what is there and takes it off `in`; false when something is missing.
 struct CommandReader {
   std::string_view& in;
@@ -116,6 +123,7 @@ struct CommandReader {
   bool operator()(AddSpeech& c) const {
     if (!number(c.generation)) return false;
     c.mulaw.assign(in.begin(), in.end());
+    in = {};
     return true;
   }
   bool operator()(EndSpeech& c) const { return number(c.generation); }
@@ -123,16 +131,16 @@ struct CommandReader {
   bool operator()(FinishTurn&) const { return true; }
   bool operator()(SetEndpointing& c) const {
     std::int64_t ms = 0;
-    if (!number(ms)) return false;
+    if (!number(ms) || !is_a_span(ms)) return false;
     c.end_after = milliseconds(ms);
     return true;
   }
   bool operator()(HangUp& c) const {
-    c.reason = in;
+    c.reason = std::exchange(in, {});
     return true;
   }
   bool operator()(StreamEndMeans& c) const {
-    c.reason = in;
+    c.reason = std::exchange(in, {});
     return true;
   }
 };
@@ -148,6 +156,30 @@ bool read_alternative(std::size_t index, std::string_view& in, Command& out) {
   } else {
     return false;
   }
+}
+
+/// False when an option of this type cannot be so.
+template <class T>
+bool take_option(const Json& json, T& value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    // JSON has numbers that a float has not, and turns them into infinity.
+    if (!json.is_number() || std::abs(json.get<double>()) > std::numeric_limits<T>::max())
+      return false;
+    value = json.get<T>();
+  } else if constexpr (std::is_same_v<T, std::size_t>) {
+    if (!json.is_number_unsigned()) return false;
+    value = json.get<T>();
+  } else {
+    if (!json.is_number_unsigned() || !is_a_span(json.get<std::int64_t>())) return false;
+    const auto number = json.get<std::int64_t>();
+    if constexpr (std::is_same_v<T, milliseconds>) {
+      value = milliseconds(number);
+    } else {
+      if (number > 1) return false;  // booleans, and choices of two
+      value = static_cast<T>(number);
+    }
+  }
+  return true;
 }
 
 /// Every option by name, once, for writing and for reading.
@@ -230,7 +262,7 @@ Result<Command> decode_command(std::string_view bytes) {
   Command command;
   const auto index = bytes.empty() ? 255U : static_cast<std::uint8_t>(bytes.front());
   if (!bytes.empty()) bytes.remove_prefix(1);
-  if (read_alternative(index, bytes, command)) return command;
+  if (read_alternative(index, bytes, command) && bytes.empty()) return command;
   return Error{Errc::protocol, fmt::format("the tape holds a command of unknown kind {}", index)};
 }
 
@@ -251,19 +283,15 @@ std::string options_text(const SessionOptions& options) {
 
 Result<SessionOptions> options_from_text(std::string_view text) {
   CALL_TRY(const Json json, json::parse(text, {}, "the tape's options"));
+  if (!json.is_object()) return Error{Errc::protocol, "the tape's options are none"};
   SessionOptions options;
+  const char* wrong = nullptr;
   each_option(options, [&](const char* name, auto& value) {
-    const auto* found = json::find(json, name);
-    if (found == nullptr || !found->is_number()) return;
-    using T = std::decay_t<decltype(value)>;
-    if constexpr (std::is_same_v<T, milliseconds>) {
-      value = milliseconds(found->template get<std::int64_t>());
-    } else if constexpr (std::is_same_v<T, bool> || std::is_enum_v<T>) {
-      value = static_cast<T>(found->template get<int>());
-    } else {
-      value = found->template get<T>();
-    }
+    const auto found = json.find(name);
+    if (found != json.end() && !take_option(*found, value)) wrong = name;
   });
+  if (wrong != nullptr)
+    return Error{Errc::protocol, fmt::format("the tape's option {} has no such value", wrong)};
   return options;
 }
 

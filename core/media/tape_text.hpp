@@ -22,10 +22,11 @@ std::string describe(const RecordedBlock& block);
 std::string describe_message(std::string_view message);
 
 std::string encode_command(const Command& command);
+/// Errc::protocol: the bytes are none that encode_command() makes.
 Result<Command> decode_command(std::string_view bytes);
 
 /// JSON of all options. Reading ignores names that are unknown and keeps the default of those that
-/// are missing.
+/// are missing. Errc::protocol: a value that an option cannot have.
 std::string options_text(const SessionOptions& options);
 Result<SessionOptions> options_from_text(std::string_view text);
 

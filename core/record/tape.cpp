@@ -69,13 +69,13 @@ const std::optional<TapeItem>& TapeReader::peek() {
   rest.remove_prefix(1);
   const auto span = take_number(rest);
   const auto size = take_number(rest);
-  if (!span || !size || *size < 0 || static_cast<std::size_t>(*size) > kMaxItem ||
-      static_cast<std::size_t>(*size) > rest.size()) {
+  if (!span || !size || *size < 0 || __builtin_add_overflow(last_ns_, *span, &last_ns_) ||
+      static_cast<std::size_t>(*size) > kMaxItem || static_cast<std::size_t>(*size) > rest.size()) {
     truncated_ = true;
     rest_ = {};
     return ahead_;
   }
-  item.at_ns = last_ns_ += *span;
+  item.at_ns = last_ns_;
   item.bytes = rest.substr(0, static_cast<std::size_t>(*size));
   rest_ = rest.substr(item.bytes.size());
   ahead_ = item;

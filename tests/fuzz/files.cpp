@@ -12,7 +12,8 @@ namespace call::fuzz {
 namespace {
 
 std::string tape_seed() {
-  return record::tape_chunk(record::Track::session, "\x01\x02hello") +
+  return std::string(record::kTapeMagic) +
+         record::tape_chunk(record::Track::session, "\x01\x02hello") +
          record::tape_chunk(record::Track::handler, "\x03");
 }
 

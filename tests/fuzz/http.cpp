@@ -1,6 +1,9 @@
-// What HTTP brings: query strings and forms, webhooks and their signatures, URLs, the XML of the carrier.
+// What HTTP brings: query strings and forms, webhooks and their signatures, URLs, XML, addresses, tokens.
+#include "core/net/http.hpp"
 #include "core/base/assert.hpp"
+#include "core/carrier/media_token.hpp"
 #include "core/carrier/signature.hpp"
+#include "core/carrier/twiml.hpp"
 #include "core/carrier/webhook.hpp"
 #include "core/carrier/xml.hpp"
 #include "core/net/form.hpp"
@@ -23,6 +26,13 @@ std::vector<std::string> seeds() {
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><!-- hello --><Connect><Stream "
       "url='wss://x/ws?a=1&amp;b=2'><Parameter name=\"token\" value=\"&#x5D0;&lt;&quot;\"/>"
       "</Stream></Connect><Say>Good&#32;bye</Say></Response>",
+      "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response><Pause length=\"2\"/><Dial "
+      "timeout=\"30\" callerId=\"+1\">"
+      "+12025550143</Dial><Play digits=\"w1\"/><Redirect "
+      "method=\"POST\">https://x/</Redirect><Hangup/></Response>",
+      "Basic dXNlcjpwYTpzcw==",
+      "[::1]:8080",
+      "1795852520.AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
   };
 }
 
@@ -40,6 +50,20 @@ void feed(std::string_view input) {
   static_cast<void>(net::parse_url(input));
   static_cast<void>(redis::parse_url(input));
   static_cast<void>(carrier::xml::parse(input));
+  static_cast<void>(carrier::twiml::parse(input));
+  if (const auto address = net::parse_host_port(input)) {
+    const auto again = net::parse_host_port(net::to_string(*address));
+    CALL_ASSERT(again && again->host == address->host && again->port == address->port);
+  }
+  std::string user;
+  std::string password;
+  if (net::parse_basic_auth(input, user, password)) {
+    std::string same_user;
+    std::string same_password;
+    CALL_ASSERT(net::parse_basic_auth(net::basic_auth(user, password), same_user, same_password));
+    CALL_ASSERT(same_user == user && same_password == password);
+  }
+  CALL_ASSERT(!carrier::verify_media_token(keys, "attempt", input, WallTime()));
 }
 
 }  // namespace call::fuzz

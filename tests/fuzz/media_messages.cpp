@@ -1,7 +1,8 @@
-// What a carrier says on a media stream. The quick reader and the full one must agree.
+// What a carrier says on a media stream, and the simulator is told. The quick reader and the full one must agree.
 #include "core/base/assert.hpp"
 #include "core/media/flat_json.hpp"
 #include "core/media/protocol.hpp"
+#include "core/sim/stream_protocol.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 namespace call::fuzz {
@@ -23,7 +24,9 @@ std::vector<std::string> seeds() {
       R"("media_format":{"encoding":"PCMU","sample_rate":8000,"channels":1},)"
       R"("custom_parameters":{"a":"b"}}})",
       R"({"event":"media","stream_id":"S","media":{"track":"inbound","chunk":2,"timestamp":40,)"
-      R"("payload":"AAAA"}})"};
+      R"("payload":"AAAA"}})",
+      R"({"event":"media","streamSid":"MZ1","media":{"payload":"//79"}})",
+      R"({"event":"clear","streamSid":"MZ1"})"};
 }
 
 void feed(std::string_view input) {
@@ -34,6 +37,7 @@ void feed(std::string_view input) {
     if (const auto* frame = std::get_if<media::MediaFrame>(&*message))
       CALL_ASSERT(!frame->mulaw.empty() && frame->mulaw.size() <= media::kMaxPayloadSamples);
   }
+  static_cast<void>(sim::parse_command(input, "MZ1"));
   const auto flat = media::read_flat_media(input);
   CALL_ASSERT(!flat || flat->payload.size() <= input.size());
 }

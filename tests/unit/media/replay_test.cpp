@@ -113,6 +113,9 @@ TEST_CASE("media.replay: commands survive the way onto the tape") {
   }
   const auto speech = decode_command(encode_command(commands[1]));
   CHECK(std::get<AddSpeech>(*speech).mulaw == audio::Mulaw{0, 127, 255});
+  for (const auto& command : {commands[0], commands[2], commands[3], commands[5]})
+    CHECK_FALSE(decode_command(encode_command(command) + "x"));
+  CHECK_FALSE(decode_command(encode_command(SetEndpointing{std::chrono::milliseconds::max()})));
   CHECK_FALSE(decode_command(""));
   CHECK_FALSE(decode_command("\x01"));
 }
@@ -128,4 +131,9 @@ TEST_CASE("media.replay: options survive the way onto the tape") {
   CHECK(options_text(*read) == options_text(options));
   CHECK(read->tuning.turn.endpointer.start_threshold == 0.62F);
   CHECK(read->tuning.vad == CallTuning::Vad::energy);
+  for (const auto* damaged : {"[]", "{", R"({"pause":-1})", R"({"pause":1e300})", R"({"vad":2})",
+                              R"({"lead":"long"})", R"({"pause":9223372036854775807})",
+                              R"({"max_refused_messages":-5})", R"({"stop_threshold":1e39})"})
+    CHECK_FALSE(options_from_text(damaged));
+  CHECK(options_from_text(R"({"pause":1,"of a later version":2})"));
 }

@@ -16,7 +16,7 @@ import time
 import unittest
 import wave
 
-from harness import System, free_ports, wait_for
+from harness import ROOT, System, free_ports, wait_for
 
 SCRIPT = """
 [defaults]
@@ -134,6 +134,49 @@ class Transfers(unittest.TestCase):
                 self.assertEqual(entries[0]["outcome"], "completed")
                 events = (system.state / "truth" / calls[0]["call_sid"] / "events.jsonl").read_text()
                 self.assertIn("<Dial>", events, "the carrier was told to dial")
+
+
+INTERRUPTERS = """
+[defaults]
+ring_s = 0.5
+voice = "rms"
+noise_dbov = -55
+lines = ["Yes.", { say = "Five.", interrupt_after_ms = 2800 }, "No."]
+
+[[caller]]
+number = "+12125550102"
+label = "in a quiet room, with another voice"
+voice = "kal16"
+noise_dbov = -75
+"""
+
+
+class Detectors(unittest.TestCase):
+    """Either voice detector holds a whole conversation with people who interrupt, on a quiet line and on a noisy one."""
+
+    def test_a_conversation_with_an_interruption(self):
+        with tempfile.TemporaryDirectory(prefix="calld-agents-", dir="/tmp") as agents:
+            pathlib.Path(agents).chmod(0o755)
+            survey = (ROOT / "core/flow/agents/survey.toml").read_text()
+            for vad in ("neural", "energy"):
+                (pathlib.Path(agents) / f"{vad}.toml").write_text(f'{survey}\n[turns]\nvad = "{vad}"\n')
+            with System(BIN, INTERRUPTERS, env={"CALLD_MEDIA_AGENTS_DIR": agents}) as system:
+                contacts = system.write("c.csv", "phone\n+12125550101\n+12125550102\n")
+                for vad in ("neural", "energy"):
+                    with self.subTest(vad):
+                        self.converse(system, vad, contacts)
+
+    def converse(self, system, vad, contacts):
+        code, entries = system.dial(vad, contacts, "--agent", vad, "--concurrency", 2)
+        self.assertEqual((code, [e["outcome"] for e in entries]), (0, ["completed"] * 2), entries)
+        calls = wait_for(lambda: (rows := system.json("call", "ls", "--list", vad)["items"])[1:] and rows, 30, "both are filed")
+        for call in calls:
+            record = system.json("call", "show", call["call_sid"])
+            self.assertEqual((record["outcome"], record["answers"]), ("answered", {"satisfaction": "5", "callback": "no"}), record)
+            cut = [t for t in record["turns"] if t["who"] == "agent" and t.get("interrupted")]
+            self.assertEqual(len(cut), 1, record["turns"])
+            self.assertLess(len(cut[0]["heard_text"]), len(cut[0]["text"]))
+            self.assertTrue(system.json("call", "replay", call["call_sid"])["identical"])
 
 
 class WholePath(unittest.TestCase):

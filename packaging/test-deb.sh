@@ -17,8 +17,8 @@
 #   - the commands and files of docs/tutorial.md, taken out of it word for word, lead to a dialed list: the rehearsal, and
 #     the real thing with the simulator as the carrier, by TLS through the tutorial's Caddy; every unit comes up under its
 #     hardening, with its secrets from credentials
-#   - a list that is being dialed (through the simulator) goes on after an upgrade in its middle: each number once; with
-#     --previous the upgrade brings a new schema, and root's "callctl db migrate" is what it takes to go on
+#   - a list that is being dialed (through the simulator) goes on after an upgrade in its middle: each number once, and
+#     dpkg waits for no conversation, nor is one cut off; with --previous the upgrade brings a new schema, and root's "callctl db migrate" is what it takes to go on
 #   - a daemon that hangs is replaced by its watchdog; a campaign's timer fires on time, and never late
 set -eu
 cd "$(dirname "$0")/.."
@@ -290,10 +290,24 @@ for package in calld callctl; do
   dpkg-deb --build "$work/repack" "$root/debs/${package}_$next.deb" >/dev/null
 done
 on sh -c 'dpkg -i /debs/*.deb >/var/log/upgrade.log 2>&1' || fail "the upgrade fails: $(on tail -n 5 /var/log/upgrade.log)"
-after=$(on systemctl show -P MainPID $units | tr '\n' ' ')
-for pid in $before; do
-  case " $after" in *" $pid "*) fail "the upgrade did not restart every daemon ($before, $after)" ;; esac
+# Conversations are under way. dpkg did not wait for them; they end first all the same, and nobody is dialed meanwhile.
+state=$(on systemctl show -P ActiveState calld-media.service)/$(on systemctl show -P ActiveState calld-worker@main.service)
+case "$state" in active/deactivating | deactivating/deactivating | deactivating/inactive) ;; *) fail "media server and worker are $state behind the upgrade" ;; esac
+# restarted: every daemon runs, and none as the process that it was.
+restarted() {
+  for unit in $units; do
+    [ "$(on systemctl is-active "$unit")" = active ] || return 1
+    case " $before" in *" $(on systemctl show -P MainPID "$unit") "*) return 1 ;; esac
+  done
+}
+n=0
+until restarted; do
+  n=$((n + 1))
+  [ $n -lt 150 ] || fail "the upgrade did not restart every daemon: $(on systemctl list-units --all 'calld*')"
+  sleep 1
 done
+echo "restarted $n s behind the upgrade"
+if on journalctl -o cat -u calld-media.service | grep 'ended before their time'; then fail "the upgrade cut conversations off"; fi
 if [ -n "$previous" ]; then
   # They wait and say what for, and root, who is not calld, does what they say.
   if mended=$(on callctl doctor --local --problems -o csv); then fail "the doctor does not see the older schema"; fi

@@ -67,9 +67,14 @@ class Deb(unittest.TestCase):
 
     def test_nothing_is_started_and_what_runs_is_restarted(self):
         scripts = self.control("calld")
-        done = re.findall(r"deb-systemd-invoke (\S+)", scripts["postinst"])
-        self.assertEqual(set(done), {"try-restart"}, "by the installation; an upgrade that only stops strands a list")
-        self.assertIn("'calld.target'", re.search(r"try-restart (.*)", scripts["postinst"])[1])
+        done = re.findall(r"deb-systemd-invoke (?:-- )?(\S+)", scripts["postinst"])
+        self.assertEqual(done, ["try-restart"], "by the installation; an upgrade that only stops strands a list")
+        line = re.search(r"try-restart((?: .*\\\n)? .*)", scripts["postinst"])[1]
+        self.assertIn(" --no-block ", line, "a media server drains for 15 minutes, and apt would wait")
+        shipped = {m[1] for p in self.contents("calld") if (m := re.search(r"/systemd/system/([^/]+\.(?:service|timer|target))$", p))}
+        # Workers are instances; the clean-up ends by itself.
+        self.assertEqual({word.strip("'").replace("@*", "@") for word in re.findall(r"'?calld\S+", line)},
+                         shipped - {"calld-cleanup.service"})
         self.assertNotIn("preinst", scripts)
         self.assertIn("deb-systemd-invoke stop calld.target", scripts["prerm"])
         # Enabled again only where an operator had it enabled.

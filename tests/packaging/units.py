@@ -98,6 +98,11 @@ class Units(unittest.TestCase):
             bare = self.without_a_reason((ROOT / "packaging/systemd" / name).read_text())
             self.assertFalse([line for line in bare if line.startswith(("Limit", "TasksMax"))], name)
 
+    def test_nobody_is_dialed_while_conversations_end(self):
+        """A worker that ran on would call people to a media server that takes no calls any more."""
+        text = (self.units / "calld-worker@.service").read_text()
+        self.assertIn("calld-media.service", " ".join(re.findall(r"(?m)^After=(.*)$", text)).split())
+
     def test_a_campaign_does_not_begin_late(self):
         """Whatever starts the service: a machine that was suspended at the time of its timer fires when it wakes."""
         text = (ROOT / "packaging/examples/campaign/calld-campaign@.service").read_text()

@@ -118,9 +118,7 @@ store::NewEntry entry_of(const contacts::Contact& contact, const FileOptions& op
 
 /// Counts the row when its name or variables are too long or too many for a call.
 void note_curtailed(Report& report, const store::NewEntry& entry) {
-  constexpr std::size_t kSurelyFits = 400;
-  if (!entry.refused.empty() || entry.name.size() + entry.variables_json.size() < kSurelyFits)
-    return;
+  if (!entry.refused.empty()) return;
   const auto missing = dialer::left_out(entry.name, entry.variables_json);
   if (missing.empty() || ++report.curtailed > 1) return;
   report.curtailed_first = fmt::format("line {}: {}", entry.seq, join(missing, ", "));

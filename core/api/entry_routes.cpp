@@ -90,10 +90,13 @@ Result<net::HttpResponse> append(Context& context, const Request& request,
   if (!appended.written) return strict_error(refused);
   auto rows = view(refused);
   for (auto& row : rows) row.erase("detail");
+  const auto curtailed = curtailments_of(body.entries.rows, refused, appended.first_seq);
   return json_answer(201, {{"first_seq", appended.first_seq},
                            {"added", appended.added},
                            {"refused", refused.size()},
-                           {"refusals", rows}});
+                           {"refusals", rows},
+                           {"curtailed", curtailed.size()},
+                           {"curtailments", view(curtailed)}});
 }
 
 }  // namespace

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "core/base/strings.hpp"
 #include "core/contacts/contacts.hpp"
 #include "core/contacts/phone.hpp"
+#include "core/dialer/call_plan.hpp"
 #include "core/json/json.hpp"
 #include "core/policy/zone.hpp"
 
@@ -21,7 +23,7 @@ using std::chrono::seconds;
 
 constexpr std::size_t kMaxDepth = 8;
 constexpr std::size_t kMaxIdempotencyKey = 200;
-constexpr std::size_t kRefusalsShown = 1000;
+constexpr std::size_t kRowsShown = 1000;
 constexpr std::array<std::string_view, 17> kSettings{
     "name",         "agent",         "from",   "caller_pool", "region",          "concurrency",
     "amd",          "on_machine",    "policy", "priority",    "ring_timeout_s",  "time_limit_s",
@@ -253,11 +255,36 @@ Result<Entries> entries_of(const Request& request, const Document& document,
 Json view(const std::vector<Refusal>& refusals) {
   Json rows = Json::array();
   for (const auto& refusal : refusals) {
-    if (rows.size() == kRefusalsShown) break;
+    if (rows.size() == kRowsShown) break;
     rows.push_back({{"seq", refusal.seq},
                     {"phone", refusal.phone_raw},
                     {"reason", refusal.reason},
                     {"detail", refusal.detail}});
+  }
+  return rows;
+}
+
+std::vector<Curtailment> curtailments_of(const std::vector<store::NewEntry>& rows,
+                                         const std::vector<Refusal>& refused,
+                                         std::optional<std::int64_t> first_seq) {
+  std::set<std::int64_t> uncalled;
+  for (const auto& row : refused) uncalled.insert(row.seq);
+  std::vector<Curtailment> out;
+  std::int64_t place = first_seq.value_or(0);
+  for (const auto& row : rows) {
+    const auto seq = first_seq ? place++ : row.seq;
+    if (uncalled.contains(seq)) continue;
+    auto missing = dialer::left_out(row.name, row.variables_json);
+    if (!missing.empty()) out.push_back({seq, std::move(missing)});
+  }
+  return out;
+}
+
+Json view(const std::vector<Curtailment>& curtailments) {
+  Json rows = Json::array();
+  for (const auto& row : curtailments) {
+    if (rows.size() == kRowsShown) break;
+    rows.push_back({{"seq", row.seq}, {"left_out", row.left_out}});
   }
   return rows;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,18 @@ struct Entries {
 
 /// [{"seq","phone","reason","detail"}], the first thousand.
 nlohmann::json view(const std::vector<Refusal>& refusals);
+
+/// A row that will be called, but not with all that it brought.
+struct Curtailment {
+  std::int64_t seq = 0;
+  std::vector<std::string> left_out;  ///< names of variables
+};
+/// Of the rows that nobody refused. They stand at `first_seq` and after, or where they say.
+std::vector<Curtailment> curtailments_of(const std::vector<store::NewEntry>& rows,
+                                         const std::vector<Refusal>& refused,
+                                         std::optional<std::int64_t> first_seq = std::nullopt);
+/// [{"seq","left_out"}], the first thousand.
+nlohmann::json view(const std::vector<Curtailment>& curtailments);
 /// Of a strict request; one is refused at least.
 Error strict_error(const std::vector<Refusal>& refusals);
 

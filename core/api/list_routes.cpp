@@ -46,6 +46,9 @@ Result<net::HttpResponse> create(Context& context, const Request& request,
   if (!existed) {
     answer["refused"] = body.entries.refused.size();
     answer["refusals"] = view(body.entries.refused);
+    const auto curtailed = curtailments_of(body.entries.rows, body.entries.refused);
+    answer["curtailed"] = curtailed.size();
+    answer["curtailments"] = view(curtailed);
   }
   auto response = json_answer(existed ? 200 : 201, answer);
   response.headers.set("Location", fmt::format("/v1/lists/{}", id));

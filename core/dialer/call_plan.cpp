@@ -22,6 +22,7 @@ constexpr std::string_view kOverrides = "#rc=5&rp=5xx,ct,rt";
 
 constexpr std::size_t kOwnParameters = 6;  // of twiml_of(), the callee's not counted
 constexpr std::string_view kName = "name";
+constexpr std::size_t kSurelyFits = 400;  // bytes of a name and all variables, as JSON
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
 
@@ -52,6 +53,7 @@ Parameters of_callee(std::string_view callee, const std::string& variables_json,
 
 std::vector<std::string> left_out(std::string_view callee, const std::string& variables_json) {
   std::vector<std::string> out;
+  if (callee.size() + variables_json.size() < kSurelyFits) return out;
   of_callee(callee, variables_json, out);
   return out;
 }

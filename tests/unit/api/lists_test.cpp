@@ -80,6 +80,34 @@ TEST_CASE(
   CHECK(list["refusals"][2]["reason"] == "missing_number");
 }
 
+TEST_CASE("api.lists: what calls cannot carry of their variables is said, row by row") {
+  Service api;
+  const std::string note =
+      R"("variables":{"city":"Haifa","note":")" + std::string(600, 'x') + R"("}})";
+  const auto made = api.call("POST", "/v1/lists",
+                             R"({"name":"wide","from":"+14155559999","entries":[
+    {"phone":"+14155550123","variables":{"city":"Haifa"}}, {"phone":"+14155550124",)" +
+                                 note + R"(, {"phone":"12",)" + note + "]}");
+  INFO(made.body);
+  REQUIRE(made.status == 201);
+  const auto wanted = [](std::int64_t seq) {
+    return Json::array({{{"seq", seq}, {"left_out", {"note"}}}});
+  };
+  const auto list = Service::json_of(made);
+  CHECK(list["curtailed"] == 1);
+  CHECK(list["curtailments"] == wanted(2));
+  const auto more = api.call("POST", "/v1/lists/wide/entries",
+                             R"({"entries":[{"phone":"+14155550124",)" + note +
+                                 R"(,{"phone":"+14155550125",)" + note + "]}");
+  REQUIRE(more.status == 201);
+  CHECK(Service::json_of(more)["curtailed"] == 1);
+  CHECK(Service::json_of(more)["curtailments"] == wanted(5));
+  const auto none = Service::json_of(
+      api.call("POST", "/v1/lists", R"({"name":"none","from":"+14155559999","entries":[]})"));
+  CHECK(none["curtailed"] == 0);
+  CHECK(none["curtailments"] == Json::array());
+}
+
 TEST_CASE("api.lists: CSV brings the entries and the query the settings") {
   Service api;
   const net::Headers headers{{"Authorization", "Bearer " + api.token},

@@ -211,8 +211,8 @@ const Key kKeys[] = {
              "outcome is unknown."},
     {.section = "dialer", .name = "unknown_deadline", .type = Type::duration,
      .slot = CALL_SLOT(dialer.unknown_deadline), .fallback = "1h", .min = 1, .max = kDay,
-     .help = "An unknown attempt without any evidence by then is given up and shown to the "
-             "operator; it is never dialed again by itself."},
+     .help = "An unknown attempt about which the carrier was asked in vain until then is given up "
+             "and shown to the operator; it is never dialed again by itself."},
     {.section = "dialer", .name = "overdue_grace", .type = Type::duration,
      .slot = CALL_SLOT(dialer.overdue_grace), .fallback = "1m", .min = 1, .max = kDay,
      .help = "A call that should have ended so long ago without a webhook is looked up at the "

@@ -47,8 +47,9 @@ struct Options {
   std::string machine_farewell = "We are sorry to have disturbed you. Goodbye.";
   std::chrono::milliseconds slice{30000};     ///< then the driver hands its list to a fresh job
   std::chrono::milliseconds lease_ttl{4000};  ///< a dead driver is replaced a second later
-  std::chrono::milliseconds unknown_grace{60000};       ///< before the carrier is asked about it
-  std::chrono::milliseconds unknown_deadline{3600000};  ///< without evidence by then: abandoned
+  std::chrono::milliseconds unknown_grace{60000};  ///< before the carrier is asked about it
+  std::chrono::milliseconds unknown_deadline{
+      3600000};                                    ///< asked about in vain until then: abandoned
   std::chrono::milliseconds overdue_grace{60000};  ///< a call silent so long after its end is read
   std::chrono::milliseconds poll{1000};        ///< how often a driver looks again that nobody woke
   std::chrono::seconds media_token_ttl{3600};  ///< covers the carrier's queue and the ringing

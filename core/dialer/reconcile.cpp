@@ -5,6 +5,9 @@
 // other attempt owns, is ours. Two of those are for an operator to judge. How long after does not
 // matter: nobody else of ours calls the pair until this is settled, and a process may have been
 // stopped for long between its mark and its request.
+//
+// The carrier's books may lag, so that it knows of no call proves something only after it was asked for
+// long. PostgreSQL's clock cannot tell that: it may have jumped since the attempt was sent.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,6 +17,7 @@
 #include <vector>
 
 #include "core/base/crash_point.hpp"
+#include "core/base/uptime.hpp"
 #include "core/dialer/dialer.hpp"
 #include "core/dialer/instruments.hpp"
 #include "core/dialer/store_access.hpp"
@@ -58,6 +62,7 @@ class Reconciler {
   Result<bool> unknown(const store::StaleAttempt& attempt);
   Result<bool> overdue(const store::StaleAttempt& attempt);
   Result<bool> lose(const store::StaleAttempt& attempt);
+  Result<bool> asked_enough(const store::StaleAttempt& attempt);
   Result<std::vector<carrier::Call>> candidates(const store::StaleAttempt& attempt);
   std::vector<carrier::Call> judge(const store::StaleAttempt& attempt,
                                    std::vector<carrier::Call> calls);
@@ -175,6 +180,14 @@ std::vector<carrier::Call> Reconciler::judge(const store::StaleAttempt& attempt,
   return proven.empty() ? silent : proven;
 }
 
+/// After one more look in vain.
+Result<bool> Reconciler::asked_enough(const store::StaleAttempt& attempt) {
+  CALL_TRY(const auto asked_for, with_store(deps_, [&](auto& store) {
+             return store::asked_in_vain(store, attempt.id, uptime(), reconcile_every(options_));
+           }));
+  return asked_for >= options_.unknown_deadline - options_.unknown_grace;
+}
+
 Result<bool> Reconciler::unknown(const store::StaleAttempt& attempt) {
   CALL_TRY(auto listed, candidates(attempt));
   CALL_CRASH_POINT("reconcile.listed", attempt.to_number);
@@ -186,7 +199,8 @@ Result<bool> Reconciler::unknown(const store::StaleAttempt& attempt) {
                calls.size());
     return false;
   }
-  if (attempt.age < options_.unknown_deadline) {
+  CALL_TRY(const bool enough, asked_enough(attempt));
+  if (!enough) {
     log_.with("attempt", attempt.id).debug("still unknown: the carrier lists no such call");
     return false;
   }
@@ -202,7 +216,8 @@ Result<bool> Reconciler::unknown(const store::StaleAttempt& attempt) {
 
 /// What it gave us a SID for it has to know: it lost the call, or is not the carrier that we called with.
 Result<bool> Reconciler::lose(const store::StaleAttempt& attempt) {
-  if (attempt.age < options_.unknown_deadline) {
+  CALL_TRY(const bool enough, asked_enough(attempt));
+  if (!enough) {
     log_.with("attempt", attempt.id).debug("the carrier does not know {}", attempt.call_sid);
     return false;
   }

@@ -42,6 +42,23 @@ Result<bool> sid_is_bound(Connection& connection, std::string_view call_sid) {
   return in_transaction(connection, kSystem, "cannot look for the call", body);
 }
 
+Result<std::chrono::milliseconds> asked_in_vain(Connection& connection, std::string_view attempt_id,
+                                                const Uptime& now,
+                                                std::chrono::milliseconds round) {
+  using std::chrono::milliseconds;
+  const auto body = [&](Txn& txn) -> Result<milliseconds> {
+    const auto row = query_row(
+        txn,
+        "UPDATE attempts SET asked_for_ms = asked_for_ms + CASE WHEN asked_on IS NULL THEN "
+        "0 WHEN asked_on = $2 AND asked_at_ms <= $3 THEN $3 - asked_at_ms ELSE $4 END, "
+        "asked_on = $2, asked_at_ms = $3 WHERE id = $1::uuid RETURNING asked_for_ms, "
+        "set_config('synchronous_commit', 'off', true)",
+        {attempt_id, now.boot, now.span.count(), round.count()});
+    return row ? milliseconds(number(*row, "asked_for_ms")) : milliseconds(0);
+  };
+  return in_transaction(connection, kSystem, "cannot note that the carrier was asked", body);
+}
+
 Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::string_view why) {
   const auto body = [&](Txn& txn) -> Result<bool> {
     auto attempt = lock_attempt_by_id(txn, attempt_id);

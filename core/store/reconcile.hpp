@@ -11,6 +11,7 @@
 
 #include "core/base/clock.hpp"
 #include "core/base/result.hpp"
+#include "core/base/uptime.hpp"
 #include "core/store/connection.hpp"
 #include "core/store/types.hpp"
 
@@ -45,6 +46,11 @@ Result<bool> sid_is_bound(Connection& connection, std::string_view call_sid);
 /// Errc::conflict: the call is another attempt's, or the attempt has another call.
 Status confirm_placed(Connection& connection, std::string_view attempt_id,
                       std::string_view call_sid);
+/// The carrier was asked about the attempt and knows no call of it. Returns for how long it has been
+/// asked in vain, by the machine's uptime: PostgreSQL's clock may have jumped since the attempt was sent.
+/// A look from another machine, or after a restart, counts for `round`, the pause between two looks.
+Result<std::chrono::milliseconds> asked_in_vain(Connection& connection, std::string_view attempt_id,
+                                                const Uptime& now, std::chrono::milliseconds round);
 /// No evidence by the deadline: unknown -> abandoned; the entry is done/failed, reason "unknown".
 /// False if it is no longer unknown.
 Result<bool> abandon(Connection& connection, std::string_view attempt_id, std::string_view why);

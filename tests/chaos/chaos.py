@@ -23,7 +23,7 @@ import zoneinfo
 
 import faults
 import oracle
-from system import System
+from system import System, true_time
 
 LIST_SIZE = 40
 LISTS_AT_ONCE = 10
@@ -41,10 +41,10 @@ NEW_YORK = zoneinfo.ZoneInfo("America/New_York")  # where the numbers are
 
 
 def every_other_minute(now):
-    """Hours that are open in each second minute from now on, the last of them for long: the policy, and the spans as
-    seconds since 1970."""
-    begin = int(now) // 60 * 60
-    spans = [(begin + 120 * n, begin + 120 * n + 60) for n in range(18)]
+    """Hours that are open in each second minute from shortly before now on, the last of them for long: the policy, and
+    the spans as seconds since 1970."""
+    begin = int(now) // 60 * 60 - 240
+    spans = [(begin + 120 * n, begin + 120 * n + 60) for n in range(20)]
     spans.append((spans[-1][0] + 120, spans[-1][0] + 12 * 3600))
 
     def clock(t, end=False):
@@ -66,6 +66,7 @@ class Shard:
         self.args, self.shard, self.count = args, shard, trials
         self.trials = faults.draw_trials(args.seed, shard, trials, LIST_SIZE)
         self.rng = random.Random(f"{args.seed}/{shard}/environment")
+        self.clock_rng = random.Random(f"{args.seed}/{shard}/clock")
         self.environment = collections.Counter()
         self.samples, self.pauses, self.running = [], [], []
         self.spared = []  # (number, when it was on the do-not-call list for sure; None if it may not be)
@@ -77,7 +78,7 @@ class Shard:
             print(f"[{self.shard}] {time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
     def run(self):
-        system = System(self.args.bin, self.args.chaos, self.args.seed, settings={"account_cap": ACCOUNT_CAP})
+        system = System(self.args.bin, self.args.chaos, self.args.seed, settings={"account_cap": ACCOUNT_CAP}, clock=True)
         self.system = system
         self._order(system)
         system.restart_env = self._restart_env
@@ -129,8 +130,9 @@ class Shard:
         lists = collections.OrderedDict()
         for trial in self.trials:
             lists.setdefault(trial.list_name, []).append(trial.number)
-        nemesis = threading.Thread(target=self._nemesis, daemon=True)
-        nemesis.start()
+        nemeses = [threading.Thread(target=strikes, daemon=True) for strikes in (self._nemesis, self._move_clock)]
+        for nemesis in nemeses:
+            nemesis.start()
         waiting, self.running, done = list(lists.items()), [], 0
         moved = time.monotonic()
         while waiting or self.running:
@@ -149,7 +151,8 @@ class Shard:
                 break
             time.sleep(0.7)
         self.quiet.set()
-        nemesis.join(60)
+        for nemesis in nemeses:
+            nemesis.join(60)
         self._settle(system)
         return self._judge(system, time.monotonic() - begun)
 
@@ -215,6 +218,19 @@ class Shard:
             except (AssertionError, OSError, subprocess.SubprocessError) as error:
                 self.say(f"{kind}: {error}")
 
+    def _move_clock(self):
+        """PostgreSQL's, besides everything else; right again at the end."""
+        ahead = 0.0
+        while True:
+            pause, to = faults.draw_clock(self.clock_rng, ahead)
+            if self.quiet.wait(pause):
+                self.system.set_clock(0.0)
+                return
+            self.say(f"PostgreSQL's clock: {ahead:+.1f} s -> {to:+.1f} s")
+            self.environment[f"postgres clock {'forth' if to > ahead else 'back'}"] += 1
+            self.system.set_clock(to)
+            ahead = to
+
     def _strike(self, kind):
         system = self.system
         worker = self.rng.choice(system.workers)
@@ -251,11 +267,10 @@ class Shard:
         system = self.system
         if system.callctl("list", "pause", name, check=False).returncode != 0:
             return
-        begin, list_id = system.sql("SELECT extract(epoch FROM clock_timestamp()), id FROM lists WHERE name = "
-                                    f"'{name}'", 20)[0]
+        begin = true_time()
+        list_id = system.sql(f"SELECT id FROM lists WHERE name = '{name}'", 20)[0][0]
         time.sleep(self.rng.uniform(0.5, 2) if self.rng.random() < 0.5 else self.rng.uniform(4, 8))
-        end = system.sql("SELECT extract(epoch FROM clock_timestamp())", 20)[0][0]
-        self.pauses.append((list_id, float(begin), float(end)))
+        self.pauses.append((list_id, begin, true_time()))
         while system.callctl("list", "resume", name, check=False).returncode not in (0, 1):
             time.sleep(0.3)
 
@@ -269,7 +284,7 @@ class Shard:
         number = waiting[0][0]
         self.spared.append((number, None))
         if system.callctl("dnc", "add", number, check=False).returncode == 0:
-            self.spared.append((number, float(system.sql("SELECT extract(epoch FROM clock_timestamp())", 20)[0][0])))
+            self.spared.append((number, true_time()))
 
     # --- the verdict
 
@@ -293,7 +308,7 @@ class Shard:
             "creates": len(books.creates), "attempts": len(books.attempts),
             "states": collections.Counter(a["state"] for a in books.attempts.values()),
             "duplicates": oracle.duplicates(books), "lost": oracle.lost(books),
-            "resolved": oracle.resolve_times(books), "replayed": replayed,
+            "resolved": oracle.resolve_times(books), "bound": list(oracle.time_to_bind(books).values()), "replayed": replayed,
         }
 
 
@@ -331,6 +346,8 @@ def report(total, seed, command):
           f"were unknown for a while; how it ended: {dict(ends)}")
     print(f"time to resolve    p50 {percentile(times, 0.5):.1f} s, p99 {percentile(times, 0.99):.1f} s, "
           f"longest {max(times, default=float('nan')):.1f} s")
+    print(f"time to bind       p50 {percentile(total['bound'], 0.5):.2f} s, p99 {percentile(total['bound'], 0.99):.1f} s, "
+          f"longest {max(total['bound'], default=float('nan')):.1f} s from the carrier's note to the attempt that has the call")
     print(f"webhooks replayed  {total['replayed']}")
     print(f"duplicates         {total['duplicates']}")
     print(f"lost               {total['lost']}")

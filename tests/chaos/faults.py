@@ -5,6 +5,7 @@ simulated carrier, an order for a crash point, or both. Faults of the environmen
 drawn beside them and meet whatever is under way.
 """
 import dataclasses
+import math
 import random
 
 # Crash points whose subject is the telephone number, in the order in which an attempt meets them.
@@ -120,3 +121,14 @@ WEIGHTS = (3, 2, 4, 2, 3, 3, 3, 2, 3, 2, 2, 5, 3, 2, 2, 5)
 def draw_environment(rng):
     """(kind, seconds until it happens)."""
     return rng.choices(ENVIRONMENT, WEIGHTS)[0], rng.uniform(2, 7)
+
+
+FARTHEST_S = 90.0  # PostgreSQL's clock from the true time: far beyond the lease and the deadline of unknown attempts
+
+
+def draw_clock(rng, ahead):
+    """(seconds until PostgreSQL's clock jumps, how far it is ahead then)."""
+    to = 0.0
+    if not ahead or rng.random() < 0.3:
+        to = rng.choice((-1, 1)) * math.exp(rng.uniform(0, math.log(FARTHEST_S)))
+    return rng.uniform(2, 8), round(to, 2)

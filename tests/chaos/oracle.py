@@ -10,7 +10,7 @@ import random
 import socket
 from urllib.parse import urlencode
 
-from system import TOKEN
+from system import STARTED, TOKEN
 
 RANK = {"": -1, "queued": 0, "initiated": 1, "ringing": 2, "in-progress": 3,
         "completed": 4, "busy": 4, "no-answer": 4, "failed": 4, "canceled": 4}
@@ -19,15 +19,25 @@ REPLAYERS = 8
 # note that it was: the gate's patience, the request's time-out, and a busy machine. A process that was stopped between
 # the two adds that.
 ON_ITS_WAY_S = 4.0
+# Until a call that the carrier accepted has its attempt. Whoever goes by PostgreSQL's clock waits again for what it was
+# put back, and a process that is stopped for as long as it is.
+BOUND_WITHIN_S = 30.0
 OPEN = ("intent", "sending", "placed", "unknown")
 OUTCOME = {"completed": ("completed", "machine"), "busy": ("busy",), "no-answer": ("no_answer",),
            "failed": ("failed",), "canceled": ("no_answer", "cancelled")}
 HOOK_PATH = {"status": "status", "amd": "amd", "answer": "answer", "stream": "stream", "stream_ended": "stream-ended"}
 
-# Every move of an attempt, written by PostgreSQL itself in the transaction that makes it.
+# PostgreSQL's clock jumps: near a jump it may have read one hour and noted another.
+NEAR_A_JUMP_S = 0.5
+
+# Every move of an attempt, written by PostgreSQL itself in the transaction that makes it, by two clocks: its own,
+# which jumps, and the machine's uptime, which does not.
 AUDIT = """
+CREATE FUNCTION chaos_uptime() RETURNS float8 LANGUAGE sql SECURITY DEFINER AS $$
+  SELECT split_part(pg_read_file('/proc/uptime'), ' ', 1)::float8 $$;
 CREATE TABLE chaos_moves (id bigserial PRIMARY KEY, attempt_id uuid, entry_id bigint, list_id bigint, was text, now_is text,
-                          status_was text, status_now text, at timestamptz DEFAULT clock_timestamp());
+                          status_was text, status_now text, call_sid text, at timestamptz DEFAULT clock_timestamp(),
+                          uptime float8 DEFAULT chaos_uptime());
 CREATE FUNCTION chaos_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   IF TG_OP = 'DELETE' THEN
@@ -37,9 +47,10 @@ BEGIN
   ELSIF TG_OP = 'INSERT' THEN
     INSERT INTO chaos_moves (attempt_id, entry_id, list_id, was, now_is)
     VALUES (NEW.id, NEW.entry_id, NEW.list_id, '', NEW.state);
-  ELSIF OLD.state <> NEW.state OR OLD.call_status IS DISTINCT FROM NEW.call_status THEN
-    INSERT INTO chaos_moves (attempt_id, entry_id, list_id, was, now_is, status_was, status_now)
-    VALUES (NEW.id, NEW.entry_id, NEW.list_id, OLD.state, NEW.state, OLD.call_status, NEW.call_status);
+  ELSIF OLD.state <> NEW.state OR OLD.call_status IS DISTINCT FROM NEW.call_status
+      OR OLD.call_sid IS DISTINCT FROM NEW.call_sid THEN
+    INSERT INTO chaos_moves (attempt_id, entry_id, list_id, was, now_is, status_was, status_now, call_sid)
+    VALUES (NEW.id, NEW.entry_id, NEW.list_id, OLD.state, NEW.state, OLD.call_status, NEW.call_status, NEW.call_sid);
   END IF;
   RETURN NEW;
 END $$;
@@ -53,15 +64,23 @@ class Books:
     def __init__(self, system):
         self.system = system
         self.creates = system.creates()
-        self.attempts = {row[0]: dict(zip(("id", "entry", "list", "n", "state", "token", "sid", "status", "sent"), row))
+        self.clock = system.clock
+        self.attempts = {row[0]: dict(zip(("id", "entry", "list", "n", "state", "token", "sid", "status"), row), sent=0)
                          for row in system.sql("SELECT id, entry_id, list_id, n, state, token, coalesce(call_sid, ''), "
-                                               "coalesce(call_status, ''), coalesce(extract(epoch FROM sent_at), 0) FROM attempts", 20)}
+                                               "coalesce(call_status, '') FROM attempts", 20)}
         self.entries = {row[0]: dict(zip(("id", "list", "phone", "state", "outcome", "reason"), row))
                         for row in system.sql("SELECT id, list_id, coalesce(phone, ''), state, coalesce(outcome, ''), reason FROM entries", 20)}
         self.lists = {row[0]: dict(zip(("id", "name", "state", "max", "concurrency"), row))
                       for row in system.sql("SELECT id, name, state, max_attempts, concurrency FROM lists", 20)}
-        self.moves = system.sql("SELECT attempt_id, was, now_is, coalesce(status_was, ''), coalesce(status_now, ''), "
-                                "extract(epoch FROM at), entry_id FROM chaos_moves ORDER BY id", 20)
+        # The time of each twice: the true one, and PostgreSQL's.
+        self.moves = [(*row[:5], STARTED + float(row[5]), float(row[6])) for row in system.sql(
+            "SELECT attempt_id, was, now_is, coalesce(status_was, ''), coalesce(status_now, ''), uptime, "
+            "extract(epoch FROM at) FROM chaos_moves ORDER BY id", 20)]
+        self.bound = {sid: STARTED + float(at) for sid, at in system.sql(
+            "SELECT call_sid, min(uptime) FROM chaos_moves WHERE call_sid IS NOT NULL GROUP BY 1", 20)}
+        for attempt, _, now, _, _, at, _ in self.moves:
+            if now == "sending" and attempt in self.attempts:
+                self.attempts[attempt]["sent"] = at
         self.holders = system.sql("SELECT list_id, holder FROM list_drivers WHERE holder IS NOT NULL AND expires_at > now()", 20)
         self.calls, self.span = {}, {}  # final status; (created, ended) in seconds since 1970
         for sid in self.creates:
@@ -80,13 +99,38 @@ def seconds(rfc3339):
 def latest(create, sent, stops):
     """When the carrier may have noted a create at the latest that was marked just before `sent`."""
     at = seconds(create["time"])
-    return sent + ON_ITS_WAY_S + sum(last - first for first, last in stops if first < at and last > sent)
+    return sent + ON_ITS_WAY_S + in_between(stops, sent, at)
+
+
+def truly(spans, clock):
+    """The true times at which PostgreSQL's clock was in one of the spans."""
+    out = []
+    for (since, ahead), (until, _) in zip(clock, [*clock[1:], (float("inf"), 0)]):
+        shown = [(max(first - ahead, since), min(last - ahead, until)) for first, last in spans]
+        out += [(first, last) for first, last in shown if first < last]
+    return out
+
+
+def in_between(spans, begin, end):
+    """The length of the spans that touch that time."""
+    return sum(last - first for first, last in spans if first < end and last > begin)
+
+
+def put_back(clock, begin, end):
+    """By how much PostgreSQL's clock was put back from a while before that time on: an attempt has the time of before."""
+    steps = zip(clock, clock[1:])
+    return sum(max(0, was - now) for (_, was), (at, now) in steps if begin - BOUND_WITHIN_S < at < end)
+
+
+def time_to_bind(books):
+    """Seconds from the carrier's note of a call until its attempt had it, by SID."""
+    return {sid: books.bound[sid] - seconds(create["time"]) for sid, create in books.creates.items() if sid in books.bound}
 
 
 def check(books, handed_in, samples, pauses, spared=(), hours=None, stops=()):
     """A list of violations: (invariant, text). `spared`: numbers, and when they were on the do-not-call list (None: they
-    may be). `hours`: when the lists of those names may be dialed, as spans of seconds since 1970. `stops`: when processes
-    were stopped, the same."""
+    may be). `hours`: when the lists of those names may be dialed, as spans of seconds since 1970 by PostgreSQL's clock.
+    `stops`: when processes were stopped. All other times are true ones."""
     bad = []
     by_token, by_number, by_sid = {}, {}, {}
     for sid, create in books.creates.items():
@@ -120,6 +164,11 @@ def check(books, handed_in, samples, pauses, spared=(), hours=None, stops=()):
         owners = by_sid.get(sid, [])
         if len(owners) != 1 or owners[0]["token"] != create["token"]:
             bad.append(("I4", f"call {sid} to {create['to']} belongs to {[a['id'] for a in owners]}"))
+    for sid, took in time_to_bind(books).items():
+        begin = seconds(books.creates[sid]["time"])
+        at = begin + took
+        if took > BOUND_WITHIN_S + in_between(stops, begin, at) + put_back(books.clock, begin, at):
+            bad.append(("I4", f"call {sid} was bound only after {took:.1f} s"))
     for attempt in books.attempts.values():
         if attempt["state"] in OPEN:
             bad.append(("I5", f"attempt {attempt['id']} is still {attempt['state']}"))
@@ -130,11 +179,11 @@ def check(books, handed_in, samples, pauses, spared=(), hours=None, stops=()):
             bad.append(("I5", f"{name}: {opened} open, the cap is {cap}"))
     for list_id, begin, end in pauses:
         for attempt in books.attempts.values():
-            if attempt["list"] == list_id and begin < float(attempt["sent"]) < end:
+            if attempt["list"] == list_id and begin < attempt["sent"] < end:
                 bad.append(("I6", f"attempt {attempt['id']} was sent while its list was paused"))
     for number, since in spared:
         for attempt in books.attempts.values():
-            if since and books.entries[attempt["entry"]]["phone"] == number and float(attempt["sent"]) > since:
+            if since and books.entries[attempt["entry"]]["phone"] == number and attempt["sent"] > since:
                 bad.append(("I6", f"attempt {attempt['id']} was sent after {number} was not to be called any more"))
     # The same by the carrier's clock: what the books say was sent in time also left in time.
     for create in books.creates.values():
@@ -148,13 +197,14 @@ def check(books, handed_in, samples, pauses, spared=(), hours=None, stops=()):
         for number, since in spared:
             if since and create["to"] == number and at > latest(create, since, stops):
                 bad.append(("I6", f"the carrier was asked for {create['sid']} after {number} was not to be called any more"))
-        spans = (hours or {}).get(books.lists[attempt["list"]]["name"])
+        spans = truly((hours or {}).get(books.lists[attempt["list"]]["name"], ()), books.clock)
         if spans and not any(first <= at <= latest(create, last, stops) for first, last in spans):
             bad.append(("I6", f"the carrier was asked for {create['sid']} outside its list's hours"))
-    for attempt, _, now, _, _, at, _ in books.moves:
+    for attempt, _, now, _, _, at, shown in books.moves:
         spans = (hours or {}).get(books.lists[books.attempts[attempt]["list"]]["name"]) if attempt in books.attempts else None
         # It is asked a moment before it is noted.
-        if spans and now == "sending" and not any(first <= float(at) < last + 0.5 for first, last in spans):
+        jumped = any(abs(at - since) < NEAR_A_JUMP_S for since, _ in books.clock)
+        if spans and now == "sending" and not jumped and not any(first <= shown < last + 0.5 for first, last in spans):
             bad.append(("I6", f"attempt {attempt} was sent outside its list's hours"))
     for attempt, was, now, status_was, status_now, _, _ in books.moves:
         if RANK[status_now] < RANK[status_was] or (RANK[status_was] == 4 and status_now != status_was):
@@ -198,9 +248,9 @@ def resolve_times(books):
     since, out = {}, []
     for attempt, was, now, _, _, at, _ in books.moves:
         if now == "unknown" and was != "unknown":
-            since[attempt] = float(at)
+            since[attempt] = at
         elif was == "unknown" and now != "unknown" and attempt in since:
-            out.append((float(at) - since.pop(attempt), now))
+            out.append((at - since.pop(attempt), now))
     return out
 
 

@@ -26,6 +26,7 @@ LEASE_S = 2.0
 DEADLINE_S = 12
 TIMEOUT_S = 2
 STOPPED_S = 2 * LEASE_S + 0.2
+FAKETIME = "/usr/lib/*/faketime/libfaketime.so.1"
 
 CONFIG = """
 [service]
@@ -77,6 +78,19 @@ patience_s = 1
 """
 
 
+def uptime():
+    """Seconds since the machine started, as the SQL function chaos_uptime() has them: no clock that jumps."""
+    return float(pathlib.Path("/proc/uptime").read_text().split()[0])
+
+
+STARTED = time.time() - uptime()  # in seconds since 1970
+
+
+def true_time():
+    """In seconds since 1970, by uptime(): comparable with what chaos_uptime() notes, and cut to its 10 ms."""
+    return STARTED + uptime()
+
+
 def service_user():
     """PostgreSQL refuses to run as root."""
     return {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
@@ -121,8 +135,9 @@ class Process:
 
 
 class System:
-    def __init__(self, bin_dir, chaos, seed, workers=2, durable=False, settings=None):
-        """`settings`: values of CONFIG that shall differ. `durable`: PostgreSQL waits for the disk."""
+    def __init__(self, bin_dir, chaos, seed, workers=2, durable=False, settings=None, clock=False):
+        """`settings`: values of CONFIG that shall differ. `durable`: PostgreSQL waits for the disk. `clock`: it has one
+        that set_clock() can put forth and back."""
         self.bin = pathlib.Path(bin_dir).resolve()
         self.chaos = pathlib.Path(chaos).resolve()
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="calld-chaos-", dir="/tmp"))
@@ -131,13 +146,29 @@ class System:
         self.ending = threading.Event()
         self.resume_at = {}  # pid -> when a stopped process goes on
         self.stops = []  # (when one was stopped at the latest, when it went on), in seconds since 1970
+        self.clock = [(0, 0.0)]  # (since when at the earliest, how far PostgreSQL's clock is ahead)
         self.token = ""  # of the API
         names = ["pg", "redis", "sim", "api", "media"] + [f"worker{n}" for n in range(workers)]
         self.port = dict(zip(names, free_ports(len(names))))
         self.database = f"postgresql://calld@127.0.0.1:{self.port['pg']}/calld"
         self.plan = self.dir / "plan"
         self._configure({"seed": seed, **(settings or {})})
-        self._processes(workers, durable)
+        self._processes(workers, durable, self._clock_env() if clock else {})
+
+    def _clock_env(self):
+        library = glob.glob(FAKETIME)
+        if not library:
+            raise SystemExit("PostgreSQL's clock cannot be moved: install the package faketime")
+        self.set_clock(0.0)
+        return {"LD_PRELOAD": library[0], "FAKETIME_TIMESTAMP_FILE": str(self.dir / "clock"), "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+
+    def set_clock(self, ahead):
+        """All of PostgreSQL's processes see it at once."""
+        self.clock.append((true_time(), ahead))
+        (self.dir / "clock.new").write_text(f"{ahead:+.2f}\n")
+        (self.dir / "clock.new").chmod(0o644)
+        (self.dir / "clock.new").rename(self.dir / "clock")
 
     def _configure(self, settings):
         (self.dir / "token").write_text(TOKEN)
@@ -150,14 +181,14 @@ class System:
                "lease": int(LEASE_S), "deadline": DEADLINE_S, "rate": 1000, "account_cap": 0, "level": "info", **self.port, **settings}))
         self.env = {"CALLD_CONFIG": str(self.dir / "calld.toml"), "CALLD_CRASH_PLAN": str(self.plan), "TERM": "dumb"}
 
-    def _processes(self, workers, durable):
+    def _processes(self, workers, durable, clock_env):
         self.pg_bin = pathlib.Path(sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))[-1]).parent
         log = self.dir / "log"
         self.postgres = Process("postgres", [self.pg_bin / "postgres", "-D", self.dir / "pg", "-p", str(self.port["pg"]),
                                              "-c", "unix_socket_directories=", "-c", "listen_addresses=127.0.0.1",
                                              # What the trials kill is PostgreSQL, never the machine.
                                              "-c", f"fsync={'on' if durable else 'off'}", "-c", "max_connections=200"],
-                                log / "postgres.log", **service_user())
+                                log / "postgres.log", clock_env, **service_user())
         self.redis = Process("redis", ["redis-server", "--port", str(self.port["redis"]), "--bind", "127.0.0.1",
                                        "--dir", self.dir / "redis", "--appendonly", "yes", "--save", ""],
                              log / "redis.log")
@@ -234,7 +265,7 @@ class System:
                         del self.resume_at[pid]
                         if any(p.alive() and p.pid == pid for p in [self.api, *self.workers]):
                             os.kill(pid, signal.SIGCONT)
-                            now = time.time()
+                            now = true_time()
                             self.stops.append((now - STOPPED_S - 1, now))
                 if not self.ending.is_set():
                     for process in [self.api, *self.workers]:

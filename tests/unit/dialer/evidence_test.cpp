@@ -135,7 +135,7 @@ TEST_CASE("dialer.evidence: a call that the carrier has lost ends after the dead
   });
   const auto list = world.list(1);
   world.dial(list);
-  world.sql("UPDATE attempts SET sent_at = now() - interval '30 minutes'");
+  world.sql("UPDATE attempts SET sent_at = now() - interval '2 hours'");
   const auto reconcile = [&] {
     const auto changed =
         dialer::reconcile(world.deps, world.options, {list}, Deadline::after(milliseconds(5000)));
@@ -144,7 +144,7 @@ TEST_CASE("dialer.evidence: a call that the carrier has lost ends after the dead
   };
   CHECK(reconcile() == 0);
   CHECK(world.attempt_state(list) == "placed");
-  world.sql("UPDATE attempts SET sent_at = now() - interval '2 hours'");
+  world.options.unknown_deadline = world.options.unknown_grace;
   CHECK(reconcile() == 1);
   CHECK(world.attempt_state(list) == "ended");
   CHECK(world.value("SELECT outcome || ' ' || reason FROM entries") == "failed lost_by_carrier");
@@ -187,6 +187,16 @@ TEST_CASE(
   CHECK(unknown.world.entry_state(unknown.list) == "done/failed");
   CHECK(unknown.world.dial_to_end(unknown.list).end == DialEnd::completed);
   CHECK(unknown.world.phone.creates().size() == 1);
+}
+
+TEST_CASE("dialer.evidence: a clock that jumps forth brings no deadline nearer") {
+  Unknown unknown;
+  unknown.world.sql("UPDATE attempts SET sent_at = now() - interval '2 hours'");
+  CHECK(unknown.reconcile() == 0);
+  CHECK(unknown.world.attempt_state(unknown.list) == "unknown");
+  unknown.world.options.unknown_deadline = milliseconds(1);
+  while (unknown.world.attempt_state(unknown.list) == "unknown") unknown.reconcile();
+  CHECK(unknown.world.attempt_state(unknown.list) == "abandoned");
 }
 
 TEST_CASE("dialer.evidence: a carrier that does not answer abandons nothing") {

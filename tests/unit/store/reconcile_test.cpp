@@ -49,6 +49,20 @@ TEST_CASE("store.reconcile: a placed call without an end is looked for when it i
   CHECK(stale(running.connection).empty());
 }
 
+TEST_CASE("store.reconcile: looks in vain add up by the uptime of whoever looks") {
+  Unknown unknown;
+  const auto asked = [&](const char* boot, int at_ms) {
+    const Uptime now{boot, milliseconds(at_ms)};
+    return take(asked_in_vain(unknown.connection, unknown.claim.attempt_id, now, milliseconds(10)))
+        .count();
+  };
+  CHECK(asked("a", 5000) == 0);
+  CHECK(asked("a", 5700) == 700);
+  CHECK(asked("b", 40) == 710);  // another machine, whose uptime says nothing about the first
+  CHECK(asked("b", 90) == 760);
+  CHECK(asked("b", 80) == 770);  // not the same uptime after all
+}
+
 TEST_CASE("store.reconcile: evidence makes an unknown call a placed one") {
   Unknown unknown;
   check(confirm_placed(unknown.connection, unknown.claim.attempt_id, sid_of(3)));

@@ -334,6 +334,7 @@ class Top(unittest.TestCase):
         self.assertLessEqual(max(map(len, screen.text().splitlines())), 60)
         screen.type("q")
         screen.wait(r"(?m)^before-42$")
+        screen.wait(r"ready>\s*\Z")  # the shell reads again: what is typed before it does is shown out of place
         screen.type("stty -a | tr ';' '\\n' | grep -c -- ' -icanon\\| -echo '", "Enter")
         screen.wait(r"(?m)^0$")
 

@@ -439,6 +439,7 @@ class NothingIsLost(Suite):
         worker = self.worker(drain=200)
         job = self.queue.enqueue("calld.stubborn", 60)
         self.starts(job)
+        time.sleep(0.5)  # as above
         worker.terminate()
         self.assertEqual(worker.wait(8), 1)
         self.assertEqual((status_of(job), self.queue.job_ids), ("queued", [job.id]))

@@ -83,9 +83,9 @@ def creates_so_far(system):
         return sum(chunk.count(b"\n") for chunk in iter(lambda: book.read(1 << 20), b""))
 
 
-def make_list(system, name, count, first, cps, concurrency=1000, tenant="default"):
+def make_list(system, name, count, first, cps, concurrency=1000, tenant="default", priorities=1):
     csv = system.dir / f"{name}.csv"
-    csv.write_text("phone\n" + "".join(f"+1212{first + n:07d}\n" for n in range(count)))
+    csv.write_text("phone,priority\n" + "".join(f"+1212{first + n:07d},{n * 7919 % priorities}\n" for n in range(count)))
     system.callctl("--tenant", tenant, "list", "create", name, csv, "--from", f"+1500555{first // 100000 % 10000:04d}",
                    "--concurrency", concurrency, "--calls-per-second", cps)
 
@@ -194,19 +194,23 @@ def claim(args):
         for setting in ("session_preload_libraries = 'auto_explain'", "auto_explain.log_min_duration = 0",
                         "auto_explain.log_analyze = on", "auto_explain.log_buffers = on"):
             system.sql(f"ALTER DATABASE calld SET {setting}")
-        print("entries     done   one claim   twenty at once")
+        print(f"entries     done   one claim   twenty at once   x the list's first   ({args.priorities} priorities)")
         for n, size in enumerate((1000, 10000, 100000)):
-            make_list(system, f"list-{size}", size, 2000000 + n * 100000, 100)
+            make_list(system, f"list-{size}", size, 2000000 + n * 100000, 100, priorities=args.priorities)
             list_id = system.sql(f"SELECT id FROM lists WHERE name = 'list-{size}'")[0][0]
             system.sql(f"UPDATE lists SET state = 'running' WHERE id = {list_id}")
             system.sql("ANALYZE")
+            first = None
             for percent in (0, 50, 95):
-                system.sql("UPDATE entries SET state = 'done', outcome = 'completed' WHERE state <> 'done' AND "
-                           f"list_id = {list_id} AND seq <= {size * percent // 100}")
+                system.sql("UPDATE entries SET state = 'done', outcome = 'completed' WHERE state <> 'done' AND id IN ("
+                           f"SELECT id FROM entries WHERE list_id = {list_id} ORDER BY priority DESC, seq "
+                           f"LIMIT {size * percent // 100})")
                 run = subprocess.run([pathlib.Path(args.bin) / "claim_bench", system.database, list_id, "30"], text=True,
                                      capture_output=True, check=True)
                 took = json.loads(run.stdout)
-                print(f"{size:7,}  {percent:5} %   {took['one_ms']:6.2f} ms   {took['twenty_ms']:6.2f} ms")
+                first = first or took
+                print(f"{size:7,}  {percent:5} %   {took['one_ms']:6.2f} ms   {took['twenty_ms']:6.2f} ms       "
+                      f"{took['one_ms'] / first['one_ms']:.2f}  {took['twenty_ms'] / first['twenty_ms']:.2f}")
     plans = re.findall(r"plan:\n\tQuery Text: SELECT e\.id[^\n]*SKIP LOCKED\n((?:\t.*\n)+)", log.read_text())
     print("the last plan of the statement that finds the next entries:\n" + plans[-1].replace("\t", "  "))
     remove(system)
@@ -272,6 +276,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rows", type=int, default=100000)
     parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--priorities", type=int, default=1, help="over which the entries are spread whose claims are timed")
     args = parser.parse_args()
     what = {"creates": creates, "pacing": pacing, "claim": claim, "import": import_rows, "takeover": takeover}
     return what[args.what](args)

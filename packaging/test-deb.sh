@@ -293,6 +293,12 @@ on sh -c 'dpkg -i /debs/*.deb >/var/log/upgrade.log 2>&1' || fail "the upgrade f
 # Conversations are under way. dpkg did not wait for them; they end first all the same, and nobody is dialed meanwhile.
 state=$(on systemctl show -P ActiveState calld-media.service)/$(on systemctl show -P ActiveState calld-worker@main.service)
 case "$state" in active/deactivating | deactivating/deactivating | deactivating/inactive) ;; *) fail "media server and worker are $state behind the upgrade" ;; esac
+if [ -n "$previous" ]; then
+  # They wait for the new schema and say so, and root, who is not calld, does what they say.
+  if mended=$(on callctl doctor --local --problems -o csv); then fail "the doctor does not see the older schema"; fi
+  echo "$mended" | grep 'callctl db migrate'
+  on callctl db migrate
+fi
 # restarted: every daemon runs, and none as the process that it was.
 restarted() {
   for unit in $units; do
@@ -308,12 +314,6 @@ until restarted; do
 done
 echo "restarted $n s behind the upgrade"
 if on journalctl -o cat -u calld-media.service | grep 'ended before their time'; then fail "the upgrade cut conversations off"; fi
-if [ -n "$previous" ]; then
-  # They wait and say what for, and root, who is not calld, does what they say.
-  if mended=$(on callctl doctor --local --problems -o csv); then fail "the doctor does not see the older schema"; fi
-  echo "$mended" | grep 'callctl db migrate'
-  on callctl db migrate
-fi
 on grep -q 'changed by an operator' /etc/calld/calld.toml || fail "the upgrade lost the changed calld.toml"
 on grep -q "$secret" /etc/calld/secrets/carrier.auth_token || fail "the upgrade lost a secret"
 ctl list wait upgrade --timeout 300 || fail "the list did not go on after the upgrade"

@@ -34,7 +34,7 @@ CALLER_CAP = 6     # of each number of the two pools, which share one
 POOL_OF = 5        # of each five lists two call from the pools
 POOLS = {"pool-0": ("+15005560001", "+15005560002", "+15005560003"),
          "pool-1": ("+15005560003", "+15005560004", "+15005560005")}
-STALL_S = 240
+STALL_S = 480  # a list with hours, open in each second minute, may meet a clock that is put back just then, more than once
 TRIALS_A_SYSTEM = 2500  # then a fresh one
 HOURS_OF = 5  # each fifth list has calling hours
 NEW_YORK = zoneinfo.ZoneInfo("America/New_York")  # where the numbers are

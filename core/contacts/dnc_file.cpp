@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <unordered_set>
+#include <utility>
 
 #include "core/base/strings.hpp"
 #include "core/contacts/csv.hpp"

@@ -121,8 +121,8 @@ TEST_CASE("media.disk: a full disk costs audio, never a record") {
              std::string::npos;
     };
     const auto deadline = soon();
-    while (!waits(2) && !deadline.passed())
-      CHECK_FALSE(spool->drain(Deadline::after(std::chrono::milliseconds(100))));
+    do CHECK_FALSE(spool->drain(Deadline::after(std::chrono::milliseconds(500))));
+    while (!waits(2) && !deadline.passed());
     REQUIRE(waits(2));
     CHECK_FALSE(fs::exists(options.dir / "CA1"));
     fs::remove(dir.path() / "ballast");

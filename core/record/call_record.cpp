@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/json/json.hpp"
 #include "core/record/counters.hpp"
@@ -108,12 +109,23 @@ Status read_words(const Json& json, std::vector<Word>& out) {
   return {};
 }
 
+template <class Count>
+Status take_count(std::string_view name, std::int64_t value, Count& out) {
+  if (!std::in_range<Count>(value))
+    return Error{Errc::invalid_argument, fmt::format("{} is no count: {}", name, value)};
+  out = static_cast<Count>(value);
+  return {};
+}
+
+Status read_count(const Json& json, std::string_view name, std::uint64_t& out) {
+  CALL_TRY(const auto value, json::get_int_or(json, name, 0));
+  return take_count(name, value, out);
+}
+
 Status read_recording(const Json& json, Recording& out) {
   if (json::find(json, "recording") == nullptr) return {};
-  CALL_TRY(const auto samples, json::get_int_or(json, "recording.samples", 0));
-  CALL_TRY(const auto lost, json::get_int_or(json, "recording.lost_samples", 0));
-  out.samples = static_cast<std::uint64_t>(samples);
-  out.lost_samples = static_cast<std::uint64_t>(lost);
+  CALL_CHECK(read_count(json, "recording.samples", out.samples));
+  CALL_CHECK(read_count(json, "recording.lost_samples", out.lost_samples));
   CALL_TRY(out.removed, json::get_string_or(json, "recording.removed", ""));
   if (json::find(json, "recording.masked") == nullptr) return {};
   CALL_TRY(const Json masked, json::get_array(json, "recording.masked"));
@@ -149,7 +161,7 @@ Result<Turn> read_turn(const Json& json) {
 Result<Waterfall> read_waterfall(const Json& json) {
   Waterfall w;
   CALL_TRY(const auto turn, json::get_int(json, "turn"));
-  w.turn = static_cast<std::uint32_t>(turn);
+  CALL_CHECK(take_count("turn", turn, w.turn));
   CALL_CHECK(read_ms(json, "speech_end_ms", w.speech_end_ms));
   CALL_CHECK(read_ms(json, "endpoint_ms", w.endpoint_ms));
   CALL_CHECK(read_ms(json, "final_transcript_ms", w.final_transcript_ms));
@@ -162,8 +174,7 @@ Result<Waterfall> read_waterfall(const Json& json) {
 
 Status read_counters(const Json& json, Counters& counters) {
   for (const auto& field : kCounters) {
-    CALL_TRY(const auto value, json::get_int_or(json, fmt::format("counters.{}", field.key), 0));
-    counters.*field.member = static_cast<std::uint64_t>(value);
+    CALL_CHECK(read_count(json, fmt::format("counters.{}", field.key), counters.*field.member));
   }
   if (json::find(json, "counters.drops") != nullptr) {
     CALL_TRY(const Json drops, json::get_object(json, "counters.drops"));
@@ -173,8 +184,7 @@ Status read_counters(const Json& json, Counters& counters) {
   }
   for (std::size_t i = 0; i < counters.lateness.size(); ++i) {
     const auto path = fmt::format("counters.lateness.counts.{}", i);
-    CALL_TRY(const auto count, json::get_int_or(json, path, 0));
-    counters.lateness[i] = static_cast<std::uint64_t>(count);
+    CALL_CHECK(read_count(json, path, counters.lateness[i]));
   }
   return {};
 }

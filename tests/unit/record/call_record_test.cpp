@@ -85,6 +85,19 @@ TEST_CASE("record: a member of a wrong type is named") {
   CHECK(read.error().context.find("who") != std::string::npos);
 }
 
+TEST_CASE("record: a count that cannot be one is named") {
+  for (const auto* damaged :
+       {R"("counters": {"frames_out": -10})", R"("counters": {"lateness": {"counts": [-1]}})",
+        R"("recording": {"samples": -1})", R"("recording": {"lost_samples": -1})",
+        R"("waterfalls": [{"turn": -1}])", R"("waterfalls": [{"turn": 4294967296}])"}) {
+    const auto read =
+        from_json_text(std::string(R"({"version": 1, "call_sid": "CA1", )") + damaged + "}");
+    INFO(damaged);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().to_string().find("no count") != std::string::npos);
+  }
+}
+
 TEST_CASE("record: missing members keep their defaults") {
   const auto read = from_json_text(R"({"version": 1, "call_sid": "CA1"})");
   REQUIRE(read);
